@@ -1,0 +1,46 @@
+"""Exceptions, named by remedy. Every message says name = value, the rule, and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SuiteError(Exception):
+    """Base of all errors that the suite raises on purpose; the command line prints them without a traceback."""
+
+
+class ConfigError(SuiteError):
+    """Fix the YAML or the command line."""
+
+
+class DataError(SuiteError):
+    """Stage the data again."""
+
+
+class TrialError(SuiteError):
+    """Give this trial up: its configuration cannot be trained."""
+
+
+class RetryableError(SuiteError):
+    """This worker failed; another may succeed."""
+
+
+class JournalError(SuiteError):
+    """Do not continue: the journal and what is being run do not agree."""
+
+
+class StoppedError(SuiteError):
+    """The run stopped before its end, with the reason; `resume=<run folder>` goes on."""
+
+
+class DivergedError(TrialError):
+    """The objective is no longer a finite number."""
+
+
+def unknown_name(what: str, name: object, known: Iterable[object]) -> ConfigError:
+    """A ConfigError for `name`, listing the known names and, where one is close, proposing it."""
+    names = sorted(str(k) for k in known)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return ConfigError(f"{what}={name}: unknown; known are {', '.join(names)}.{hint}")

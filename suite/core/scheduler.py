@@ -1,0 +1,157 @@
+"""The scheduler contract, and `Rounds`: how a generator that reads like a paper's pseudo-code becomes ask and tell."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Generator, Iterable, Mapping, Sequence
+
+from suite.core.brackets import Plan
+from suite.core.types import DONE, WAIT, Curve, Decision, Predict, Train
+
+Curves = Mapping[int, Curve | None]
+"""trial_id -> curve, or None for a trial that diverged or was given up."""
+
+Request = Sequence[Train] | Predict
+Answer = Curves | Sequence[float | None] | None
+Round = Generator[Request, Answer, None]
+"""`curves = yield [Train(t, epochs) for t in trials]`;  `values = yield Predict(...)`  (None: no forecast)."""
+
+
+class Scheduler(ABC):
+    """Chooses epochs. Knows integers, curves, and the encoded configurations it is given; no clock, no worker.
+
+    `stopped` names the trials that a prediction stopped; `objectives` are minimised.
+    """
+
+    @abstractmethod
+    def ask(self) -> Decision:
+        """The next decision. Called only when something could be done with it; WAIT changes nothing."""
+
+    @abstractmethod
+    def tell(self, trial_id: int, curve: Curve | None) -> None:
+        """The job of this trial is finished; None: it diverged or was given up, and ranks last for ever."""
+
+    def tell_forecast(self, key: str, values: Sequence[float | None] | None) -> None:
+        """The answer to the Predict of this key; None: the predictor failed."""
+        raise KeyError(key)
+
+    def meet(self, trial_id: int, x: Sequence[float]) -> None:  # noqa: B027  (optional hook, not abstract)
+        """Told once a trial, before its first `tell`: its configuration encoded to [0, 1]^d, for predictors."""
+
+    @property
+    def max_epochs(self) -> int:
+        """R: the most epochs one trial can get."""
+        raise AttributeError
+
+    @property
+    def stopped(self) -> Mapping[int, int]:
+        """trial_id -> epoch at which a prediction stopped it."""
+        return {}
+
+    @property
+    def bracket_of(self) -> Mapping[int, int]:
+        """trial_id -> bracket, for figures; empty where the algorithm has none."""
+        return {}
+
+    def plan(self) -> Plan:
+        """What will be trained before any prediction stops anything."""
+        raise AttributeError
+
+
+def rank(curves: Curves, at_epoch: int | None = None) -> list[int]:
+    """Trial ids, best first: by the objective after `at_epoch` (default: the last), ties by lower trial_id.
+
+    Only finite values are ranked; a diverged trial, or one that was not trained so far, is left out.
+    """
+    values: list[tuple[float, int]] = []
+    for trial_id, curve in curves.items():
+        if curve and (at_epoch is None or len(curve) >= at_epoch):
+            value = curve[-1] if at_epoch is None else curve[at_epoch - 1]
+            if math.isfinite(value):
+                values.append((value, trial_id))
+    return [trial_id for _, trial_id in sorted(values)]
+
+
+def best(curves: Curves, n: int, at_epoch: int | None = None) -> list[int]:
+    """The n best of `rank`; fewer where fewer are finite."""
+    return rank(curves, at_epoch)[:n]
+
+
+class Rounds(Scheduler):
+    """Runs bracket generators. With `overlap`, brackets share idle workers, older ones first; else one at a time.
+
+    Trial ids are fixed by the plan, not by the order of events, so that overlapping changes time and nothing else.
+    """
+
+    def __init__(self, brackets: Iterable[Round], *, overlap: bool) -> None:
+        self._brackets = [_Bracket(round_) for round_ in brackets]
+        self._overlap = overlap
+        self._owner: dict[int, _Bracket] = {}  # trial in flight -> bracket
+        self._asked: dict[str, _Bracket] = {}  # prediction in flight -> bracket
+
+    def ask(self) -> Decision:
+        live = [bracket for bracket in self._brackets if not bracket.over]
+        if not self._overlap:
+            live = live[:1]
+        # A prediction holds a whole rung back: it goes out before any training does.
+        for bracket in live:
+            if bracket.predict is not None:
+                predict, bracket.predict = bracket.predict, None
+                self._asked[predict.key] = bracket
+                return predict
+        for bracket in live:
+            if not bracket.begun:
+                bracket.advance(None)
+            if bracket.todo:
+                train = bracket.todo.popleft()
+                self._owner[train.trial_id] = bracket
+                return train
+        return DONE if all(bracket.over for bracket in self._brackets) else WAIT
+
+    def tell(self, trial_id: int, curve: Curve | None) -> None:
+        self._observe(trial_id, curve)
+        self._owner.pop(trial_id).tell(trial_id, curve)
+
+    def tell_forecast(self, key: str, values: Sequence[float | None] | None) -> None:
+        self._asked.pop(key).advance(values)
+
+    def _observe(self, trial_id: int, curve: Curve | None) -> None:
+        """For schedulers that learn from every finished curve at once, whichever bracket it is of."""
+
+
+class _Bracket:
+    """One generator with what it asked for: trials to hand out, answers so far, a prediction to hand out."""
+
+    def __init__(self, round_: Round) -> None:
+        self._round = round_
+        self._open: set[int] = set()  # requested and not told
+        self._told: dict[int, Curve | None] = {}
+        self.todo: deque[Train] = deque()
+        self.predict: Predict | None = None
+        self.begun = False
+        self.over = False
+
+    def tell(self, trial_id: int, curve: Curve | None) -> None:
+        self._open.discard(trial_id)
+        self._told[trial_id] = curve
+        if not self._open:
+            told, self._told = self._told, {}
+            self.advance(told)
+
+    def advance(self, answer: Answer) -> None:
+        """Send the answer in and keep the next request; a request for nothing is answered at once."""
+        self.begun = True
+        try:
+            request = self._round.send(answer)
+            while not isinstance(request, Predict) and not request:
+                request = self._round.send({})
+        except StopIteration:
+            self.over = True
+            return
+        if isinstance(request, Predict):
+            self.predict = request
+        else:
+            self.todo.extend(request)
+            self._open = {train.trial_id for train in request}

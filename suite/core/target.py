@@ -1,0 +1,77 @@
+"""The target contract: the model under study (`Target`) and one trial of it being trained (`Training`).
+
+Deviation from the first design: two nouns instead of one. A Target outlives its trials and holds what they share
+(settings, framework, data set on the device); a Training is one trial's live state. With one class the shared data
+would have to hide in a module global.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from suite.core.space import Parameter, Space
+from suite.core.types import Config
+
+
+class Training(ABC):
+    """One trial being trained. Every random choice of epoch e is drawn from (seed, e) alone.
+
+    So checkpoints hold weights and optimiser state but no generator state, and three epochs straight equal one,
+    save, load, two, bit for bit, wherever the cut was.
+    """
+
+    @abstractmethod
+    def train_epoch(self, epoch: int) -> None:
+        """Train epoch `epoch` (1-based, a total). Raises DivergedError where the loss is no longer finite."""
+
+    @abstractmethod
+    def validate(self) -> Mapping[str, float]:
+        """Metrics on the validation split; holds `Target.metric`."""
+
+    @abstractmethod
+    def test(self) -> Mapping[str, float]:
+        """The same metrics on the test split; the suite calls it once, for the winner."""
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write weights and optimiser state to the file `path`. The caller makes it atomic."""
+
+    @abstractmethod
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote. Must not execute code from the file (torch: weights_only=True)."""
+
+
+class Target(ABC):
+    """The model under study. Its constructor takes the YAML's arguments, imports no framework and reads no data.
+
+    metric: name of the validation metric that is optimised; mode: "min" or "max" (the worker turns it into an
+    objective that is minimised); framework: what must be alone in a worker ("torch", "tensorflow", "numpy").
+    data: "real", "stand-in" or "synthetic"; it labels every record. n_parameters_bytes: see `checkpoint_bytes`.
+    """
+
+    parameters: ClassVar[Mapping[str, Parameter]]
+    metric: ClassVar[str]
+    mode: ClassVar[str]
+    framework: ClassVar[str]
+    data: ClassVar[str]
+    checkpoint_bytes: ClassVar[int]
+    """About how large one checkpoint is, for `plan`."""
+    epoch_s: ClassVar[float]
+    """About how long one epoch takes on the hardware its file names, for `plan`."""
+
+    def __init__(self, fixed: Mapping[str, Any] | None = None) -> None:
+        self.space = Space(self.parameters, fixed)
+
+    @abstractmethod
+    def stage(self, device: str) -> None:
+        """Once a worker, before its first trial: import the framework, put the data set on the device.
+
+        Raises DataError where data are missing or damaged.
+        """
+
+    @abstractmethod
+    def start(self, config: Config, seed: int) -> Training:
+        """A new trial with freshly initialised weights, drawn from `seed`."""

@@ -1,0 +1,262 @@
+"""Trials, jobs, decisions, events, commands: frozen dataclasses that travel between the floors.
+
+Units: times in seconds (`_s`), epochs are totals trained (1-based), objectives are always minimised.
+`time_s` is seconds since the run began, stamped by the backend on rank 0; a resumed run continues its clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+Curve = tuple[float, ...]
+"""Objective after epoch 1, 2, ...; always minimised; len(curve) == epochs trained."""
+
+Config = dict[str, Any]
+"""One point of a space: hyperparameter name -> value."""
+
+Rows = tuple[tuple[float, ...], ...]
+"""A matrix as nested tuples: what a decision carries, so that it can be compared and journaled exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration and the curve it has so far. `seed` addresses every random choice of its training."""
+
+    trial_id: int
+    config: Config
+    seed: int
+    curve: Curve = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Train trial `trial_id` from `from_epoch` to `to_epoch`, both totals. A retried job has a new job_id."""
+
+    job_id: int
+    trial_id: int
+    from_epoch: int
+    to_epoch: int
+    config: Config
+    seed: int
+
+
+# --- decisions: what a scheduler asks for -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Train this trial until its curve holds `to_epoch` epochs."""
+
+    trial_id: int
+    to_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Predict:
+    """Fit a predictor on X[n, n_features], y[n] and extrapolate X_new[m, n_features]; answered by a Forecast.
+
+    `key` names bracket, rung and epoch and carries a digest of X and y, so that an answer cannot meet another question.
+    """
+
+    key: str
+    X: Rows
+    y: tuple[float, ...]
+    X_new: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to hand out until something is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing will ever be handed out again."""
+
+
+WAIT = Wait()
+DONE = Done()
+Decision = Train | Predict | Wait | Done
+
+
+# --- events: what happened ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJoined:
+    """A worker is ready. `facts` is a description of its host and device for the record, without names of people."""
+
+    kind: ClassVar[str] = "joined"
+    worker: int
+    time_s: float = 0.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """One epoch of one job: its objective (minimised, finite), metrics, and seconds of training and evaluation."""
+
+    kind: ClassVar[str] = "epoch"
+    worker: int
+    job_id: int
+    epoch: int
+    objective: float
+    metrics: Mapping[str, float]
+    train_s: float
+    eval_s: float
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointed:
+    """A checkpoint of `epoch` is on disk: a lost job restarts from there."""
+
+    kind: ClassVar[str] = "checkpointed"
+    worker: int
+    job_id: int
+    epoch: int
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinished:
+    """The job reached its `to_epoch`. Seconds: restore (load, or build), checkpoint (save), busy (the whole job)."""
+
+    kind: ClassVar[str] = "finished"
+    worker: int
+    job_id: int
+    restore_s: float = 0.0
+    checkpoint_s: float = 0.0
+    busy_s: float = 0.0
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed:
+    """The job ended early. reason: diverged and trial give the trial up, retry sends it to another worker, storage
+    (a full disk) stops the run."""
+
+    kind: ClassVar[str] = "failed"
+    worker: int
+    job_id: int
+    reason: str
+    message: str
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """A worker died, went silent, or left; it never comes back."""
+
+    kind: ClassVar[str] = "lost"
+    worker: int
+    message: str
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The answer to a Predict: one value for each row of X_new (None where the predictor gave no finite number)."""
+
+    kind: ClassVar[str] = "forecast"
+    key: str
+    values: tuple[float | None, ...]
+    fit_s: float
+    predict_s: float
+    sampler: str | None = None
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastFailed:
+    """The predictor raised: the scheduler goes on without a forecast (and trains what it would have cut)."""
+
+    kind: ClassVar[str] = "forecast_failed"
+    key: str
+    reason: str
+    message: str
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A new process took the journal over: every worker is gone, jobs in flight return to the queue in job order.
+
+    `newest` gives for each of those trials the epoch of its newest valid checkpoint that is not beyond the journal.
+    """
+
+    kind: ClassVar[str] = "resumed"
+    time_s: float = 0.0
+    newest: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The winner on the test split, after the search ended. `test_value` is in the target's own unit and direction."""
+
+    kind: ClassVar[str] = "scored"
+    worker: int
+    trial_id: int
+    test_value: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    time_s: float = 0.0
+
+
+Event = (
+    WorkerJoined
+    | EpochReport
+    | Checkpointed
+    | JobFinished
+    | JobFailed
+    | WorkerLost
+    | Forecast
+    | ForecastFailed
+    | Resumed
+    | Scored
+)
+EVENTS: dict[str, type] = {
+    cls.kind: cls
+    for cls in (
+        WorkerJoined, EpochReport, Checkpointed, JobFinished, JobFailed,
+        WorkerLost, Forecast, ForecastFailed, Resumed, Scored,
+    )
+}  # fmt: skip
+
+
+# --- commands: what the backend shall do --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Send the job to the worker. The job's trial has a valid checkpoint at `job.from_epoch` (0: start afresh)."""
+
+    worker: int
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Fit and predict beside the loop; the answer comes back as a Forecast or a ForecastFailed."""
+
+    request: Predict
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Evaluate the trial's checkpoint at `job.to_epoch` on the test split; answered by Scored."""
+
+    worker: int
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """The run is over; status: completed or failed."""
+
+    status: str
+    reason: str = ""
+
+
+Command = Start | Ask | Score | Shutdown

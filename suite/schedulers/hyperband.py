@@ -1,0 +1,50 @@
+"""Hyperband: brackets of successive halving, from many short trials to few long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from suite.core.brackets import Plan, PlannedBracket, hyperband_plan
+from suite.core.scheduler import Round, Rounds, best
+from suite.core.types import Train
+
+
+class Hyperband(Rounds):
+    """s_max + 1 brackets; bracket s starts n trials at R·η^-s epochs and keeps the best 1/η at each rung.
+
+    max_epochs: R, eta: η, n_trials of a rung: n_i, to_epoch: r_i.
+    With `overlap`, a bracket's trials start whenever a worker is free. Brackets share nothing, so the result is that
+    of the sequential order, bit for bit.
+    Source: Li et al. 2018 (JMLR 18:6765), Algorithm 1.
+    Raises ConfigError for eta < 2 or max_epochs < 1.
+    """
+
+    def __init__(self, max_epochs: int, eta: int, overlap: bool = True) -> None:
+        self._plan = hyperband_plan(max_epochs, eta)
+        self._max_epochs = max_epochs
+        rounds: list[Round] = []
+        self._bracket_of: dict[int, int] = {}
+        first = 0
+        for bracket in self._plan.brackets:
+            trials = list(range(first, first + bracket.n_trials))
+            self._bracket_of.update(dict.fromkeys(trials, bracket.s))
+            rounds.append(self._bracket(bracket, trials))
+            first += bracket.n_trials
+        super().__init__(rounds, overlap=overlap)
+
+    @property
+    def max_epochs(self) -> int:
+        return self._max_epochs
+
+    @property
+    def bracket_of(self) -> Mapping[int, int]:
+        return self._bracket_of
+
+    def plan(self) -> Plan:
+        return self._plan
+
+    def _bracket(self, bracket: PlannedBracket, trials: list[int]) -> Round:
+        for rung in bracket.rungs:
+            curves = yield [Train(t, rung.to_epoch) for t in trials]
+            assert isinstance(curves, Mapping)
+            trials = best(curves, rung.n_next, rung.to_epoch)
