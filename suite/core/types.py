@@ -135,8 +135,8 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """The job ended early. reason: diverged and trial give the trial up, retry sends it to another worker, storage
-    (a full disk) stops the run."""
+    """The job ended early. reason: `diverged` and `trial` give the trial up, `retry` sends it to another worker,
+    `checkpoint` restarts it from an older checkpoint, `storage` (a full disk) stops the run."""
 
     kind: ClassVar[str] = "failed"
     worker: int
@@ -182,14 +182,10 @@ class ForecastFailed:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A new process took the journal over: every worker is gone, jobs in flight return to the queue in job order.
-
-    `newest` gives for each of those trials the epoch of its newest valid checkpoint that is not beyond the journal.
-    """
+    """A new process took the journal over: every worker is gone, jobs in flight return to the queue in job order."""
 
     kind: ClassVar[str] = "resumed"
     time_s: float = 0.0
-    newest: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +194,7 @@ class Scored:
 
     kind: ClassVar[str] = "scored"
     worker: int
-    trial_id: int
+    job_id: int
     test_value: float
     metrics: Mapping[str, float] = field(default_factory=dict)
     time_s: float = 0.0
@@ -245,7 +241,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Evaluate the trial's checkpoint at `job.to_epoch` on the test split; answered by Scored."""
+    """Evaluate the trial's checkpoint at `job.to_epoch` (== from_epoch) on the test split; answered by Scored."""
 
     worker: int
     job: Job

@@ -1,0 +1,85 @@
+"""Predictions beside the loop: fit and predict in a thread while the backend goes on with its workers."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from suite.core import types as t
+from suite.core.plugins import make
+from suite.core.predictor import Predictor
+from suite.core.seeds import stream_seed
+
+_FITTED = 8  # models kept: a rung's questions to one training set come close together
+
+
+class Forecaster:
+    """Answers Predict requests with one kind of predictor; each (X, y) is fitted once.
+
+    `spec` is the predictor's YAML leaf; its random_state is addressed by (seed, digest of X and y).
+    """
+
+    def __init__(
+        self, spec: Mapping[str, Any] | None, seed: int, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._spec = {k: v for k, v in (spec or {}).items() if k != "features"}
+        self._seed, self._clock = seed, clock
+        self._fitted: OrderedDict[str, Predictor] = OrderedDict()
+
+    def answer(self, request: t.Predict) -> t.Forecast | t.ForecastFailed:
+        start = self._clock()
+        try:
+            X, y = np.asarray(request.X), np.asarray(request.y)
+            digest = hashlib.sha256(X.tobytes() + y.tobytes()).hexdigest()
+            model = self._fitted.get(digest)
+            if model is None:
+                # A model without random choices takes no random_state: make() leaves it out.
+                random_state = stream_seed(self._seed, "predictor", digest)
+                model = make(self._spec, "predictor", random_state=random_state)
+                model.fit(X, y)
+                self._fitted[digest] = model
+                if len(self._fitted) > _FITTED:
+                    self._fitted.popitem(last=False)
+            fitted = self._clock()
+            values = np.asarray(model.predict(np.asarray(request.X_new)), dtype=float)
+            if values.shape != (len(request.X_new),):
+                raise ValueError(f"predict gave shape {values.shape}, must be ({len(request.X_new)},)")
+        except Exception as error:  # the run goes on without it: the rung's trials are trained instead
+            return t.ForecastFailed(request.key, type(error).__name__, str(error)[:500])
+        return t.Forecast(
+            request.key,
+            tuple(float(v) if math.isfinite(v) else None for v in values),
+            round(fitted - start, 6),
+            round(self._clock() - fitted, 6),
+            model.sampler_used_,
+        )
+
+
+class AskThread:
+    """A Forecaster in one thread. NuSVR and dwave-samplers release the GIL, so rank 0's loop goes on meanwhile."""
+
+    def __init__(self, forecaster: Forecaster) -> None:
+        self._forecaster = forecaster
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="predictor")
+        self._asked: list[Future[t.Forecast | t.ForecastFailed]] = []
+
+    def submit(self, request: t.Predict) -> None:
+        self._asked.append(self._pool.submit(self._forecaster.answer, request))
+
+    def answers(self) -> list[t.Forecast | t.ForecastFailed]:
+        """What is ready, in the order it was asked for; never waits."""
+        if not self._asked:
+            return []
+        ready = [asked.result() for asked in self._asked if asked.done()]
+        self._asked = [asked for asked in self._asked if not asked.done()] if ready else self._asked
+        return ready
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)

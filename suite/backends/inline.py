@@ -1,0 +1,51 @@
+"""The inline backend: one worker in this process. A loop over commands; nothing runs beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from suite.backends.ask import Forecaster
+from suite.core import types as t
+from suite.run.driver import Driver
+from suite.worker import Worker
+
+
+class Inline:
+    """Runs jobs one after the other. `facts` describes the host for the record; `clock` is replaced in tests."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        forecaster: Forecaster,
+        *,
+        device: str = "cpu",
+        facts: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._worker, self._forecaster, self._device = worker, forecaster, device
+        self._facts, self._clock = dict(facts or {}), clock
+
+    def run(self, driver: Driver) -> None:
+        began = self._clock() - driver.time_s
+        todo: deque[t.Command] = deque()
+
+        def send(event: t.Event) -> None:
+            stamped = dataclasses.replace(event, time_s=round(self._clock() - began, 6))
+            todo.extend(driver.handle([stamped]))
+
+        self._worker.target.stage(self._device)
+        send(t.WorkerJoined(0, facts=self._facts))
+        while todo:
+            match todo.popleft():
+                case t.Start(worker, job):
+                    self._worker.run(worker, job, send)
+                case t.Score(worker, job):
+                    self._worker.score(worker, job, send)
+                case t.Ask(request):
+                    send(self._forecaster.answer(request))
+                case t.Shutdown():
+                    return

@@ -1,0 +1,243 @@
+"""The journal: one header line, then one JSON line an event with the commands it caused. Append-only, never rewritten.
+
+A line: {"event": kind, ...fields, "do": [commands], "trials": {...}, "stopped": {...}, "given_up": {...}}, the last
+four only where they hold something. Epoch reports of one job that came together share a line: each field is a list.
+The last line of a closed journal is {"event": "closed", "status": ..., "reason": ...}; a resumed one goes on after it.
+Lines are written before any command leaves; fsync follows within a second, at a forecast, and at close.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from suite.core import types as t
+from suite.core.errors import ConfigError, JournalError, StoppedError
+from suite.run.conductor import Notes
+
+FORMAT = 1
+NAME = "journal.jsonl"
+SYNC_EVERY_S = 1.0
+_FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENTS.values()}
+_BATCHED = tuple(name for name in _FIELDS[t.EpochReport] if name not in ("worker", "job_id"))
+_SECRET = re.compile(r"token|passw|secret|api_?key|credential|private_key", re.IGNORECASE)
+
+
+def encode(events: Sequence[t.Event], commands: Sequence[t.Command], notes: Notes) -> dict[str, Any]:
+    """One journal line as a dict: one event, or several epoch reports of one job (which cause no commands)."""
+    first = events[0]
+    line: dict[str, Any] = {"event": first.kind}
+    if len(events) == 1:
+        for name in _FIELDS[type(first)]:
+            line[name] = getattr(first, name)
+    else:
+        assert isinstance(first, t.EpochReport)
+        line |= {"worker": first.worker, "job_id": first.job_id}
+        line |= {name: [getattr(event, name) for event in events] for name in _BATCHED}
+    if commands:
+        line["do"] = [describe(command) for command in commands]
+    for name in ("trials", "stopped", "given_up"):
+        if found := getattr(notes, name):
+            line[name] = {str(key): value for key, value in found.items()}
+    return line
+
+
+def decode(line: Mapping[str, Any]) -> list[t.Event]:
+    """The events of one line; none for the closing line."""
+    kind = line["event"]
+    if kind == "closed":
+        return []
+    cls = t.EVENTS[kind]
+    if cls is t.EpochReport and isinstance(line["epoch"], list):
+        worker, job_id = line["worker"], line["job_id"]
+        return [
+            t.EpochReport(worker, job_id, **dict(zip(_BATCHED, values, strict=True)))
+            for values in zip(*(line[name] for name in _BATCHED), strict=True)
+        ]
+    fields = {name: line[name] for name in _FIELDS[cls]}
+    if cls is t.Forecast:
+        fields["values"] = tuple(fields["values"])
+    event: t.Event = cls(**fields)
+    return [event]
+
+
+def describe(command: t.Command) -> list[Any]:
+    """A command in a few words: what replay compares, and what readers of the journal learn jobs from."""
+    match command:
+        case t.Start(worker, job):
+            return ["start", worker, job.job_id, job.trial_id, job.from_epoch, job.to_epoch]
+        case t.Score(worker, job):
+            return ["score", worker, job.job_id, job.trial_id, job.to_epoch]
+        case t.Ask(request):
+            return ["ask", request.key, len(request.y), len(request.X_new)]
+        case t.Shutdown(status, reason):
+            return ["shutdown", status, reason]
+
+
+def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+    """Header, lines, and the number of bytes that are whole; a torn last line is left out.
+
+    Raises JournalError for a damaged line before the last, with its number, or a format this version cannot read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise JournalError(f"{path.name}: cannot be read ({error.strerror}); name a run folder.") from None
+    rows = data.split(b"\n")
+    whole = 0
+    lines: list[dict[str, Any]] = []
+    for number, row in enumerate(rows, start=1):
+        if not row and number == len(rows):
+            break
+        try:
+            line = json.loads(row)
+            if not isinstance(line, dict):
+                raise ValueError("not an object")
+        except ValueError:
+            if number >= len(rows) - (not rows[-1]):
+                break  # the process died while writing it: what it says was never acted on
+            raise JournalError(
+                f"{path.name}: line {number} is damaged; the journal is not continued. Restore it from a copy."
+            ) from None
+        if number == len(rows):
+            break  # valid, but without its newline: it may have lost a part
+        lines.append(line)
+        whole += len(row) + 1
+    if not lines or lines[0].get("journal") != FORMAT:
+        found = lines[0].get("journal") if lines else None
+        raise JournalError(f"{path.name}: format={found}: must be {FORMAT}; the file is not a journal of this version.")
+    return lines[0], lines[1:], whole
+
+
+class Journal:
+    """An open journal. Appends in one place; holds the folder's lock so that two runs cannot share it.
+
+    Raises ConfigError where the folder is taken, StoppedError where the disk is full.
+    """
+
+    def __init__(self, folder: Path, header: Mapping[str, Any] | None) -> None:
+        """A new journal with this header; header=None: the folder's journal, read (`lines`) and repaired."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / NAME
+        self._lock = os.open(folder / "run.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise ConfigError(f"run folder {folder.name}: another run is in it; name another folder.") from None
+        except OSError:
+            pass  # a file system without locks: the check for an existing journal below is all there is
+        self._fd = -1
+        self.lines: list[dict[str, Any]] = []
+        try:
+            if header is None:
+                self.header, self.lines, self._size = read(self.path)
+            elif self.path.exists():
+                raise ConfigError(f"run folder {folder.name}: holds a journal already; resume=<folder> goes on with it.")
+            else:
+                check_secrets(header)
+                self.header, self._size = {"journal": FORMAT, **header}, 0
+            self._fd = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        os.ftruncate(self._fd, self._size)  # cuts a torn last line off
+        os.lseek(self._fd, self._size, os.SEEK_SET)
+        self._dirty = False
+        self._synced = time.monotonic()
+        if header is not None:
+            self.write(self.header)
+            self.sync()
+
+    def append(self, events: Sequence[t.Event], commands: Sequence[t.Command], notes: Notes) -> None:
+        self.write(encode(events, commands, notes))
+        if isinstance(events[0], t.Forecast):
+            self.sync()
+        else:
+            self.tick()
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        data = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        try:
+            done = 0
+            while done < len(data):
+                done += os.write(self._fd, data[done:])
+        except OSError as error:
+            with contextlib.suppress(OSError):  # leave whole lines only
+                os.ftruncate(self._fd, self._size)
+                os.lseek(self._fd, self._size, os.SEEK_SET)
+            raise StoppedError(
+                f"{self.path.name}: {error.strerror}; the run stopped, the journal is whole up to its last line. "
+                "Free space, then resume=<run folder>."
+            ) from error
+        self._size += len(data)
+        self._dirty = True
+
+    def tick(self) -> None:
+        """fsync if the last one is a second ago and something was written since."""
+        if self._dirty and time.monotonic() - self._synced >= SYNC_EVERY_S:
+            self.sync()
+
+    def sync(self) -> None:
+        os.fsync(self._fd)
+        self._dirty = False
+        self._synced = time.monotonic()
+
+    def close(self, status: str, reason: str, time_s: float) -> None:
+        """Write the closing line and release the folder. Closing twice does nothing."""
+        if self._fd < 0:
+            return
+        try:
+            self.write({"event": "closed", "status": status, "reason": reason, "time_s": time_s})
+            self.sync()
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Close the file without a word, as a killed process would."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            os.close(self._lock)
+            self._fd = -1
+
+
+def check_secrets(header: Mapping[str, Any]) -> None:
+    """Raise ConfigError if anything in the header looks like a secret, by its key or by a value of the environment."""
+    values = {
+        value: name for name, value in os.environ.items() if _SECRET.search(name) and len(value) >= 8
+    }
+    _check_secrets(header, "", values)
+
+
+def _check_secrets(node: Any, at: str, values: Mapping[str, str]) -> None:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if _SECRET.search(str(key)) and isinstance(value, str) and value:
+                raise ConfigError(
+                    f"{at}{key}: looks like a secret; the configuration is journaled. Pass it by the environment."
+                )
+            _check_secrets(value, f"{at}{key}.", values)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _check_secrets(value, at, values)
+    elif isinstance(node, str):
+        for value, name in values.items():
+            if value in node:
+                raise ConfigError(
+                    f"{at.rstrip('.')}: holds the value of the environment's {name}; the configuration is journaled. "
+                    "Leave it out."
+                )
+
+
+def entries(path: Path) -> Iterator[tuple[dict[str, Any], list[t.Event]]]:
+    """Every line with its events, for readers that project the journal."""
+    for line in read(path)[1]:
+        yield line, decode(line)
