@@ -1,0 +1,1 @@
+"""Targets: one file each. Imports suite.core only; frameworks are imported when a worker stages the target."""

