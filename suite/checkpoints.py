@@ -10,14 +10,24 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from suite.core.errors import unknown_name
 
 _NAME = re.compile(r"epoch-(\d+)-job-(\d+)-(\d+)-([0-9a-f]{16})\.ckpt$")
 
 
 class CheckpointError(Exception):
     """No valid checkpoint of this epoch: an older one, or training afresh, will do."""
+
+
+def open_checkpoints(settings: Mapping[str, Any], folder: Path) -> Checkpoints | None:
+    """The run's checkpoints by conf/backend's `checkpoint`: job, or none. Raises ConfigError for another word."""
+    if settings["checkpoint"] not in ("job", "none"):
+        raise unknown_name("backend.checkpoint", settings["checkpoint"], ("job", "none"))
+    return Checkpoints(folder) if settings["checkpoint"] == "job" else None
 
 
 class Checkpoints:

@@ -35,11 +35,11 @@ def _run(arguments: list[str]) -> int:
     from hydra.core.hydra_config import HydraConfig
 
     outcomes: list[Outcome] = []
-    tracking: dict[str, Any] = {}
+    last: dict[str, Any] = {}
 
     def task(config: Any) -> None:
         plain = _plain(config)
-        tracking.update(plain["tracking"])
+        last.update(plain)
         if outcomes and outcomes[-1].status == "interrupted":
             return  # Ctrl-C ends the sweep, not only one of its runs
         folder = Path(HydraConfig.get().runtime.output_dir)
@@ -49,7 +49,7 @@ def _run(arguments: list[str]) -> int:
 
     sys.argv = ["suite", *arguments]
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
-    return _finish(outcomes, tracking) if outcomes else 0
+    return _finish(outcomes, last) if outcomes else 0
 
 
 def _resume(folder: Path, overrides: list[str]) -> int:
@@ -61,22 +61,23 @@ def _resume(folder: Path, overrides: list[str]) -> int:
     from suite.run import journal as journals
 
     for override in overrides:
-        if not override.startswith(("backend", "tracking", "min_workers=")):
+        if not override.startswith(("backend", "tracking", "report=", "min_workers=")):
             raise ConfigError(
                 f"{override}: cannot change on resume, the journal's own configuration counts; "
-                "only backend..., tracking... and min_workers can."
+                "only backend..., tracking..., report and min_workers can."
             )
     header = journals.read(folder / journals.NAME)[0]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         fresh = OmegaConf.to_container(compose("config", overrides), resolve=True)
     assert isinstance(fresh, dict)
-    config = {**header["config"], "tracking": fresh["tracking"], "compare_across_overlap": True, "resume": None}
+    config = {**header["config"], "tracking": fresh["tracking"], "compare_across_overlap": True}
+    config["report"] = fresh["report"]
     if any(override.startswith("backend") for override in overrides):
         config["backend"] = fresh["backend"]
     config["min_workers"] = fresh["min_workers"]
     outcome = launch.run(config, folder, resume=True)
     print(f"{outcome.label}: {outcome.status}{': ' + outcome.reason if outcome.reason else ''}", flush=True)
-    return _finish([outcome], config["tracking"])
+    return _finish([outcome], config)
 
 
 def _plan(overrides: list[str]) -> int:
@@ -106,14 +107,15 @@ def _plain(config: Any) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def _finish(outcomes: list[Outcome], tracking: dict[str, Any]) -> int:
+def _finish(outcomes: list[Outcome], config: dict[str, Any]) -> int:
     """After the last run: the report, the import into MLflow, and the verdict."""
     folders = [outcome.folder for outcome in outcomes]
     interrupted = any(outcome.status == "interrupted" for outcome in outcomes)
     if not interrupted:
-        _report(folders)
-        if tracking.get("when") == "after":
-            _track(folders, str(tracking["store"]))
+        if config["report"]:
+            _report(folders)
+        if config["tracking"]["when"] == "after":
+            _track(folders, str(config["tracking"]["store"]))
     failed = [outcome for outcome in outcomes if outcome.status != "completed"]
     for outcome in failed:
         print(f"{outcome.status}: {outcome.label}: {outcome.reason}\n  {shown(outcome.folder)}", file=sys.stderr)

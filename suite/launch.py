@@ -18,7 +18,7 @@ from typing import Any
 from suite import __version__, facts
 from suite.backends import devices
 from suite.backends.ask import Forecaster
-from suite.checkpoints import Checkpoints
+from suite.checkpoints import Checkpoints, open_checkpoints
 from suite.core.errors import ConfigError, SuiteError, unknown_name
 from suite.core.plugins import make
 from suite.core.predictor import check_features
@@ -136,7 +136,7 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
     devices.limit_threads(threads)
     device = devices.pin(settings["device"], 0)
     worker = Worker(
-        parts.target, Checkpoints(_checkpoint_folder(config, folder)),
+        parts.target, open_checkpoints(settings, _checkpoint_folder(config, folder)),
         resident_trials=settings["resident_trials"], checkpoint_every_s=settings["checkpoint_every_s"],
     )  # fmt: skip
     parts.target.stage(device)
@@ -180,7 +180,7 @@ def _tidy(config: Config, folder: Path, driver: Driver, status: str) -> None:
 def _header(config: Config, parts: Parts) -> dict[str, Any]:
     scheduler, target = parts.scheduler, parts.target
     shared = bool(config["overlap"]) and "features" in config["scheduler"]
-    settings = {k: v for k, v in config.items() if k not in ("resume", "tracking", "compare_across_overlap")}
+    settings = {k: v for k, v in config.items() if k not in ("resume", "report", "tracking", "compare_across_overlap")}
     return {
         "run_id": uuid.uuid4().hex,
         "suite_version": __version__,

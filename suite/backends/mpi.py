@@ -315,16 +315,25 @@ class MPIBackend:
             world.send(rank, ("begin", self._run_id, settings))
         try:
             yield
-        finally:
-            waiting = set(world.alive)
-            for rank in sorted(waiting):
-                world.send(rank, ("end", self._run_id, None))
-            deadline = time.monotonic() + FENCE_S
-            while waiting & world.alive:
-                for rank, message in world.poll():
-                    if message[:2] == ("ended", self._run_id):
-                        waiting.discard(rank)
-                if time.monotonic() > deadline:
-                    for rank in waiting & world.alive:
-                        world.give_up(rank, f"did not end the run within {FENCE_S:g} s")
-                time.sleep(SLEEP_S[0])
+        except KeyboardInterrupt:
+            raise  # mpirun leaves a quarter of a second: the journal must be closed now, and the workers are ending
+        except BaseException:
+            self._end_run()
+            raise
+        self._end_run()
+
+    def _end_run(self) -> None:
+        """Wait until every living worker has answered that it is idle."""
+        world = self._world
+        waiting = set(world.alive)
+        for rank in sorted(waiting):
+            world.send(rank, ("end", self._run_id, None))
+        deadline = time.monotonic() + FENCE_S
+        while waiting & world.alive:
+            for rank, message in world.poll():
+                if message[:2] == ("ended", self._run_id):
+                    waiting.discard(rank)
+            if time.monotonic() > deadline:
+                for rank in waiting & world.alive:
+                    world.give_up(rank, f"did not end the run within {FENCE_S:g} s")
+            time.sleep(SLEEP_S[0])

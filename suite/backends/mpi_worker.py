@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from suite import facts
 from suite.backends import devices
 from suite.backends.mpi import SLEEP_S, TAG
-from suite.checkpoints import Checkpoints
+from suite.checkpoints import open_checkpoints
 from suite.core import types as t
 from suite.core.plugins import make
 from suite.core.target import Target
@@ -87,7 +87,7 @@ class _Server:
                 self._target, self._spec = target, spec
             self._worker = Worker(
                 self._target,
-                Checkpoints(Path(settings["checkpoints"])),
+                open_checkpoints(settings, Path(settings["checkpoints"])),
                 resident_trials=settings["resident_trials"],
                 checkpoint_every_s=settings["checkpoint_every_s"],
             )

@@ -1,0 +1,110 @@
+"""Medians, spreads and paired tests. Every number carries its n; below `LEAST` pairs there is no p-value."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from suite.core.errors import ConfigError
+
+LEAST = 6
+"""Pairs needed for a test: with five, a two-sided signed-rank test cannot fall below p = 0.06."""
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Median and range (smallest, largest) of n values."""
+
+    n: int
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """How far two values of the objective may lie apart and still count as equivalent; set before looking.
+
+    value > 0: in the metric's unit, or, where `relative`, a share of the baseline's median best value.
+    """
+
+    value: float = 0.05
+    relative: bool = True
+
+    def absolute(self, baseline: float) -> float:
+        return self.value * abs(baseline) if self.relative else self.value
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:g} %" if self.relative else f"{self.value:g}"
+
+
+def parse_margin(text: str) -> Margin:
+    """`5%` (of the baseline's median best value) or `0.002` (in the metric's unit). Raises ConfigError."""
+    relative = text.strip().endswith("%")
+    try:
+        value = float(text.strip().rstrip("%")) / (100 if relative else 1)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise ConfigError(f"margin={text}: must be > 0, as a share (5%) or in the metric's unit (0.002).")
+    return Margin(value, relative)
+
+
+def spread(values: Sequence[float | None]) -> Spread | None:
+    """Median and range of the values that exist; None where there is none."""
+    found = [v for v in values if v is not None and math.isfinite(v)]
+    return Spread(len(found), statistics.median(found), min(found), max(found)) if found else None
+
+
+def paired(values: Mapping[int, float | None], baseline: Mapping[int, float | None]) -> list[tuple[float, float]]:
+    """(value, baseline) for each seed that has both, in order of seeds."""
+    return [
+        (mine, theirs)
+        for seed, theirs in sorted(baseline.items())
+        if theirs is not None and (mine := values.get(seed)) is not None
+    ]
+
+
+def signed_rank(differences: Sequence[float]) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test (exact up to 50 pairs without ties, zeros left out).
+
+    Source: Wilcoxon 1945 (Biometrics Bulletin 1:80), as in scipy.stats.wilcoxon.
+    """
+    return _wilcoxon(differences, "two-sided")
+
+
+def equivalence(differences: Sequence[float], margin: float) -> float:
+    """p of two one-sided signed-rank tests against -margin and +margin: small means equivalent within the margin.
+
+    Source: Schuirmann 1987 (J. Pharmacokinet. Biopharm. 15:657). Deviation: signed ranks in place of Student's t, as
+    differences between best trials are seldom normal (many are exactly zero).
+    """
+    above = _wilcoxon([d + margin for d in differences], "greater")
+    below = _wilcoxon([d - margin for d in differences], "less")
+    return max(above, below)
+
+
+def _wilcoxon(differences: Sequence[float], alternative: str) -> float:
+    if not any(differences):
+        return 1.0
+    from scipy.stats import wilcoxon  # a second of import, spared where no test is due
+
+    # Rounding makes ties of what differs by the last bits of a subtraction only.
+    scale = max(abs(d) for d in differences)
+    rounded = [round(d / scale, 12) for d in differences]
+    return float(wilcoxon(rounded, alternative=alternative).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number (Holm 1979, Scand. J. Statist. 6:65), in the order given."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for place, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - place) * p_values[i]))
+        adjusted[i] = highest
+    return adjusted
