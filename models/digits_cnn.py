@@ -103,7 +103,7 @@ class _Digits(Training):
         self.network.train()
         total = torch.zeros((), device=images.device)
         for x, y in zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True):
-            loss = cross_entropy(self.network(x), y)
+            loss: Any = cross_entropy(self.network(x), y)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()

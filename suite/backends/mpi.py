@@ -31,8 +31,9 @@ from suite.core.target import Target
 from suite.run.driver import Driver
 
 TAG = 7
-SLEEP_S = (1e-4, 1e-2)  # idle polling starts at the first and grows to the second: a few percent of a core
-LOOK_EVERY_S = 0.05  # how often failures are looked for
+SLEEP_S = (1e-4, 2e-3)  # idle polling starts at the first and grows to the second: a few percent of a core
+LOOK_EVERY_S = 0.05  # how often ULFM is asked for failures
+PIDS_EVERY_S = 0.5  # how often this node's processes are looked for
 FENCE_S = 30.0  # how long a run's end waits for workers to answer
 
 
@@ -46,7 +47,7 @@ class World:
         self._comm = MPI.COMM_WORLD
         self._comm.Set_errhandler(MPI.ERRORS_RETURN)  # errors become exceptions, not aborts
         self._requests: list[Any] = []
-        self._looked = 0.0
+        self._looked = self._counted = 0.0
         self._acked = 0
         self.size: int = self._comm.Get_size()
         self.alive: set[int] = set(range(1, self.size))
@@ -85,7 +86,7 @@ class World:
 
     def poll(self) -> list[tuple[int, tuple[Any, ...]]]:
         """Messages that are here, oldest first, of living ranks; also looks after sends and failures."""
-        found = []
+        found: list[tuple[int, tuple[Any, ...]]] = []
         status = self._mpi.Status()
         try:
             while len(found) < 256 and self._comm.Iprobe(source=self._mpi.ANY_SOURCE, tag=TAG, status=status):
@@ -122,6 +123,9 @@ class World:
                     self._lose(rank, "died (seen by ULFM)")
         except (self._mpi.Exception, NotImplementedError):
             pass  # an MPI without ULFM ends the whole job when a rank dies
+        if self._looked - self._counted < PIDS_EVERY_S:
+            return
+        self._counted = self._looked
         here = socket.gethostname()
         for rank in list(self.alive):
             host, pid = self.places.get(rank, ("", 0))

@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 
 from suite import facts
 from suite.backends import devices
-from suite.backends.mpi import SLEEP_S, TAG
+from suite.backends.mpi import TAG
 from suite.checkpoints import open_checkpoints
 from suite.core import types as t
 from suite.core.plugins import make
 from suite.core.target import Target
 from suite.worker import Worker
 
+SLEEP_S = (1e-4, 1e-2)  # an idle worker may wait long: longer sleeps than rank 0's
 FLUSH_EVERY_S = 0.05  # fast epochs share a message: one journal line for several
 
 

@@ -82,11 +82,8 @@ def check_features(spec: Any) -> dict[str, Any]:
     for name in spec:
         if name not in ("use", "every"):
             raise unknown_name("predictor.features", name, ("use", "every"))
-    checked = {"use": tuple(spec.get("use", ("curve",))), "every": int(spec.get("every", 1))}
-    features([], use=checked["use"], every=checked["every"])
-    for name in checked["use"]:
-        if name not in FEATURES:
-            raise unknown_name("predictor.features.use", name, FEATURES)
-    if not checked["use"]:
+    use, every = tuple(spec.get("use", ("curve",))), int(spec.get("every", 1))
+    if not use:
         raise ConfigError(f"predictor.features.use=[]: name at least one of {', '.join(FEATURES)}.")
-    return checked
+    features([], use=use, every=every)  # checks both
+    return {"use": use, "every": every}

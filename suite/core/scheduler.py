@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any
 
 from suite.core.brackets import Plan
 from suite.core.types import DONE, WAIT, Curve, Decision, Predict, Train
@@ -15,8 +16,11 @@ Curves = Mapping[int, Curve | None]
 
 Request = Sequence[Train] | Predict
 Answer = Curves | Sequence[float | None] | None
-Round = Generator[Request, Answer, None]
-"""`curves = yield [Train(t, epochs) for t in trials]`;  `values = yield Predict(...)`  (None: no forecast)."""
+Round = Generator[Request, Any, Any]
+"""`curves = yield [Train(t, epochs) for t in trials]`;  `values = yield Predict(...)`  (None: no forecast).
+
+What is sent back (an Answer) depends on what was asked for, which a Generator's type cannot say.
+"""
 
 
 class Scheduler(ABC):

@@ -91,14 +91,17 @@ def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
         data = path.read_bytes()
     except OSError as error:
         raise JournalError(f"{path.name}: cannot be read ({error.strerror}); name a run folder.") from None
-    rows = data.split(b"\n")
+    # One decoder for all: json.loads would look for the encoding of every line.
+    rows = data.decode(errors="surrogateescape").split("\n")
+    parse = json.JSONDecoder().decode
     whole = 0
     lines: list[dict[str, Any]] = []
     for number, row in enumerate(rows, start=1):
         if not row and number == len(rows):
             break
         try:
-            line = json.loads(row)
+            line = parse(row)
+            n_bytes = len(row) if row.isascii() else len(row.encode())  # raises where bytes are not UTF-8
             if not isinstance(line, dict):
                 raise ValueError("not an object")
         except ValueError:
@@ -110,7 +113,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
         if number == len(rows):
             break  # valid, but without its newline: it may have lost a part
         lines.append(line)
-        whole += len(row) + 1
+        whole += n_bytes + 1
     if not lines or lines[0].get("journal") != FORMAT:
         found = lines[0].get("journal") if lines else None
         raise JournalError(f"{path.name}: format={found}: must be {FORMAT}; the file is not a journal of this version.")

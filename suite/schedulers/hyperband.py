@@ -46,5 +46,4 @@ class Hyperband(Rounds):
     def _bracket(self, bracket: PlannedBracket, trials: list[int]) -> Round:
         for rung in bracket.rungs:
             curves = yield [Train(t, rung.to_epoch) for t in trials]
-            assert isinstance(curves, Mapping)
             trials = best(curves, rung.n_next, rung.to_epoch)

@@ -54,5 +54,4 @@ class SuccessiveHalving(Rounds):
         trials = list(range(self._rungs[0].n_trials))
         for rung in self._rungs:
             curves = yield [Train(t, rung.to_epoch) for t in trials]
-            assert isinstance(curves, Mapping)
             trials = best(curves, rung.n_next, rung.to_epoch)

@@ -98,7 +98,6 @@ class SwiftHyperband(Rounds):
         for rung in bracket.rungs:
             if rung.decision_epoch is None:  # one epoch, or less: nothing could be saved
                 curves = yield [Train(t, rung.to_epoch) for t in trials]
-                assert isinstance(curves, Mapping)
                 finished = dict(curves)
             else:
                 finished = yield from self._rung(bracket.s, rung, rung.decision_epoch, trials)
@@ -113,7 +112,7 @@ class SwiftHyperband(Rounds):
         certain = trials[: max(n_full, missing)]
         partial = trials[len(certain) :]
         curves = yield [Train(t, rung.to_epoch) for t in certain] + [Train(t, e) for t in partial]
-        full = {t: curves[t] for t in certain}
+        full: dict[int, Curve | None] = {t: curves[t] for t in certain}
         partial = [t for t in partial if curves[t] is not None]
         while partial:
             short = max(n_full - len(rank(full)), self._n_curves - self._n_known(rung.to_epoch))
@@ -125,7 +124,7 @@ class SwiftHyperband(Rounds):
             return full
 
         chosen = partial
-        objectives = [full[t][rung.to_epoch - 1] for t in rank(full)]
+        objectives = [curve[rung.to_epoch - 1] for t in rank(full) if (curve := full[t])]
         if len(objectives) >= 2:
             known = {t: self._known[t] for t in partial}
             X, y = self._training_set(rung.to_epoch, e)
