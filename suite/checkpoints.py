@@ -69,10 +69,19 @@ class Checkpoints:
                         return
         raise CheckpointError(f"trial {trial_id}: no valid checkpoint of epoch {epoch}")
 
-    def prune(self, trial_id: int, *, before_job: int, keep: int = 2) -> None:
-        """Remove all but the last `keep` files that jobs before `before_job` wrote."""
-        older = [path for path, _, job_id in self._list(trial_id) if job_id < before_job]
-        for path in older[:-keep] if keep else older:
+    def prune(self, trial_id: int, *, before_job: int) -> None:
+        """Keep the last two files that jobs before `before_job` wrote: for when a later job of the trial starts.
+
+        Not sooner: until then the journal may not know of the newest.
+        """
+        self._keep_two([path for path, _, job_id in self._list(trial_id) if job_id < before_job])
+
+    def trim(self, trial_id: int, *, job_id: int) -> None:
+        """Keep the last two files of this job, which writes one every so often: at most four a trial with `prune`."""
+        self._keep_two([path for path, _, found in self._list(trial_id) if found == job_id])
+
+    def _keep_two(self, paths: list[Path]) -> None:
+        for path in paths[:-2]:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 

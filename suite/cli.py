@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from suite import facts, launch
-from suite.core.errors import SuiteError
+from suite.core.errors import ConfigError, SuiteError
 from suite.launch import Outcome
+from suite.run import journal as journals
 
 CONF = facts.ROOT / "conf"
 INTERRUPTED = 130
@@ -57,9 +59,6 @@ def _resume(folder: Path, overrides: list[str]) -> int:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from suite.core.errors import ConfigError
-    from suite.run import journal as journals
-
     for override in overrides:
         if not override.startswith(("backend", "tracking", "report=", "min_workers=")):
             raise ConfigError(
@@ -81,21 +80,33 @@ def _resume(folder: Path, overrides: list[str]) -> int:
 
 
 def _plan(overrides: list[str]) -> int:
+    """Print what would be trained; for a sweep, each algorithm once and the sweep's total."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
 
     n_workers = 1
-    for override in list(overrides):
-        if override.startswith("workers="):
-            n_workers = max(int(override.removeprefix("workers=")), 1)
-            overrides.remove(override)
+    for override in [o for o in overrides if o.startswith("workers=")]:
+        overrides.remove(override)
+        if not override.removeprefix("workers=").isdigit() or override.endswith("=0"):
+            raise ConfigError(f"{override}: must be an integer >= 1.")
+        n_workers = int(override.removeprefix("workers="))
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            config = compose("config", overrides)
+            whole = compose("config", overrides, return_hydra_config=True)
+            swept = {k: str(v).split(",") for k, v in (whole.hydra.sweeper.params or {}).items()}
+            given = {o.split("=")[0] for o in overrides}
+            swept = {k: v for k, v in swept.items() if k not in given}
+            algorithms = swept.pop("algorithm", [])
+            choices = [[*overrides, f"algorithm={name.strip()}"] for name in algorithms] or [overrides]
+            plans = [launch.plan(_plain(compose("config", choice)), n_workers) for choice in choices]
         except HydraException as error:
             print(f"suite: {error}", file=sys.stderr)
             return 1
-    print(launch.plan_text(_plain(config), n_workers))
+    print("\n\n".join(text for text, _ in plans))
+    if n_each := math.prod(len(values) for values in swept.values()) if swept or algorithms else 0:
+        what = ", ".join(f"{key}={','.join(values)}" for key, values in swept.items())
+        total = n_each * sum(n_epochs for _, n_epochs in plans)
+        print(f"\nsweep       {len(plans) * n_each} runs ({what}), at most {total} epochs")
     return 0
 
 
@@ -109,16 +120,19 @@ def _plain(config: Any) -> dict[str, Any]:
 
 def _finish(outcomes: list[Outcome], config: dict[str, Any]) -> int:
     """After the last run: the report, the import into MLflow, and the verdict."""
-    folders = [outcome.folder for outcome in outcomes]
+    # A run that its configuration stopped has left nothing to report.
+    folders = [outcome.folder for outcome in outcomes if (outcome.folder / journals.NAME).exists()]
     interrupted = any(outcome.status == "interrupted" for outcome in outcomes)
-    if not interrupted:
+    if folders and not interrupted:
         if config["report"]:
             _report(folders)
         if config["tracking"]["when"] == "after":
             _track(folders, str(config["tracking"]["store"]))
     failed = [outcome for outcome in outcomes if outcome.status != "completed"]
-    for outcome in failed:
-        print(f"{outcome.status}: {outcome.label}: {outcome.reason}\n  {shown(outcome.folder)}", file=sys.stderr)
+    if failed and len(outcomes) > 1:  # a single run's end was just printed
+        print(f"{len(failed)} of {len(outcomes)} runs did not complete:", file=sys.stderr)
+        for outcome in failed:
+            print(f"  {outcome.label}: {outcome.status}: {outcome.reason} ({shown(outcome.folder)})", file=sys.stderr)
     if interrupted:
         return INTERRUPTED
     return 1 if failed else 0

@@ -249,10 +249,10 @@ def _signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def plan_text(config: Config, n_workers: int) -> str:
-    """What would be trained, for people: brackets, rungs, epochs, decisions, disk, hours."""
+def plan(config: Config, n_workers: int) -> tuple[str, int]:
+    """What would be trained, for people: brackets, rungs, epochs, decisions, disk, hours; and the epochs alone."""
     parts = assemble(config)
-    plan, target = parts.scheduler.plan(), parts.target
+    planned, target = parts.scheduler.plan(), parts.target
     lines = [
         f"{config['algorithm_name']} on {config['model']['_target_'].split('.')[-2]} ({target.data} data), "
         f"max_epochs {parts.scheduler.max_epochs}, overlap {str(bool(config['overlap'])).lower()}",
@@ -260,29 +260,29 @@ def plan_text(config: Config, n_workers: int) -> str:
         "bracket  rungs: trials x epochs in total (decision point)",
     ]
     n_decisions = 0
-    for bracket in plan.brackets:
+    for bracket in planned.brackets:
         rungs = []
         for rung in bracket.rungs:
             point = f" ({rung.decision_epoch})" if rung.decision_epoch else ""
             n_decisions += 1 + bool(rung.decision_epoch)
             rungs.append(f"{rung.n_trials} x {rung.to_epoch}{point}")
         lines.append(f"{bracket.s:7d}  {', '.join(rungs)}")
-    bound = "at most " if any(r.decision_epoch for b in plan.brackets for r in b.rungs) else ""
-    n_files = plan.n_trials * 2  # a trial keeps its last two
-    hours = plan.n_epochs * target.epoch_s / 3600
-    longest = max(b.rungs[-1].to_epoch for b in plan.brackets) * target.epoch_s / 3600
+    bound = "at most " if any(r.decision_epoch for b in planned.brackets for r in b.rungs) else ""
+    n_files = planned.n_trials * 4  # two of earlier jobs, two of the present one
+    hours = planned.n_epochs * target.epoch_s / 3600
+    longest = max(b.rungs[-1].to_epoch for b in planned.brackets) * target.epoch_s / 3600
     wall = max(hours / n_workers, longest)
     lines += [
         "",
-        f"trials      {plan.n_trials}",
-        f"epochs      {bound}{plan.n_epochs}",
+        f"trials      {planned.n_trials}",
+        f"epochs      {bound}{planned.n_epochs}",
         f"decisions   {n_decisions} (rungs and decision points)",
-        f"disk        at most {_bytes(n_files * target.checkpoint_bytes)} in {n_files + plan.n_trials} inodes "
-        f"while it runs ({_bytes(target.checkpoint_bytes)} a checkpoint, two a trial)",
+        f"disk        at most {_bytes(n_files * target.checkpoint_bytes)} in {n_files + planned.n_trials} inodes "
+        f"while it runs ({_bytes(target.checkpoint_bytes)} a checkpoint, at most four a trial)",
         f"hours       {bound}{hours:.3g} of training at {target.epoch_s:g} s an epoch; "
         f"{wall:.3g} or more on {n_workers} worker{'s' if n_workers > 1 else ''}",
     ]
-    return "\n".join(lines)
+    return "\n".join(lines), planned.n_epochs
 
 
 def _bytes(n: float) -> str:

@@ -136,6 +136,7 @@ class Worker:
         start = self.clock()
         if self.checkpoints is not None:
             self.checkpoints.save(job.trial_id, job.job_id, epoch, training.save)
+            self.checkpoints.trim(job.trial_id, job_id=job.job_id)
         return self.clock() - start
 
 

@@ -1,0 +1,57 @@
+"""The real network over MPI: equal curves inline, on 2 and 4 workers, overlap on and off, after a kill, after cuts."""
+
+import random
+import shutil
+
+import pytest
+from mpi_runs import curves
+
+from suite.run import journal as journals
+
+SEARCH = ("model=digits_cnn", "max_epochs=8")
+N_CUTS = 12
+
+
+@pytest.fixture(scope="module")
+def reference(launch_module):
+    done = launch_module(0, *SEARCH, "backend=inline")
+    assert done.code == 0, done.out
+    return curves(done.folder)
+
+
+@pytest.mark.parametrize(("ranks", "overlap"), [(3, "true"), (3, "false"), (5, "true"), (5, "false")])
+@pytest.mark.slow
+def test_equal_on_mpi(launch, reference, ranks, overlap):
+    done = launch(ranks, *SEARCH, f"overlap={overlap}")
+    assert done.code == 0, done.out
+    assert curves(done.folder) == reference
+
+
+def test_equal_after_a_worker_is_killed_in_a_job(launch, reference, tmp_path):
+    marker = tmp_path / "struck"
+    done = launch(
+        3, *SEARCH, "model._target_=suite_faults.FaultDigits", "+model.fault=kill", "+model.fault_rank=1",
+        "+model.fault_epoch=3", f"+model.marker={marker}",
+    )  # fmt: skip
+    assert marker.exists(), "the fault was never planted"
+    assert done.code == 0, done.out
+    assert any(line["event"] == "lost" for line in done.lines)
+    assert curves(done.folder) == reference
+
+
+@pytest.mark.slow
+def test_equal_after_a_cut_and_resume(launch, reference):
+    """The journal cut behind 12 lines drawn by seed, as a killed rank 0 leaves it; resumed over MPI."""
+    whole = launch(3, *SEARCH, "keep_checkpoints=all")
+    assert curves(whole.folder) == reference
+    rows = (whole.folder / journals.NAME).read_bytes().splitlines(keepends=True)
+    cuts = sorted(random.Random(0).sample(range(1, len(rows) - 2), N_CUTS))
+    for cut in cuts:
+        folder = whole.folder.parent / f"cut-{cut}"
+        shutil.copytree(whole.folder, folder)
+        torn = rows[cut][: len(rows[cut]) // 2]  # and half a line more, as a crash may leave it
+        (folder / journals.NAME).write_bytes(b"".join(rows[:cut]) + torn)
+        done = launch(3, f"resume={folder}")
+        assert done.code == 0, f"cut behind line {cut}: {done.out}"
+        assert curves(folder) == reference, f"cut behind line {cut}"
+    print(f"\ncut behind lines {cuts} of {len(rows)}: {N_CUTS} of {N_CUTS} resumed runs identical")
