@@ -1,1 +1,4 @@
-"""Targets: one file each. Imports suite.core only; frameworks are imported when a worker stages the target."""
+"""Targets: one file each.
+
+Imports suite.core only; frameworks are imported when a worker stages the target.
+"""

@@ -1,8 +1,9 @@
 """A small CNN on scikit-learn's handwritten digits: real images, nothing to download.
 
-hardware: 1 thread of a 2-core x86-64 virtual machine; versions: torch 2.13.0 (CPU); n = 20 configurations drawn by seed;
-number: see epoch_s below (median s an epoch); lineage: the CIFAR-10 network of Wulff et al. 2024 (Quantum Mach. Intell.
-6:59), shrunk to 8x8 grey images; data on the device as in cifar10-airbench.
+hardware: 1 thread of a 2-core x86-64 virtual machine; versions: torch 2.13.0 (CPU); n = 20
+configurations drawn by seed; number: see epoch_s below (median s an epoch); lineage: the CIFAR-10
+network of Wulff et al. 2024 (Quantum Mach. Intell. 6:59), shrunk to 8x8 grey images; data on the
+device as in cifar10-airbench.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from suite.core.space import Choice, Float, Int
 from suite.core.target import Target, Training
 from suite.core.types import Config
 
-SPLIT_SEED = 2024  # the split belongs to the target, not to a run: every seed is judged on the same images
+SPLIT_SEED = (
+    2024  # the split belongs to the target, not to a run: every seed is judged on the same images
+)
 
 
 class DigitsCNN(Target):
-    """1,797 images of 8x8 pixels (UCI Optical Recognition of Handwritten Digits, via scikit-learn), 10 classes.
+    """1,797 images of 8x8 pixels (UCI Optical Recognition of Handwritten Digits, via scikit-learn),
+    10 classes.
 
-    Stratified split 60 / 20 / 20 % (1,078 train, 359 validation, 360 test). The objective is the cross-entropy on the
-    validation split, in nats.
+    Stratified split 60 / 20 / 20 % (1,078 train, 359 validation, 360 test). The objective is the
+    cross-entropy on the validation split, in nats.
     """
 
     parameters = {
@@ -68,7 +72,11 @@ class DigitsCNN(Target):
             return pixels.to(device), torch.tensor(y, dtype=torch.int64).to(device)
 
         self.device = device
-        self.train, self.valid, self.test = place(train, y_train), place(valid, y_valid), place(test, y_test)
+        self.train, self.valid, self.test = (
+            place(train, y_train),
+            place(valid, y_valid),
+            place(test, y_test),
+        )
 
     def start(self, config: Config, seed: int) -> Training:
         return _Digits(self, config, seed)
@@ -80,7 +88,9 @@ class _Digits(Training):
 
         self.target, self.seed = target, seed
         self.batch_size = config["batch_size"]
-        with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU: the same on every device
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # weights are drawn on the CPU: the same on every device
             torch.manual_seed(stream_seed(seed, "weights"))
             self.network = _network(config["num_layers"], config["num_filters"]).to(target.device)
         self.optimizer = torch.optim.SGD(
@@ -133,7 +143,9 @@ class _Digits(Training):
     def save(self, path: Path) -> None:
         import torch
 
-        torch.save({"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}, path)
+        torch.save(
+            {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}, path
+        )
 
     def load(self, path: Path) -> None:
         import torch
@@ -144,7 +156,9 @@ class _Digits(Training):
 
 
 def _network(num_layers: int, num_filters: int) -> Any:
-    """Blocks of 3x3 convolution, batch norm and ReLU; filters double and pixels halve with each; then one linear layer."""
+    """Blocks of 3x3 convolution, batch norm and ReLU; filters double and pixels halve with each;
+    then one linear layer.
+    """
     from torch import nn
 
     blocks: list[Any] = []
@@ -170,5 +184,10 @@ def _shift(images: Any, generator: Any) -> Any:
     padded = torch.nn.functional.pad(images, (1, 1, 1, 1), value=float(images.min()))
     rows = moves[0] + torch.arange(height, device=images.device)
     columns = moves[1] + torch.arange(width, device=images.device)
-    picked = padded[torch.arange(n, device=images.device)[:, None, None], 0, rows[:, :, None], columns[:, None, :]]
+    picked = padded[
+        torch.arange(n, device=images.device)[:, None, None],
+        0,
+        rows[:, :, None],
+        columns[:, None, :],
+    ]
     return picked[:, None]

@@ -1,6 +1,7 @@
 """Replays learning curves instead of training: for tests, dry runs and measuring the suite itself.
 
-hardware none, versions none, n 1; lineage: power-law curves (Domhan et al. 2015, IJCAI) with seeded noise. SYNTHETIC.
+hardware none, versions none, n 1; lineage: power-law curves (Domhan et al. 2015, IJCAI) with seeded
+noise. SYNTHETIC.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from suite.core.types import Config
 
 
 class TableTarget(Target):
-    """Curves a + b·e^-c whose parameters are a smooth function of the configuration, plus noise addressed by (seed, e).
+    """Curves a + b·e^-c whose parameters are a smooth function of the configuration, plus noise
+    addressed by (seed, e).
 
-    epoch_s: seconds to sleep an epoch; diverge_below: trials with `width` below this report NaN from epoch 2 on.
+    epoch_s: seconds to sleep an epoch; diverge_below: trials with `width` below this report NaN
+    from epoch 2 on.
     """
 
     parameters = {
@@ -60,7 +63,9 @@ class _Replay(Training):
     def __init__(self, target: TableTarget, config: Config, seed: int) -> None:
         self._target, self._config, self._seed = target, config, seed
         self._epoch = 0
-        self._momentum = 0.0  # state that a weights-only checkpoint would lose: conformance would notice
+        self._momentum = (
+            0.0  # state that a weights-only checkpoint would lose: conformance would notice
+        )
 
     def train_epoch(self, epoch: int) -> None:
         self._momentum = 0.5 * self._momentum + float(stream(self._seed, "epoch", epoch).normal())

@@ -1,4 +1,6 @@
-"""Floor 6, the door: rank 0 reads the command line; every other rank serves until rank 0 lets it go."""
+"""Floor 6, the door: rank 0 reads the command line; every other rank serves until rank 0 lets it
+go.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Checkpoints: written beside, synced, renamed; the file's name carries its size and digest.
 
-One file a checkpoint: epoch-00009-job-000012-8234-0f3a9b....ckpt holds epoch 9 of a trial, written by job 12. The job
-number in the name keeps a zombie and its successor from sharing a file; size and digest make damage visible.
+One file a checkpoint: epoch-00009-job-000012-8234-0f3a9b....ckpt holds epoch 9 of a trial, written
+by job 12. The job number in the name keeps a zombie and its successor from sharing a file; size and
+digest make damage visible.
 """
 
 from __future__ import annotations
@@ -24,14 +25,20 @@ class CheckpointError(Exception):
 
 
 def open_checkpoints(settings: Mapping[str, Any], folder: Path) -> Checkpoints | None:
-    """The run's checkpoints by conf/backend's `checkpoint`: job, or none. Raises ConfigError for another word."""
+    """The run's checkpoints by conf/backend's `checkpoint`: job, or none.
+
+    Raises ConfigError for another word.
+    """
     if settings["checkpoint"] not in ("job", "none"):
         raise unknown_name("backend.checkpoint", settings["checkpoint"], ("job", "none"))
     return Checkpoints(folder) if settings["checkpoint"] == "job" else None
 
 
 class Checkpoints:
-    """The checkpoints of one run, one folder a trial. Safe for several workers: none writes another's file."""
+    """The checkpoints of one run, one folder a trial.
+
+    Safe for several workers: none writes another's file.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +47,10 @@ class Checkpoints:
         return self.folder / f"trial-{trial_id:06d}"
 
     def save(self, trial_id: int, job_id: int, epoch: int, write: Callable[[Path], None]) -> Path:
-        """`write` gets a path beside the final one. Raises OSError (a full disk) and leaves nothing half-written."""
+        """`write` gets a path beside the final one.
+
+        Raises OSError (a full disk) and leaves nothing half-written.
+        """
         folder = self._of(trial_id)
         folder.mkdir(parents=True, exist_ok=True)
         beside = folder / f".job-{job_id:06d}.part"
@@ -58,7 +68,10 @@ class Checkpoints:
         return final
 
     def load(self, trial_id: int, epoch: int, read: Callable[[Path], None]) -> None:
-        """Hand the newest valid file of this epoch to `read`. Raises CheckpointError where there is none."""
+        """Hand the newest valid file of this epoch to `read`.
+
+        Raises CheckpointError where there is none.
+        """
         for path, found_epoch, _ in reversed(self._list(trial_id)):
             if found_epoch == epoch:
                 match = _NAME.search(path.name)
@@ -70,14 +83,17 @@ class Checkpoints:
         raise CheckpointError(f"trial {trial_id}: no valid checkpoint of epoch {epoch}")
 
     def prune(self, trial_id: int, *, before_job: int) -> None:
-        """Keep the last two files that jobs before `before_job` wrote: for when a later job of the trial starts.
+        """Keep the last two files that jobs before `before_job` wrote: for when a later job of the
+        trial starts.
 
         Not sooner: until then the journal may not know of the newest.
         """
         self._keep_two([path for path, _, job_id in self._list(trial_id) if job_id < before_job])
 
     def trim(self, trial_id: int, *, job_id: int) -> None:
-        """Keep the last two files of this job, which writes one every so often: at most four a trial with `prune`."""
+        """Keep the last two files of this job, which writes one every so often: at most four a
+        trial with `prune`.
+        """
         self._keep_two([path for path, _, found in self._list(trial_id) if found == job_id])
 
     def _keep_two(self, paths: list[Path]) -> None:

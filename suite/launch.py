@@ -56,17 +56,22 @@ def assemble(config: Config) -> Parts:
     """Make and check every part. Raises ConfigError; imports no framework."""
     scheduler = make(config["scheduler"], "scheduler")
     if not isinstance(scheduler, Scheduler):
-        raise ConfigError(f"scheduler._target_={config['scheduler']['_target_']}: must be a Scheduler.")
+        raise ConfigError(
+            f"scheduler._target_={config['scheduler']['_target_']}: must be a Scheduler."
+        )
     target = make(config["model"], "model")
     if not isinstance(target, Target):
         raise ConfigError(f"model._target_={config['model']['_target_']}: must be a Target.")
     predictor = config["predictor"]
     check_features(predictor.get("features"))
     if predictor.get("_target_"):
-        make({k: v for k, v in predictor.items() if k != "features"}, "predictor")  # a wrong argument is found now
+        make(
+            {k: v for k, v in predictor.items() if k != "features"}, "predictor"
+        )  # a wrong argument is found now
     elif "features" in config["scheduler"]:
         raise ConfigError(
-            f"predictor=none: {type(scheduler).__name__} needs one; use predictor=svr or predictor=qsvr."
+            f"predictor=none: {type(scheduler).__name__} needs one; use predictor=svr or "
+            "predictor=qsvr."
         )
     conductor = Conductor(
         scheduler, make(config["searcher"], "searcher"), target.space,
@@ -128,7 +133,9 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
     if kind == "mpi" or (kind == "auto" and launched()):
         from suite.backends.mpi import MPIBackend
 
-        return MPIBackend(config["model"], parts.target, settings, _checkpoint_folder(config, folder), forecaster)
+        return MPIBackend(
+            config["model"], parts.target, settings, _checkpoint_folder(config, folder), forecaster
+        )
     from suite.backends.inline import Inline
     from suite.worker import Worker
 
@@ -136,9 +143,11 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
     devices.limit_threads(threads)
     device = devices.pin(settings["device"], 0)
     worker = Worker(
-        parts.target, open_checkpoints(settings, _checkpoint_folder(config, folder)),
-        resident_trials=settings["resident_trials"], checkpoint_every_s=settings["checkpoint_every_s"],
-    )  # fmt: skip
+        parts.target,
+        open_checkpoints(settings, _checkpoint_folder(config, folder)),
+        resident_trials=settings["resident_trials"],
+        checkpoint_every_s=settings["checkpoint_every_s"],
+    )
     parts.target.stage(device)
     return Inline(worker, forecaster, device=device, facts=facts.worker(device, "node0", threads))
 
@@ -180,7 +189,11 @@ def _tidy(config: Config, folder: Path, driver: Driver, status: str) -> None:
 def _header(config: Config, parts: Parts) -> dict[str, Any]:
     scheduler, target = parts.scheduler, parts.target
     shared = bool(config["overlap"]) and "features" in config["scheduler"]
-    settings = {k: v for k, v in config.items() if k not in ("resume", "report", "tracking", "compare_across_overlap")}
+    settings = {
+        k: v
+        for k, v in config.items()
+        if k not in ("resume", "report", "tracking", "compare_across_overlap")
+    }
     return {
         "run_id": uuid.uuid4().hex,
         "suite_version": __version__,
@@ -195,13 +208,16 @@ def _header(config: Config, parts: Parts) -> dict[str, Any]:
         "reproducible": "prefix only" if shared else "whole run",
         "max_epochs": scheduler.max_epochs,
         "target": {
-            "metric": target.metric, "mode": target.mode, "data": target.data, "framework": target.framework,
+            "metric": target.metric,
+            "mode": target.mode,
+            "data": target.data,
+            "framework": target.framework,
         },
         "config": settings,
         "versions": facts.versions(),
         "git": facts.git(),
         "host": facts.host(),
-    }  # fmt: skip
+    }
 
 
 def world_size() -> int:
@@ -213,14 +229,17 @@ def world_size() -> int:
 
 
 def _check_overlap(config: Config, folder: Path) -> None:
-    """Runs of one experiment (one sweep's folder) must agree in `overlap`, or the comparison compares two things."""
+    """Runs of one experiment (one sweep's folder) must agree in `overlap`, or the comparison
+    compares two things.
+    """
     if config["compare_across_overlap"]:
         return
     for path in sorted(folder.parent.glob(f"*/{journals.NAME}")):
         other = journals.read(path)[0].get("overlap")
         if other is not None and other != bool(config["overlap"]):
             raise ConfigError(
-                f"overlap={config['overlap']}: run {path.parent.name} of this experiment has overlap={other}; "
+                f"overlap={config['overlap']}: run {path.parent.name} of this experiment has "
+                f"overlap={other}; "
                 "use the same, or compare_across_overlap=true."
             )
 
@@ -250,11 +269,14 @@ def _signals() -> Iterator[None]:
 
 
 def plan(config: Config, n_workers: int) -> tuple[str, int]:
-    """What would be trained, for people: brackets, rungs, epochs, decisions, disk, hours; and the epochs alone."""
+    """What would be trained, for people: brackets, rungs, epochs, decisions, disk, hours; and the
+    epochs alone.
+    """
     parts = assemble(config)
     planned, target = parts.scheduler.plan(), parts.target
     lines = [
-        f"{config['algorithm_name']} on {config['model']['_target_'].split('.')[-2]} ({target.data} data), "
+        f"{config['algorithm_name']} on {config['model']['_target_'].split('.')[-2]} "
+        f"({target.data} data), "
         f"max_epochs {parts.scheduler.max_epochs}, overlap {str(bool(config['overlap'])).lower()}",
         "",
         "bracket  rungs: trials x epochs in total (decision point)",
@@ -277,7 +299,8 @@ def plan(config: Config, n_workers: int) -> tuple[str, int]:
         f"trials      {planned.n_trials}",
         f"epochs      {bound}{planned.n_epochs}",
         f"decisions   {n_decisions} (rungs and decision points)",
-        f"disk        at most {_bytes(n_files * target.checkpoint_bytes)} in {n_files + planned.n_trials} inodes "
+        f"disk        at most {_bytes(n_files * target.checkpoint_bytes)} in "
+        f"{n_files + planned.n_trials} inodes "
         f"while it runs ({_bytes(target.checkpoint_bytes)} a checkpoint, at most four a trial)",
         f"hours       {bound}{hours:.3g} of training at {target.epoch_s:g} s an epoch; "
         f"{wall:.3g} or more on {n_workers} worker{'s' if n_workers > 1 else ''}",

@@ -1,4 +1,7 @@
-"""One calm line: trials, epochs, best so far, seconds left. Rewritten on a terminal, printed now and then elsewhere."""
+"""One calm line: trials, epochs, best so far, seconds left.
+
+Rewritten on a terminal, printed now and then elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,18 @@ from suite.run.conductor import Conductor
 
 
 class Progress:
-    """An observer of events. `n_epochs` is the plan's total: an upper bound where a predictor stops trials."""
+    """An observer of events.
 
-    def __init__(self, name: str, n_epochs: int, sign: float, metric: str, out: TextIO | None = None) -> None:
+    `n_epochs` is the plan's total: an upper bound where a predictor stops trials.
+    """
+
+    def __init__(
+        self, name: str, n_epochs: int, sign: float, metric: str, out: TextIO | None = None
+    ) -> None:
         self._name, self._n_epochs, self._sign, self._metric = name, n_epochs, sign, metric
         self._out = out if out is not None else sys.stdout
-        # mpirun gives its ranks a terminal even where its own output goes to a file: only ./bench knows which it is.
+        # mpirun gives its ranks a terminal even where its own output goes to a file: only ./bench
+        # knows which it is.
         default = "plain" if "OMPI_COMM_WORLD_SIZE" in os.environ else "live"
         self._live = self._out.isatty() and os.environ.get("SUITE_PROGRESS", default) == "live"
         self._every_s = 0.2 if self._live else 15.0
@@ -27,7 +36,9 @@ class Progress:
     def __call__(self, event: t.Event, conductor: Conductor) -> None:
         now = time.monotonic()
         if self._begun_epochs is None:
-            self._begun_epochs = conductor.n_epochs  # a resumed run: what was done before costs no time now
+            self._begun_epochs = (
+                conductor.n_epochs
+            )  # a resumed run: what was done before costs no time now
         if isinstance(event, t.WorkerLost):
             self._print(f"{self._name}: worker {event.worker} lost: {event.message}", end="\n")
         if now - self._last >= self._every_s:

@@ -1,4 +1,7 @@
-"""The worker: restore, train, report, checkpoint. It turns every error into an event; decisions are elsewhere."""
+"""The worker: restore, train, report, checkpoint.
+
+It turns every error into an event; decisions are elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,20 @@ from suite.core.target import Target, Training
 
 Send = Callable[[t.Event], None]
 
-_OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError")  # torch's and TensorFlow's, neither imported here
+_OUT_OF_MEMORY = (
+    "OutOfMemoryError",
+    "ResourceExhaustedError",
+)  # torch's and TensorFlow's, neither imported here
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Worker:
-    """Trains jobs of one target. Keeps the last `resident_trials` trials, the data set and the framework in memory.
+    """Trains jobs of one target. Keeps the last `resident_trials` trials, the data set and the
+    framework in memory.
 
-    checkpoints=None: nothing is saved (a trial then lives as long as it is resident); checkpoint_every_s: seconds
-    between checkpoints within a job (one is always written at its end); clock: seconds, replaced in tests.
+    checkpoints=None: nothing is saved (a trial then lives as long as it is resident);
+    checkpoint_every_s: seconds between checkpoints within a job (one is always written at its end);
+    clock: seconds, replaced in tests.
     """
 
     def __init__(
@@ -42,12 +50,16 @@ class Worker:
         self.resident_trials, self.checkpoint_every_s = max(resident_trials, 1), checkpoint_every_s
         self.clock = clock
         self._sign = -1.0 if target.mode == "max" else 1.0
-        self._resident: OrderedDict[int, tuple[int, Training]] = OrderedDict()  # trial -> (epochs trained, state)
+        self._resident: OrderedDict[int, tuple[int, Training]] = (
+            OrderedDict()
+        )  # trial -> (epochs trained, state)
 
     def run(self, worker: int, job: t.Job, send: Send) -> None:
         """Train the job and send its events, the last one JobFinished or JobFailed."""
         began = self.clock()
-        reported = [job.from_epoch]  # mutable: a second attempt after running out of memory goes on from here
+        reported = [
+            job.from_epoch
+        ]  # mutable: a second attempt after running out of memory goes on from here
         self._guard(worker, job, send, lambda: self._train(worker, job, send, began, reported))
 
     def score(self, worker: int, job: t.Job, send: Send) -> None:
@@ -70,7 +82,9 @@ class Worker:
             try:
                 work()
             except Exception as error:
-                if type(error).__name__ not in _OUT_OF_MEMORY and not isinstance(error, MemoryError):
+                if type(error).__name__ not in _OUT_OF_MEMORY and not isinstance(
+                    error, MemoryError
+                ):
                     raise
                 self._resident.clear()  # make room and try once more
                 work()
@@ -81,7 +95,9 @@ class Worker:
                 traceback.print_exc(limit=-8, file=sys.stderr)
             send(t.JobFailed(worker, job.job_id, reason, message))
 
-    def _train(self, worker: int, job: t.Job, send: Send, began: float, reported: list[int]) -> None:
+    def _train(
+        self, worker: int, job: t.Job, send: Send, began: float, reported: list[int]
+    ) -> None:
         if self.checkpoints is not None:
             self.checkpoints.prune(job.trial_id, before_job=job.job_id)
         start = self.clock()
@@ -116,7 +132,11 @@ class Worker:
         while len(self._resident) > self.resident_trials:
             self._resident.popitem(last=False)  # its checkpoint was written when its last job ended
         busy_s = self.clock() - began
-        send(t.JobFinished(worker, job.job_id, round(restore_s, 6), round(checkpoint_s, 6), round(busy_s, 6)))
+        send(
+            t.JobFinished(
+                worker, job.job_id, round(restore_s, 6), round(checkpoint_s, 6), round(busy_s, 6)
+            )
+        )
 
     def _restore(self, job: t.Job) -> Training:
         """The trial as it was at job.from_epoch: from memory, from its checkpoint, or new."""
@@ -128,7 +148,9 @@ class Worker:
         training = self.target.start(job.config, job.seed)
         if job.from_epoch > 0:
             if self.checkpoints is None:
-                raise CheckpointError(f"trial {job.trial_id}: checkpoints are off and it is not in memory")
+                raise CheckpointError(
+                    f"trial {job.trial_id}: checkpoints are off and it is not in memory"
+                )
             self.checkpoints.load(job.trial_id, job.from_epoch, training.load)
         return training
 
@@ -155,5 +177,9 @@ def _explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, CheckpointError):
         return "checkpoint", str(error)
     if isinstance(error, OSError) and error.errno in _FULL:
-        return "storage", f"{error.strerror} while a checkpoint was written; free space, then resume=<run folder>."
+        return (
+            "storage",
+            f"{error.strerror} while a checkpoint was written; free space, then resume=<run "
+            "folder>.",
+        )
     return "retry", message

@@ -1,4 +1,6 @@
-"""Predictions beside the loop: fit and predict in a thread while the backend goes on with its workers."""
+"""Predictions beside the loop: fit and predict in a thread while the backend goes on with its
+workers.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ class Forecaster:
     """
 
     def __init__(
-        self, spec: Mapping[str, Any] | None, seed: int, clock: Callable[[], float] = time.perf_counter
+        self,
+        spec: Mapping[str, Any] | None,
+        seed: int,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._spec = {k: v for k, v in (spec or {}).items() if k != "features"}
         self._seed, self._clock = seed, clock
@@ -50,8 +55,12 @@ class Forecaster:
             fitted = self._clock()
             values = np.asarray(model.predict(np.asarray(request.X_new)), dtype=float)
             if values.shape != (len(request.X_new),):
-                raise ValueError(f"predict gave shape {values.shape}, must be ({len(request.X_new)},)")
-        except Exception as error:  # the run goes on without it: the rung's trials are trained instead
+                raise ValueError(
+                    f"predict gave shape {values.shape}, must be ({len(request.X_new)},)"
+                )
+        except (
+            Exception
+        ) as error:  # the run goes on without it: the rung's trials are trained instead
             return t.ForecastFailed(request.key, type(error).__name__, str(error)[:500])
         return t.Forecast(
             request.key,
@@ -63,7 +72,10 @@ class Forecaster:
 
 
 class AskThread:
-    """A Forecaster in one thread. NuSVR and dwave-samplers release the GIL, so rank 0's loop goes on meanwhile."""
+    """A Forecaster in one thread.
+
+    NuSVR and dwave-samplers release the GIL, so rank 0's loop goes on meanwhile.
+    """
 
     def __init__(self, forecaster: Forecaster) -> None:
         self._forecaster = forecaster

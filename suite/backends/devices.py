@@ -1,4 +1,4 @@
-"""Worker to device: what is said before a framework is imported, because it cannot be said after."""
+"""Worker to device: what must be said before a framework is imported."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ def limit_threads(n: int) -> None:
         raise ConfigError(f"backend.threads={n}: must be an integer >= 1.")
     for name in _THREADS:
         os.environ[name] = str(n)
-    if "torch" in sys.modules:  # imported already (tests, notebooks): the environment is no longer read
+    if (
+        "torch" in sys.modules
+    ):  # imported already (tests, notebooks): the environment is no longer read
         sys.modules["torch"].set_num_threads(n)
 
 
 def pin(device: str, local_index: int) -> str:
-    """The device of the `local_index`-th worker of its node: "cpu" or "cuda:0" with one GPU left visible.
+    """The device of the `local_index`-th worker of its node: "cpu" or "cuda:0" with one GPU left
+    visible.
 
-    device: "auto" (a GPU where the node has one), "cpu" or "cuda". Workers beyond the number of GPUs share them.
+    device: "auto" (a GPU where the node has one), "cpu" or "cuda". Workers beyond the number of
+    GPUs share them.
     Raises ConfigError for another word, or "cuda" without a GPU.
     """
     if device not in ("auto", "cpu", "cuda"):
@@ -33,7 +37,9 @@ def pin(device: str, local_index: int) -> str:
     gpus = [] if device == "cpu" else visible_gpus()
     if not gpus:
         if device == "cuda":
-            raise ConfigError("backend.device=cuda: no GPU is visible; use backend.device=cpu or ask for one.")
+            raise ConfigError(
+                "backend.device=cuda: no GPU is visible; use backend.device=cpu or ask for one."
+            )
         return "cpu"
     os.environ["CUDA_VISIBLE_DEVICES"] = gpus[local_index % len(gpus)]
     # What makes matrix products repeatable on one kind of GPU; read when CUDA starts.
@@ -48,7 +54,9 @@ def visible_gpus() -> list[str]:
     if shutil.which("nvidia-smi") is None:
         return []
     try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30).stdout
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return []
     return [str(i) for i, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]

@@ -15,7 +15,10 @@ from suite.worker import Worker
 
 
 class Inline:
-    """Runs jobs one after the other. `facts` describes the host for the record; `clock` is replaced in tests."""
+    """Runs jobs one after the other.
+
+    `facts` describes the host for the record; `clock` is replaced in tests.
+    """
 
     def __init__(
         self,

@@ -1,12 +1,15 @@
-"""The MPI backend, rank 0's side: point to point, no collective, and a worker's death is an event (ULFM).
+"""The MPI backend, rank 0's side: point to point, no collective; a worker's death is an event.
 
 Messages are tuples (word, run_id, ...), pickled by mpi4py within one job's processes:
   to a worker    begin(settings) · job(Job) · score(Job) · end() · exit(finalize)
-  from a worker  hello(facts) · joined(facts) · refused(why) · events([Event]) · ended() · leaving(why)
-A run is fenced: begin and end carry its id, workers answer both, and what carries another id is dropped.
+  from a worker  hello(place) · joined(facts) · refused(why) · events([Event]) · ended()
+                 leaving(why)
+A run is fenced: begin and end carry its id, workers answer both, and what carries another id is
+dropped.
 
-What ends a worker: ULFM sees death by signal; a process of this node that exits is seen by its pid; a worker that
-raises says so and then kills itself (mpirun does not report an exit); one that hangs is found by report_timeout_s.
+What ends a worker: ULFM sees death by signal; a process of this node that exits is seen by its pid;
+a worker that raises says so and then kills itself (mpirun does not report an exit); one that hangs
+is found by report_timeout_s.
 Source: Bland et al. 2013 (User Level Failure Mitigation); MPI 5.0 has it in a chapter of its own.
 """
 
@@ -31,14 +34,19 @@ from suite.core.target import Target
 from suite.run.driver import Driver
 
 TAG = 7
-SLEEP_S = (1e-4, 2e-3)  # idle polling starts at the first and grows to the second: a few percent of a core
+SLEEP_S = (
+    1e-4,
+    2e-3,
+)  # idle polling starts at the first and grows to the second: a few percent of a core
 LOOK_EVERY_S = 0.05  # how often ULFM is asked for failures
 PIDS_EVERY_S = 0.5  # how often this node's processes are looked for
 FENCE_S = 30.0  # how long a run's end waits for workers to answer
 
 
 class World:
-    """Rank 0's view of the other ranks, for the life of the process: who lives, where, and what they said."""
+    """Rank 0's view of the other ranks, for the life of the process: who lives, where, and what
+    they said.
+    """
 
     def __init__(self) -> None:
         from mpi4py import MPI
@@ -51,7 +59,9 @@ class World:
         self._acked = 0
         self.size: int = self._comm.Get_size()
         self.alive: set[int] = set(range(1, self.size))
-        self.places: dict[int, tuple[str, int]] = {}  # worker -> (host, pid), never written anywhere
+        self.places: dict[
+            int, tuple[str, int]
+        ] = {}  # worker -> (host, pid), never written anywhere
         self.lost: dict[int, str] = {}  # worker -> why, not yet told to a run
         self.hung: set[int] = set()
         self.framework: str | None = None
@@ -66,7 +76,9 @@ class World:
                     self.places[rank] = message[2]
             if time.monotonic() > deadline:
                 silent = sorted(self.alive - set(self.places))
-                raise StoppedError(f"ranks {silent} did not start within 300 s; see the launcher's messages.")
+                raise StoppedError(
+                    f"ranks {silent} did not start within 300 s; see the launcher's messages."
+                )
             time.sleep(1e-3)
 
     def local_index(self, rank: int) -> int:
@@ -85,11 +97,15 @@ class World:
             self._requests.append(self._comm.isend(message, dest=rank, tag=TAG))
 
     def poll(self) -> list[tuple[int, tuple[Any, ...]]]:
-        """Messages that are here, oldest first, of living ranks; also looks after sends and failures."""
+        """Messages that are here, oldest first, of living ranks; also looks after sends and
+        failures.
+        """
         found: list[tuple[int, tuple[Any, ...]]] = []
         status = self._mpi.Status()
         try:
-            while len(found) < 256 and self._comm.Iprobe(source=self._mpi.ANY_SOURCE, tag=TAG, status=status):
+            while len(found) < 256 and self._comm.Iprobe(
+                source=self._mpi.ANY_SOURCE, tag=TAG, status=status
+            ):
                 rank = status.Get_source()
                 message = self._comm.recv(source=rank, tag=TAG)
                 if message[0] == "leaving":
@@ -97,7 +113,9 @@ class World:
                 elif rank in self.alive:
                     found.append((rank, message))
         except self._mpi.Exception:
-            self._looked = 0.0  # with a failed rank, ANY_SOURCE raises until the failure is acknowledged
+            self._looked = (
+                0.0  # with a failed rank, ANY_SOURCE raises until the failure is acknowledged
+            )
         if self._requests:
             self._requests = [request for request in self._requests if not self._done(request)]
         if time.monotonic() - self._looked > LOOK_EVERY_S:
@@ -148,7 +166,10 @@ class World:
             self.lost[rank] = why
 
     def exit(self, code: int) -> None:
-        """Let every worker go and leave. Finalize only where nobody was lost: with a dead rank it may hang."""
+        """Let every worker go and leave.
+
+        Finalize only where nobody was lost: with a dead rank it may hang.
+        """
         whole = len(self.alive) == self.size - 1
         for rank in sorted(self.alive):
             self.send(rank, ("exit", None, whole))
@@ -183,7 +204,11 @@ def world() -> World:
         _world = World()
     if _world.size < 2:
         n = os.environ.get("SLURM_NTASKS")
-        hint = f" SLURM_NTASKS={n}: this launcher did not start MPI ranks; srun --mpi=pmix does." if n else ""
+        hint = (
+            f" SLURM_NTASKS={n}: this launcher did not start MPI ranks; srun --mpi=pmix does."
+            if n
+            else ""
+        )
         raise ConfigError(
             f"backend=mpi: {_world.size} rank; needs 2 or more (rank 0 decides, the others train): "
             f"mpirun -n 3 python -m suite ... or backend=inline.{hint}"
@@ -203,7 +228,10 @@ def dismiss(code: int) -> None:
 
 
 class MPIBackend:
-    """Runs jobs on every other rank. `settings` is conf/backend's; `spec` the model's YAML leaf, sent to workers."""
+    """Runs jobs on every other rank.
+
+    `settings` is conf/backend's; `spec` the model's YAML leaf, sent to workers.
+    """
 
     def __init__(
         self,
@@ -216,7 +244,8 @@ class MPIBackend:
         self._world = world()
         if self._world.framework not in (None, target.framework):
             raise ConfigError(
-                f"model framework={target.framework}: these workers have {self._world.framework} loaded; "
+                f"model framework={target.framework}: these workers have {self._world.framework} "
+                "loaded; "
                 "one framework a launch. Start a second one."
             )
         self._world.framework = target.framework
@@ -256,7 +285,7 @@ class MPIBackend:
                 elif word == "refused":
                     refused[rank] = content
             self._give_up_silent()
-            for rank in [rank for rank in world.lost]:
+            for rank in list(world.lost):
                 why = world.lost.pop(rank)
                 self._heard.pop(rank, None)
                 refused.setdefault(rank, why)
@@ -298,7 +327,9 @@ class MPIBackend:
         now = time.monotonic()
         for rank, heard in list(self._heard.items()):
             if now - heard > limit and rank in self._world.alive:
-                self._world.give_up(rank, f"silent for {now - heard:.1f} s (report_timeout_s={limit:g})")
+                self._world.give_up(
+                    rank, f"silent for {now - heard:.1f} s (report_timeout_s={limit:g})"
+                )
 
     def _check_start(self, joined: set[int], refused: Mapping[int, str], waited_s: float) -> None:
         """A run that no worker joins must not wait for ever."""
@@ -320,7 +351,9 @@ class MPIBackend:
         try:
             yield
         except KeyboardInterrupt:
-            raise  # mpirun leaves a quarter of a second: the journal must be closed now, and the workers are ending
+            # mpirun leaves a quarter of a second: the journal must be closed now, and the workers
+            # are ending
+            raise
         except BaseException:
             self._end_run()
             raise

@@ -1,4 +1,7 @@
-"""The MPI backend, a worker's side: serve runs until rank 0 lets go. The framework is imported by the first run."""
+"""The MPI backend, a worker's side: serve runs until rank 0 lets go.
+
+The framework is imported by the first run.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,11 @@ class _Server:
         self._comm.Set_errhandler(MPI.ERRORS_RETURN)
         self.rank = self._comm.Get_rank()
         if self._comm.Get_size() < 2:
-            print("suite: this launcher started single processes, not MPI ranks (srun --mpi=pmix does).", file=sys.stderr)
+            print(
+                "suite: this launcher started single processes, not MPI ranks (srun --mpi=pmix "
+                "does).",
+                file=sys.stderr,
+            )
             os._exit(1)
         self._requests: list[Any] = []
         self._target: Target | None = None
@@ -76,7 +83,9 @@ class _Server:
                     self._run_id = None
 
     def begin(self, settings: dict[str, Any]) -> None:
-        """Make the target if it is another than the last run's, and stage it; errors refuse this run only."""
+        """Make the target if it is another than the last run's, and stage it; errors refuse this
+        run only.
+        """
         try:
             spec = json.dumps(settings["spec"], sort_keys=True)
             if self._target is None or spec != self._spec:
@@ -136,7 +145,11 @@ class _Server:
         try:
             group = self._comm.Get_failed()
             n = group.Get_size()
-            return list(self._mpi.Group.Translate_ranks(group, list(range(n)), self._comm.Get_group())) if n else []
+            return (
+                list(self._mpi.Group.Translate_ranks(group, list(range(n)), self._comm.Get_group()))
+                if n
+                else []
+            )
         except NotImplementedError:
             return []
 
@@ -159,7 +172,9 @@ class _Server:
 
     def drain(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not all(request.test()[0] for request in self._requests):
+        while time.monotonic() < deadline and not all(
+            request.test()[0] for request in self._requests
+        ):
             time.sleep(1e-3)
 
     def leave(self, finalize: bool) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Brackets and rungs: what a run is going to train, as plain numbers, and Hyperband's arithmetic."""
+"""Brackets and rungs: what a run will train, as plain numbers; Hyperband's arithmetic."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ class Plan:
 def hyperband_plan(max_epochs: int, eta: int) -> Plan:
     """Brackets and rungs for R = max_epochs and η = eta (Li et al. 2018, Algorithm 1).
 
-    s_max is the exact integer logarithm: in floats log(243, 3) lies below 5. Rounds r_i to the nearest integer, halves
-    to even, as the published runs did: with η = 2, R = 100 costs 3213 epochs (halves up would cost 3235).
+    s_max is the exact integer logarithm: in floats log(243, 3) lies below 5. Rounds r_i to the
+    nearest integer, halves to even, as the published runs did: with η = 2, R = 100 costs 3213
+    epochs (halves up would cost 3235).
     """
     if isinstance(eta, bool) or not isinstance(eta, int) or eta < 2:
         raise ConfigError(f"eta={eta}: must be an integer >= 2 (Li et al. 2018 use 3 or 4).")

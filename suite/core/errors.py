@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 
 class SuiteError(Exception):
-    """Base of all errors that the suite raises on purpose; the command line prints them without a traceback."""
+    """Base of all errors that the suite raises on purpose; the command line prints them without a
+    traceback.
+    """
 
 
 class ConfigError(SuiteError):

@@ -1,4 +1,6 @@
-"""The predictor contract (scikit-learn's), and the one pure function that turns curves into features."""
+"""The predictor contract (scikit-learn's), and the one pure function that turns curves into
+features.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ FEATURES = ("curve", "differences", "hyperparameters")
 class Predictor(ABC):
     """Extends curves: fit(X[n, n_features], y[n]), predict(X) -> (n,). An estimator without I/O.
 
-    `random_state` is set by the suite from the run's seed and the digest of the training set, so that the same
-    question always meets the same random choices. Raises ValueError for shapes that do not fit, or non-finite numbers.
+    `random_state` is set by the suite from the run's seed and the digest of the training set, so
+    that the same question always meets the same random choices. Raises ValueError for shapes that
+    do not fit, or non-finite numbers.
     """
 
     random_state: int | None = None
@@ -32,14 +35,18 @@ class Predictor(ABC):
     def predict(self, X: ArrayLike) -> NDArray[np.float64]: ...
 
 
-def check_training_set(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def check_training_set(
+    X: ArrayLike, y: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """X as (n, n_features) and y as (n,), finite, n >= 2; else ValueError."""
     X = np.asarray(X, dtype=float)
     y = np.asarray(y, dtype=float)
     if X.ndim != 2 or y.ndim != 1 or len(X) != len(y):
         raise ValueError(f"X.shape={X.shape}, y.shape={y.shape}: must be (n, n_features) and (n,).")
     if len(y) < 2:
-        raise ValueError(f"n={len(y)}: a predictor needs at least two curves; lower nothing, wait for more.")
+        raise ValueError(
+            f"n={len(y)}: a predictor needs at least two curves; lower nothing, wait for more."
+        )
     if not (np.isfinite(X).all() and np.isfinite(y).all()):
         raise ValueError("X or y holds NaN or infinity: leave diverged trials out.")
     return X, y
@@ -51,11 +58,13 @@ def features(
     use: Sequence[str] = ("curve",),
     every: int = 1,
 ) -> Rows:
-    """One row a trial: its curve (each `every`-th epoch), first and second differences, encoded hyperparameters.
+    """One row a trial: its curve (each `every`-th epoch), first and second differences, encoded
+    hyperparameters.
 
     Shapes: curves n x e (equal lengths), configs n x d in [0, 1] -> n x n_features.
     Raises ConfigError for an unknown name in `use` or every < 1.
-    Source: Baker et al. 2017 (arXiv 1705.10823), section 3; Swift-Hyperband as published uses the curve alone.
+    Source: Baker et al. 2017 (arXiv 1705.10823), section 3; Swift-Hyperband as published uses the
+    curve alone.
     """
     for name in use:
         if name not in FEATURES:

@@ -1,4 +1,6 @@
-"""The scheduler contract, and `Rounds`: how a generator that reads like a paper's pseudo-code becomes ask and tell."""
+"""The scheduler contract, and `Rounds`: how a generator that reads like a paper's pseudo-code
+becomes ask and tell.
+"""
 
 from __future__ import annotations
 
@@ -17,32 +19,40 @@ Curves = Mapping[int, Curve | None]
 Request = Sequence[Train] | Predict
 Answer = Curves | Sequence[float | None] | None
 Round = Generator[Request, Any, Any]
-"""`curves = yield [Train(t, epochs) for t in trials]`;  `values = yield Predict(...)`  (None: no forecast).
+"""`curves = yield [Train(t, epochs) for t in trials]`;  `values = yield Predict(...)`  (None: no
+forecast).
 
 What is sent back (an Answer) depends on what was asked for, which a Generator's type cannot say.
 """
 
 
 class Scheduler(ABC):
-    """Chooses epochs. Knows integers, curves, and the encoded configurations it is given; no clock, no worker.
+    """Chooses epochs. Knows integers, curves, and the encoded configurations it is given; no clock,
+    no worker.
 
     `stopped` names the trials that a prediction stopped; `objectives` are minimised.
     """
 
     @abstractmethod
     def ask(self) -> Decision:
-        """The next decision. Called only when something could be done with it; WAIT changes nothing."""
+        """The next decision. Called only when something could be done with it; WAIT changes
+        nothing.
+        """
 
     @abstractmethod
     def tell(self, trial_id: int, curve: Curve | None) -> None:
-        """The job of this trial is finished; None: it diverged or was given up, and ranks last for ever."""
+        """The job of this trial is finished; None: it diverged or was given up, and ranks last for
+        ever.
+        """
 
     def tell_forecast(self, key: str, values: Sequence[float | None] | None) -> None:
         """The answer to the Predict of this key; None: the predictor failed."""
         raise KeyError(key)
 
-    def meet(self, trial_id: int, x: Sequence[float]) -> None:  # noqa: B027  (optional hook, not abstract)
-        """Told once a trial, before its first `tell`: its configuration encoded to [0, 1]^d, for predictors."""
+    def meet(self, trial_id: int, x: Sequence[float]) -> None:  # noqa: B027 (optional hook)
+        """Told once a trial, before its first `tell`: its configuration encoded to [0, 1]^d, for
+        predictors.
+        """
 
     @property
     def max_epochs(self) -> int:
@@ -65,9 +75,11 @@ class Scheduler(ABC):
 
 
 def rank(curves: Curves, at_epoch: int | None = None) -> list[int]:
-    """Trial ids, best first: by the objective after `at_epoch` (default: the last), ties by lower trial_id.
+    """Trial ids, best first: by the objective after `at_epoch` (default: the last), ties by lower
+    trial_id.
 
-    Only finite values are ranked; a diverged trial, or one that was not trained so far, is left out.
+    Only finite values are ranked; a diverged trial, or one that was not trained so far, is left
+    out.
     """
     values: list[tuple[float, int]] = []
     for trial_id, curve in curves.items():
@@ -84,9 +96,11 @@ def best(curves: Curves, n: int, at_epoch: int | None = None) -> list[int]:
 
 
 class Rounds(Scheduler):
-    """Runs bracket generators. With `overlap`, brackets share idle workers, older ones first; else one at a time.
+    """Runs bracket generators. With `overlap`, brackets share idle workers, older ones first; else
+    one at a time.
 
-    Trial ids are fixed by the plan, not by the order of events, so that overlapping changes time and nothing else.
+    Trial ids are fixed by the plan, not by the order of events, so that overlapping changes time
+    and nothing else.
     """
 
     def __init__(self, brackets: Iterable[Round], *, overlap: bool) -> None:
@@ -122,11 +136,13 @@ class Rounds(Scheduler):
         self._asked.pop(key).advance(values)
 
     def _observe(self, trial_id: int, curve: Curve | None) -> None:
-        """For schedulers that learn from every finished curve at once, whichever bracket it is of."""
+        """For schedulers that learn from every finished curve, whichever bracket it is of."""
 
 
 class _Bracket:
-    """One generator with what it asked for: trials to hand out, answers so far, a prediction to hand out."""
+    """One generator with what it asked for: trials to hand out, answers so far, a prediction to
+    hand out.
+    """
 
     def __init__(self, round_: Round) -> None:
         self._round = round_
@@ -145,7 +161,7 @@ class _Bracket:
             self.advance(told)
 
     def advance(self, answer: Answer) -> None:
-        """Send the answer in and keep the next request; a request for nothing is answered at once."""
+        """Send the answer in, keep the next request; a request for nothing is answered at once."""
         self.begun = True
         try:
             request = self._round.send(answer)

@@ -1,4 +1,7 @@
-"""The searcher contract: which configuration trial k has. It knows no epochs to come and no workers."""
+"""The searcher contract: which configuration trial k has.
+
+It knows no epochs to come and no workers.
+"""
 
 from __future__ import annotations
 
@@ -20,5 +23,6 @@ class Searcher(ABC):
     def propose(self, trial_id: int, trials: Mapping[int, Trial]) -> Config:
         """The configuration of `trial_id`, given all trials so far with the curves they have.
 
-        Must be a function of its arguments, `space` and `seed`: a resumed run calls it again for every trial.
+        Must be a function of its arguments, `space` and `seed`: a resumed run calls it again for
+        every trial.
         """

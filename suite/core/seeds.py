@@ -1,4 +1,4 @@
-"""Addressed random streams: a stream is named, never consumed, so no order of calls can change it."""
+"""Addressed random streams: named, never consumed, so that no order of calls changes them."""
 
 from __future__ import annotations
 

@@ -26,9 +26,14 @@ class Float:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise ConfigError(f"Float(low={self.low}, high={self.high}): needs finite low < high; mend the space.")
+            raise ConfigError(
+                f"Float(low={self.low}, high={self.high}): needs finite low < high; mend the space."
+            )
         if self.log and self.low <= 0:
-            raise ConfigError(f"Float(low={self.low}, log=True): a logarithm needs low > 0; raise low or drop log.")
+            raise ConfigError(
+                f"Float(low={self.low}, log=True): a logarithm needs low > 0; raise low or drop "
+                "log."
+            )
 
     def decode(self, u: float) -> float:
         """Map u in [0, 1] onto the interval."""
@@ -46,14 +51,20 @@ class Float:
         return (min(max(u, 0.0), 1.0),)
 
     def check(self, value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not self.low <= value <= self.high
+        ):
             return f"must be a number in [{self.low:g}, {self.high:g}]"
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Int:
-    """An integer in {low, ..., high}; with `log`, each value's weight is that of [v-1/2, v+1/2] on a log axis."""
+    """An integer in {low, ..., high}; with `log`, each value's weight is that of [v-1/2, v+1/2] on
+    a log axis.
+    """
 
     low: int
     high: int
@@ -61,9 +72,13 @@ class Int:
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise ConfigError(f"Int(low={self.low}, high={self.high}): needs low < high; mend the space.")
+            raise ConfigError(
+                f"Int(low={self.low}, high={self.high}): needs low < high; mend the space."
+            )
         if self.log and self.low < 1:
-            raise ConfigError(f"Int(low={self.low}, log=True): a logarithm needs low >= 1; raise low or drop log.")
+            raise ConfigError(
+                f"Int(low={self.low}, log=True): a logarithm needs low >= 1; raise low or drop log."
+            )
 
     def decode(self, u: float) -> int:
         low, high = self.low - 0.5, self.high + 0.5
@@ -82,7 +97,11 @@ class Int:
         return (min(max(u, 0.0), 1.0),)
 
     def check(self, value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or not self.low <= value <= self.high
+        ):
             return f"must be an integer in {self.low}..{self.high}"
         return None
 
@@ -95,7 +114,9 @@ class Choice:
 
     def __init__(self, *values: Any) -> None:
         if len(values) < 1 or len(set(map(repr, values))) < len(values):
-            raise ConfigError(f"Choice{values}: needs one or more different values; mend the space.")
+            raise ConfigError(
+                f"Choice{values}: needs one or more different values; mend the space."
+            )
         object.__setattr__(self, "values", values)
 
     def decode(self, u: float) -> Any:
@@ -105,19 +126,25 @@ class Choice:
         return tuple(1.0 if value == v else 0.0 for v in self.values)
 
     def check(self, value: Any) -> str | None:
-        return None if value in self.values else f"must be one of {', '.join(map(str, self.values))}"
+        return (
+            None if value in self.values else f"must be one of {', '.join(map(str, self.values))}"
+        )
 
 
 Parameter = Float | Int | Choice
 
 
 class Space(Mapping[str, Parameter]):
-    """An ordered mapping name -> parameter, with some names fixed to a value (no longer searched; None: searched).
+    """An ordered mapping name -> parameter, with some names fixed to a value (no longer searched;
+    None: searched).
 
-    Shapes: `encode` gives one number for a Float or Int and one for each value of a Choice, in the order of names.
+    Shapes: `encode` gives one number for a Float or Int and one for each value of a Choice, in the
+    order of names.
     """
 
-    def __init__(self, parameters: Mapping[str, Parameter], fixed: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Parameter], fixed: Mapping[str, Any] | None = None
+    ) -> None:
         self._parameters = dict(parameters)
         self._fixed = {name: value for name, value in (fixed or {}).items() if value is not None}
         for name in fixed or {}:
@@ -144,7 +171,9 @@ class Space(Mapping[str, Parameter]):
         return tuple(n for n in self._parameters if n not in self._fixed)
 
     def sample(self, rng: np.random.Generator) -> Config:
-        """A uniform draw. A fixed name still consumes its number, so fixing one leaves the others as they were."""
+        """A uniform draw. A fixed name still consumes its number, so fixing one leaves the others
+        as they were.
+        """
         draws = rng.random(len(self._parameters))
         return self.decode(draws.tolist())
 
@@ -160,13 +189,15 @@ class Space(Mapping[str, Parameter]):
         return tuple(x for name in self.free for x in self._parameters[name].encode(config[name]))
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """Raise ConfigError unless config names every parameter, no other, each within its range."""
+        """Raise ConfigError unless config names every parameter, no other, each in range."""
         for name in config:
             if name not in self._parameters:
                 raise unknown_name("hyperparameter", name, self._parameters)
         for name in self._parameters:
             if name not in config:
-                raise ConfigError(f"hyperparameter {name}: missing; the space needs {', '.join(self)}.")
+                raise ConfigError(
+                    f"hyperparameter {name}: missing; the space needs {', '.join(self)}."
+                )
             self._check(name, config[name])
 
     def _check(self, name: str, value: Any) -> None:

@@ -1,8 +1,9 @@
-"""The target contract: the model under study (`Target`) and one trial of it being trained (`Training`).
+"""The target contract: the model under study (`Target`) and one trial of it being trained
+(`Training`).
 
-Deviation from the first design: two nouns instead of one. A Target outlives its trials and holds what they share
-(settings, framework, data set on the device); a Training is one trial's live state. With one class the shared data
-would have to hide in a module global.
+Deviation from the first design: two nouns instead of one. A Target outlives its trials and holds
+what they share (settings, framework, data set on the device); a Training is one trial's live state.
+With one class the shared data would have to hide in a module global.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from suite.core.types import Config
 class Training(ABC):
     """One trial being trained. Every random choice of epoch e is drawn from (seed, e) alone.
 
-    So checkpoints hold weights and optimiser state but no generator state, and three epochs straight equal one,
-    save, load, two, bit for bit, wherever the cut was.
+    So checkpoints hold weights and optimiser state but no generator state, and three epochs
+    straight equal one, save, load, two, bit for bit, wherever the cut was.
     """
 
     @abstractmethod
     def train_epoch(self, epoch: int) -> None:
-        """Train epoch `epoch` (1-based, a total). Raises DivergedError where the loss is no longer finite."""
+        """Train epoch `epoch` (1-based, a total).
+
+        Raises DivergedError where the loss is no longer finite.
+        """
 
     @abstractmethod
     def validate(self) -> Mapping[str, float]:
@@ -41,15 +45,17 @@ class Training(ABC):
 
     @abstractmethod
     def load(self, path: Path) -> None:
-        """Read what `save` wrote. Must not execute code from the file (torch: weights_only=True)."""
+        """Read what `save` wrote; must not run code from it (torch: weights_only=True)."""
 
 
 class Target(ABC):
-    """The model under study. Its constructor takes the YAML's arguments, imports no framework and reads no data.
+    """The model under study. Its constructor takes the YAML's arguments, imports no framework and
+    reads no data.
 
-    metric: name of the validation metric that is optimised; mode: "min" or "max" (the worker turns it into an
-    objective that is minimised); framework: what must be alone in a worker ("torch", "tensorflow", "numpy").
-    data: "real", "stand-in" or "synthetic"; it labels every record. n_parameters_bytes: see `checkpoint_bytes`.
+    metric: name of the validation metric that is optimised; mode: "min" or "max" (the worker turns
+    it into an objective that is minimised); framework: what must be alone in a worker ("torch",
+    "tensorflow", "numpy"). data: "real", "stand-in" or "synthetic"; it labels every record.
+    n_parameters_bytes: see `checkpoint_bytes`.
     """
 
     parameters: ClassVar[Mapping[str, Parameter]]
@@ -67,7 +73,8 @@ class Target(ABC):
 
     @abstractmethod
     def stage(self, device: str) -> None:
-        """Once a worker, before its first trial: import the framework, put the data set on the device.
+        """Once a worker, before its first trial: import the framework, put the data set on the
+        device.
 
         Raises DataError where data are missing or damaged.
         """

@@ -1,7 +1,8 @@
 """Trials, jobs, decisions, events, commands: frozen dataclasses that travel between the floors.
 
-Units: times in seconds (`_s`), epochs are totals trained (1-based), objectives are always minimised.
-`time_s` is seconds since the run began, stamped by the backend on rank 0; a resumed run continues its clock.
+Units: times in seconds (`_s`), epochs are totals trained (1-based), objectives are always
+minimised. `time_s` is seconds since the run began, stamped by the backend on rank 0; a resumed run
+continues its clock.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ Config = dict[str, Any]
 """One point of a space: hyperparameter name -> value."""
 
 Rows = tuple[tuple[float, ...], ...]
-"""A matrix as nested tuples: what a decision carries, so that it can be compared and journaled exactly."""
+"""A matrix as nested tuples: what a decision carries, so that it can be compared and journaled
+exactly.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One configuration and the curve it has so far. `seed` addresses every random choice of its training."""
+    """One configuration and the curve it has so far.
+
+    `seed` addresses every random choice of its training.
+    """
 
     trial_id: int
     config: Config
@@ -32,7 +38,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Train trial `trial_id` from `from_epoch` to `to_epoch`, both totals. A retried job has a new job_id."""
+    """Train trial `trial_id` from `from_epoch` to `to_epoch`, both totals.
+
+    A retried job has a new job_id.
+    """
 
     job_id: int
     trial_id: int
@@ -42,7 +51,7 @@ class Job:
     seed: int
 
 
-# --- decisions: what a scheduler asks for -------------------------------------------------------------------------
+# --- decisions: what a scheduler asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +64,11 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Predict:
-    """Fit a predictor on X[n, n_features], y[n] and extrapolate X_new[m, n_features]; answered by a Forecast.
+    """Fit a predictor on X[n, n_features], y[n] and extrapolate X_new[m, n_features]; answered by a
+    Forecast.
 
-    `key` names bracket, rung and epoch and carries a digest of X and y, so that an answer cannot meet another question.
+    `key` names bracket, rung and epoch and carries a digest of X and y, so that an answer cannot
+    meet another question.
     """
 
     key: str
@@ -81,12 +92,14 @@ DONE = Done()
 Decision = Train | Predict | Wait | Done
 
 
-# --- events: what happened ----------------------------------------------------------------------------------------
+# --- events: what happened
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerJoined:
-    """A worker is ready. `facts` is a description of its host and device for the record, without names of people."""
+    """A worker is ready. `facts` is a description of its host and device for the record, without
+    names of people.
+    """
 
     kind: ClassVar[str] = "joined"
     worker: int
@@ -96,7 +109,9 @@ class WorkerJoined:
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """One epoch of one job: its objective (minimised, finite), metrics, and seconds of training and evaluation."""
+    """One epoch of one job: its objective (minimised, finite), metrics, and seconds of training and
+    evaluation.
+    """
 
     kind: ClassVar[str] = "epoch"
     worker: int
@@ -122,7 +137,10 @@ class Checkpointed:
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    """The job reached its `to_epoch`. Seconds: restore (load, or build), checkpoint (save), busy (the whole job)."""
+    """The job reached its `to_epoch`.
+
+    Seconds: restore (load, or build), checkpoint (save), busy (the whole job).
+    """
 
     kind: ClassVar[str] = "finished"
     worker: int
@@ -135,8 +153,10 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """The job ended early. reason: `diverged` and `trial` give the trial up, `retry` sends it to another worker,
-    `checkpoint` restarts it from an older checkpoint, `storage` (a full disk) stops the run."""
+    """The job ended early. reason: `diverged` and `trial` give the trial up, `retry` sends it to
+    another worker, `checkpoint` restarts it from an older checkpoint, `storage` (a full disk)
+    stops the run.
+    """
 
     kind: ClassVar[str] = "failed"
     worker: int
@@ -158,7 +178,9 @@ class WorkerLost:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The answer to a Predict: one value for each row of X_new (None where the predictor gave no finite number)."""
+    """The answer to a Predict: one value for each row of X_new (None where the predictor gave no
+    finite number).
+    """
 
     kind: ClassVar[str] = "forecast"
     key: str
@@ -171,7 +193,9 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class ForecastFailed:
-    """The predictor raised: the scheduler goes on without a forecast (and trains what it would have cut)."""
+    """The predictor raised: the scheduler goes on without a forecast (and trains what it would have
+    cut).
+    """
 
     kind: ClassVar[str] = "forecast_failed"
     key: str
@@ -182,7 +206,9 @@ class ForecastFailed:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A new process took the journal over: every worker is gone, jobs in flight return to the queue in job order."""
+    """A new process took the journal over: every worker is gone, jobs in flight return to the queue
+    in job order.
+    """
 
     kind: ClassVar[str] = "resumed"
     time_s: float = 0.0
@@ -190,7 +216,10 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The winner on the test split, after the search ended. `test_value` is in the target's own unit and direction."""
+    """The winner on the test split, after the search ended.
+
+    `test_value` is in the target's own unit and direction.
+    """
 
     kind: ClassVar[str] = "scored"
     worker: int
@@ -221,12 +250,15 @@ EVENTS: dict[str, type] = {
 }  # fmt: skip
 
 
-# --- commands: what the backend shall do --------------------------------------------------------------------------
+# --- commands: what the backend shall do
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Send the job to the worker. The job's trial has a valid checkpoint at `job.from_epoch` (0: start afresh)."""
+    """Send the job to the worker.
+
+    The job's trial has a valid checkpoint at `job.from_epoch` (0: start afresh).
+    """
 
     worker: int
     job: Job
@@ -241,7 +273,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Evaluate the trial's checkpoint at `job.to_epoch` (== from_epoch) on the test split; answered by Scored."""
+    """Evaluate the trial's checkpoint at `job.to_epoch` (== from_epoch) on the test split; answered
+    by Scored.
+    """
 
     worker: int
     job: Job

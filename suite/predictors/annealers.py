@@ -1,4 +1,7 @@
-"""Samplers by name: dimod's contract, `sample_qubo(Q, num_reads=...)`. The D-Wave libraries are imported when asked for."""
+"""Samplers by name: dimod's contract, `sample_qubo(Q, num_reads=...)`.
+
+The D-Wave libraries are imported when asked for.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ class Sampler(Protocol):
 
 
 def sampler(name: str) -> Sampler:
-    """A dimod sampler for `name`. All known ones run on this machine's processor; none needs a network.
+    """A dimod sampler for `name`. All known ones run on this machine's processor; none needs a
+    network.
 
     Raises ConfigError for an unknown name.
     """
@@ -38,7 +42,8 @@ def sampler(name: str) -> Sampler:
 def lowest_reads(
     using: Sampler, Q: NDArray[np.float64], n_keep: int, **options: Any
 ) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Sample the QUBO and return the `n_keep` different bit strings of lowest energy, best first, and their energies.
+    """Sample the QUBO and return the `n_keep` different bit strings of lowest energy, best first,
+    and their energies.
 
     Shapes: Q (v, v) upper triangular -> bits (<= n_keep, v), energies (<= n_keep,).
     """

@@ -1,4 +1,4 @@
-"""The quantum predictor of the published runs: a support vector regressor trained by an annealer."""
+"""The quantum predictor of the published runs: support vector regression by annealing."""
 
 from __future__ import annotations
 
@@ -16,21 +16,26 @@ Floats = NDArray[np.float64]
 
 
 class QSVR(Predictor):
-    """SVR whose dual is minimised as a QUBO of 2·N·K variables (120 with N = 20 points and K = 3 bits).
+    """SVR whose dual is minimised as a QUBO of 2·N·K variables (120 with N = 20 points and K = 3
+    bits).
 
-    n_bits: K, base: B, shift: k0, n_points: most training points (a seeded subset is taken of more), n_keep: reads of
-    lowest energy that are combined; C only says which points count as free when the offset is computed, because the
-    encoding bounds an unknown at sum_k B^(k - k0) = 1.756.
-    `sampler` is a name of suite.predictors.annealers or an object with dimod's `sample(bqm, ...)`; simulated annealing
-    is the default and takes `n_reads` reads of `n_sweeps` sweeps, seeded by `random_state`.
+    n_bits: K, base: B, shift: k0, n_points: most training points (a seeded subset is taken of
+    more), n_keep: reads of lowest energy that are combined; C only says which points count as free
+    when the offset is computed, because the encoding bounds an unknown at sum_k B^(k - k0) = 1.756.
+    `sampler` is a name of suite.predictors.annealers or an object with dimod's `sample(bqm, ...)`;
+    simulated annealing is the default and takes `n_reads` reads of `n_sweeps` sweeps, seeded by
+    `random_state`.
 
     Shapes: fit X (n, n_features), y (n,), n >= 2; predict X (m, n_features) -> (m,).
-    Raises ValueError for other shapes and non-finite numbers, ConfigError for parameters out of range.
-    Source: Pasetto et al. 2022 (IEEE QCE); Wulff et al. 2024 (Quantum Mach. Intell. 6:59), with the parameters of the
-    published driver: gamma 0.1, epsilon 0.02, xi 0.01, 1000 reads, the mean of seven ways to combine four reads.
-    Deviation: the offset uses y + epsilon for points above the tube (the published code uses y - epsilon on both
-    sides); a solution without support vectors takes the mean residual (there it never ends); the subset of points and
-    the annealer are seeded; the seventh way is the plain mean, which is what the published code computes.
+    Raises ValueError for other shapes and non-finite numbers, ConfigError for parameters out of
+    range.
+    Source: Pasetto et al. 2022 (IEEE QCE); Wulff et al. 2024 (Quantum Mach. Intell. 6:59), with the
+    parameters of the published driver: gamma 0.1, epsilon 0.02, xi 0.01, 1000 reads, the mean of
+    seven ways to combine four reads.
+    Deviation: the offset uses y + epsilon for points above the tube (the published code uses y -
+    epsilon on both sides); a solution without support vectors takes the mean residual (there it
+    never ends); the subset of points and the annealer are seeded; the seventh way is the plain
+    mean, which is what the published code computes.
     """
 
     def __init__(
@@ -49,7 +54,12 @@ class QSVR(Predictor):
         n_sweeps: int = 1000,
         random_state: int | None = None,
     ) -> None:
-        for name, value in (("n_bits", n_bits), ("n_keep", n_keep), ("n_reads", n_reads), ("n_sweeps", n_sweeps)):
+        for name, value in (
+            ("n_bits", n_bits),
+            ("n_keep", n_keep),
+            ("n_reads", n_reads),
+            ("n_sweeps", n_sweeps),
+        ):
             if value < 1:
                 raise ConfigError(f"{name}={value}: must be an integer >= 1.")
         if n_points < 2:
@@ -84,7 +94,10 @@ class QSVR(Predictor):
         ways = _combine(alpha, alpha_hat, kernel, target, self.epsilon, self.C)
         self.coefficients_ = ways[0] - ways[1]
         self.offsets_ = np.array(
-            [_offset(a, h, kernel, target, self.epsilon, self.C) for a, h in zip(*ways, strict=True)]
+            [
+                _offset(a, h, kernel, target, self.epsilon, self.C)
+                for a, h in zip(*ways, strict=True)
+            ]
         )
         return self
 
@@ -113,7 +126,10 @@ class QSVR(Predictor):
 def _combine(
     alpha: Floats, alpha_hat: Floats, kernel: Floats, y: Floats, epsilon: float, C: float
 ) -> tuple[Floats, Floats]:
-    """Seven weighted means of the reads, judged on the training points. Shapes: (reads, N) -> (7, N), twice."""
+    """Seven weighted means of the reads, judged on the training points.
+
+    Shapes: (reads, N) -> (7, N), twice.
+    """
     errors = np.array(
         [
             kernel @ (a - h) + _offset(a, h, kernel, y, epsilon, C) - y
@@ -145,8 +161,12 @@ def _softmax(scores: Floats) -> Floats:
     return np.asarray(powers / powers.sum())
 
 
-def _offset(alpha: Floats, alpha_hat: Floats, kernel: Floats, y: Floats, epsilon: float, C: float) -> float:
-    """b of f(x) = K(x, X)(alpha - alpha^) + b: the mean over free support vectors of what the tube demands there."""
+def _offset(
+    alpha: Floats, alpha_hat: Floats, kernel: Floats, y: Floats, epsilon: float, C: float
+) -> float:
+    """b of f(x) = K(x, X)(alpha - alpha^) + b: the mean over free support vectors of what the tube
+    demands there.
+    """
     residual = y - kernel @ (alpha - alpha_hat)
     below, above = (alpha > 0) & (alpha < C), (alpha_hat > 0) & (alpha_hat < C)
     demands = np.concatenate([residual[below] - epsilon, residual[above] + epsilon])

@@ -1,6 +1,7 @@
 """Support vector regression as a QUBO: build and decode, in pure numpy.
 
-Symbols: N training points, K bits an unknown, B base, k0 shift; alpha_n and alpha^_n are the dual unknowns of point n.
+Symbols: N training points, K bits an unknown, B base, k0 shift; alpha_n and alpha^_n are the dual
+unknowns of point n.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ def rbf_kernel(A: Floats, B: Floats, gamma: float) -> Floats:
 
 
 def build(kernel: Floats, y: Floats, weights: Floats, epsilon: float, xi: float) -> Floats:
-    """The upper-triangular QUBO matrix of the dual of epsilon-SVR; its energy is that of `dual_energy`.
+    """The upper-triangular QUBO matrix of the dual of epsilon-SVR; its energy is that of
+    `dual_energy`.
 
-    Shapes: kernel (N, N), y (N,), weights (K,) -> (2NK, 2NK); bits of alpha_0, alpha_1, ..., then of alpha^_0, ...
-    Source: Pasetto et al. 2022 (IEEE QCE), equations 7 to 12: E = b'Kb/2 + xi (1'b)^2 + eps 1'(alpha + alpha^) - y'b
-    with b = alpha - alpha^; the penalty xi stands for the constraint sum b = 0.
+    Shapes: kernel (N, N), y (N,), weights (K,) -> (2NK, 2NK); bits of alpha_0, alpha_1, ..., then
+    of alpha^_0, ...
+    Source: Pasetto et al. 2022 (IEEE QCE), equations 7 to 12: E = b'Kb/2 + xi (1'b)^2 + eps
+    1'(alpha + alpha^) - y'b with b = alpha - alpha^; the penalty xi stands for the constraint sum b
+    = 0.
     """
     spread = np.kron(np.eye(len(y)), weights)  # (N, NK): bits -> alpha
     to_b = np.hstack([spread, -spread])
@@ -45,10 +49,16 @@ def decode(bits: NDArray[np.integer] | Floats, weights: Floats) -> tuple[Floats,
     return unknowns[:, :half], unknowns[:, half:]
 
 
-def dual_energy(alpha: Floats, alpha_hat: Floats, kernel: Floats, y: Floats, epsilon: float, xi: float) -> float:
-    """The energy that `build` encodes, straight from the unknowns: for tests and for judging a solution."""
+def dual_energy(
+    alpha: Floats, alpha_hat: Floats, kernel: Floats, y: Floats, epsilon: float, xi: float
+) -> float:
+    """The energy that `build` encodes, straight from the unknowns: for tests and for judging a
+    solution.
+    """
     b = alpha - alpha_hat
-    return float(b @ kernel @ b / 2 + xi * b.sum() ** 2 + epsilon * (alpha + alpha_hat).sum() - y @ b)
+    return float(
+        b @ kernel @ b / 2 + xi * b.sum() ** 2 + epsilon * (alpha + alpha_hat).sum() - y @ b
+    )
 
 
 def energy(Q: Floats, bits: NDArray[np.integer] | Floats) -> Floats:

@@ -11,11 +11,13 @@ from suite.core.predictor import Predictor, check_training_set
 
 
 class SVR(Predictor):
-    """NuSVR with an RBF kernel (library defaults: nu = 0.5, C = 1, gamma = "scale"); one scaler for X, one for y.
+    """NuSVR with an RBF kernel (library defaults: nu = 0.5, C = 1, gamma = "scale"); one scaler for
+    X, one for y.
 
     Shapes: fit X (n, n_features), y (n,), n >= 2; predict X (m, n_features) -> (m,).
     Raises ValueError for other shapes and non-finite numbers.
-    Source: Garcia Amboage et al. 2023 (arXiv 2311.17508), section 3; Schölkopf et al. 2000 (nu-SVR).
+    Source: Garcia Amboage et al. 2023 (arXiv 2311.17508), section 3; Schölkopf et al. 2000
+    (nu-SVR).
     """
 
     def __init__(self, nu: float = 0.5, C: float = 1.0, gamma: str | float = "scale") -> None:

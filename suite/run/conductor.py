@@ -1,4 +1,7 @@
-"""The conductor: a deterministic fold from events to commands. It knows workers, jobs, retries and curves; no I/O."""
+"""The conductor: a deterministic fold from events to commands.
+
+It knows workers, jobs, retries and curves; no I/O.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from suite.core.space import Space
 
 @dataclass(slots=True)
 class Notes:
-    """What a step decided besides its commands, for the journal's readers (records, figures, MLflow)."""
+    """What a step decided besides its commands, for the journal's readers (records, figures,
+    MLflow).
+    """
 
     trials: dict[int, dict[str, Any]] = field(default_factory=dict)
     stopped: dict[int, int] = field(default_factory=dict)
@@ -25,7 +30,16 @@ class Notes:
 
 
 class _Trial:
-    __slots__ = ("attempts", "checkpoints", "config", "curve", "decided", "reached", "resident", "seed")
+    __slots__ = (
+        "attempts",
+        "checkpoints",
+        "config",
+        "curve",
+        "decided",
+        "reached",
+        "resident",
+        "seed",
+    )
 
     def __init__(self, config: t.Config, seed: int) -> None:
         self.config = config
@@ -56,10 +70,11 @@ class _Trials(Mapping[int, t.Trial]):
 
 
 class Conductor:
-    """Runs one search: `handle(event) -> [commands]`, the same commands for the same events, whoever asks.
+    """Runs one search: `handle(event) -> [commands]`, the same commands for the same events,
+    whoever asks.
 
-    max_attempts: workers a trial may cost before it is given up; min_workers: below this many the run stops;
-    resident_trials: how many trials a worker keeps in memory (the last ones it trained);
+    max_attempts: workers a trial may cost before it is given up; min_workers: below this many the
+    run stops; resident_trials: how many trials a worker keeps in memory (the last ones it trained);
     score: whether the winner is evaluated on the test split at the end.
     """
 
@@ -94,9 +109,13 @@ class Conductor:
         self.n_differences = 0
         self.max_difference = 0.0
         self.n_dropped = 0  # messages of jobs that were not in flight
-        self.best: tuple[float, int] | None = None  # (objective, trial_id) over all epochs so far: for the progress line
+        self.best: tuple[float, int] | None = (
+            None  # (objective, trial_id) over all epochs so far: for the progress line
+        )
         self._trials: dict[int, _Trial] = {}
-        self._queue: deque[tuple[int, int]] = deque()  # (trial_id, to_epoch) to hand out again, before anything new
+        self._queue: deque[tuple[int, int]] = (
+            deque()
+        )  # (trial_id, to_epoch) to hand out again, before anything new
         self._residents: dict[int, deque[int]] = {}  # worker -> trials in its memory, newest last
         self._asked: dict[str, t.Predict] = {}
         self._next_job = 0
@@ -104,11 +123,17 @@ class Conductor:
         self._over = False  # the scheduler said DONE
         self._scored = not score
         self._handlers: dict[type, Any] = {
-            t.WorkerJoined: self._joined, t.EpochReport: self._epoch, t.Checkpointed: self._checkpointed,
-            t.JobFinished: self._finished, t.JobFailed: self._failed, t.WorkerLost: self._lost,
-            t.Forecast: self._forecast, t.ForecastFailed: self._forecast_failed, t.Resumed: self._resumed,
+            t.WorkerJoined: self._joined,
+            t.EpochReport: self._epoch,
+            t.Checkpointed: self._checkpointed,
+            t.JobFinished: self._finished,
+            t.JobFailed: self._failed,
+            t.WorkerLost: self._lost,
+            t.Forecast: self._forecast,
+            t.ForecastFailed: self._forecast_failed,
+            t.Resumed: self._resumed,
             t.Scored: self._score_came,
-        }  # fmt: skip
+        }
 
     @property
     def trials(self) -> Mapping[int, t.Trial]:
@@ -131,13 +156,16 @@ class Conductor:
             self._n_stopped = len(stopped)
         return commands
 
-    # --- events ---------------------------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
+    # ----------------
 
     def _joined(self, event: t.WorkerJoined) -> None:
         self.workers.setdefault(event.worker, None)
 
     def _current(self, worker: int, job_id: int) -> t.Job | None:
-        """The job if it is in flight on this worker; else None: a zombie's message, dropped and counted."""
+        """The job if it is in flight on this worker; else None: a zombie's message, dropped and
+        counted.
+        """
         found = self.in_flight.get(job_id)
         if found is None or found[0] != worker:
             self.n_dropped += 1
@@ -150,7 +178,8 @@ class Conductor:
         trial = self._trials[job.trial_id]
         if event.epoch != trial.reached + 1 or event.epoch > job.to_epoch:
             raise JournalError(
-                f"job {job.job_id}: epoch={event.epoch} reported after epoch {trial.reached} of {job.to_epoch}: "
+                f"job {job.job_id}: epoch={event.epoch} reported after epoch {trial.reached} of "
+                f"{job.to_epoch}: "
                 "reports must come in order; the worker and the journal do not agree."
             )
         trial.reached = event.epoch
@@ -182,7 +211,8 @@ class Conductor:
         trial = self._trials[job.trial_id]
         if trial.reached < job.to_epoch:
             raise JournalError(
-                f"job {job.job_id}: finished at epoch {trial.reached}, must reach {job.to_epoch}; reports are missing."
+                f"job {job.job_id}: finished at epoch {trial.reached}, must reach "
+                f"{job.to_epoch}; reports are missing."
             )
         self._release(job.job_id)
         trial.resident = event.worker
@@ -219,7 +249,8 @@ class Conductor:
         if len(self.workers) < self.min_workers:
             return self._stop(
                 "failed",
-                f"{len(self.workers)} workers left, min_workers={self.min_workers} (last: {event.message}); "
+                f"{len(self.workers)} workers left, min_workers={self.min_workers} (last: "
+                f"{event.message}); "
                 "resume=<run folder> goes on with new ones.",
             )
         return []
@@ -252,7 +283,8 @@ class Conductor:
             self._release(event.job_id)
             self._scored = True
 
-    # --- jobs -----------------------------------------------------------------------------------------------------
+    # --- jobs -------------------------------------------------------------------------------------
+    # ----------------
 
     def _release(self, job_id: int) -> None:
         worker, _ = self.in_flight.pop(job_id)
@@ -266,7 +298,11 @@ class Conductor:
         trial = self._trials[job.trial_id]
         trial.attempts += 1
         if trial.attempts >= self.max_attempts:
-            self._give_up(job, f"cost {trial.attempts} workers (max_attempts={self.max_attempts}), last: {message}")
+            self._give_up(
+                job,
+                f"cost {trial.attempts} workers (max_attempts={self.max_attempts}), last: "
+                f"{message}",
+            )
         elif not self._over:
             self._again(job)
 
@@ -280,14 +316,18 @@ class Conductor:
     def _meet(self, trial_id: int) -> _Trial:
         if (trial := self._trials.get(trial_id)) is None:
             config = self.searcher.propose(trial_id, self.trials)
-            trial = self._trials[trial_id] = _Trial(config, stream_seed(self.seed, "trial", trial_id))
+            trial = self._trials[trial_id] = _Trial(
+                config, stream_seed(self.seed, "trial", trial_id)
+            )
             self.scheduler.meet(trial_id, self.space.encode(config))
             bracket = self.scheduler.bracket_of.get(trial_id)
             self.notes.trials[trial_id] = {"config": config, "seed": trial.seed, "bracket": bracket}
         return trial
 
     def _dispatch(self) -> list[t.Command]:
-        """Ask for as many decisions as there are idle workers, and match them so that a trial stays where it is."""
+        """Ask for as many decisions as there are idle workers, and match them so that a trial stays
+        where it is.
+        """
         idle = [worker for worker, job_id in self.workers.items() if job_id is None]
         commands: list[t.Command] = []
         todo: list[tuple[int, int]] = []
@@ -305,7 +345,8 @@ class Conductor:
             else:
                 self._over = decision is t.DONE
                 break
-        # First the trials whose home is idle, then the others on the workers left: never fewer than needed.
+        # First the trials whose home is idle, then the others on the workers left: never fewer than
+        # needed.
         homes = {home: trial_id for trial_id, _ in todo if (home := self._home(trial_id)) in idle}
         free = deque(worker for worker in idle if worker not in homes)
         for trial_id, to_epoch in todo:
@@ -326,9 +367,13 @@ class Conductor:
         home = self._trials[trial_id].resident
         return home if home is not None and trial_id in self._residents.get(home, ()) else None
 
-    def _start(self, worker: int, trial_id: int, to_epoch: int, score: bool = False) -> t.Start | t.Score:
+    def _start(
+        self, worker: int, trial_id: int, to_epoch: int, score: bool = False
+    ) -> t.Start | t.Score:
         trial = self._trials[trial_id]
-        from_epoch = to_epoch if score else max(e for e in trial.checkpoints if e <= len(trial.curve))
+        from_epoch = (
+            to_epoch if score else max(e for e in trial.checkpoints if e <= len(trial.curve))
+        )
         trial.reached = from_epoch
         job = t.Job(self._next_job, trial_id, from_epoch, to_epoch, trial.config, trial.seed)
         self._next_job += 1
@@ -346,7 +391,11 @@ class Conductor:
         ranked = rank(finalists, self.scheduler.max_epochs)
         self.winner = ranked[0] if ranked else None
         if self.winner is None or self._scored:
-            why = "" if ranked else f"no trial reached max_epochs={self.scheduler.max_epochs}; nothing to score."
+            why = (
+                ""
+                if ranked
+                else f"no trial reached max_epochs={self.scheduler.max_epochs}; nothing to score."
+            )
             return self._stop("completed", why)
         if not idle:
             return []

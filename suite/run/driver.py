@@ -1,4 +1,7 @@
-"""The driver: conductor and journal as one. Backends hand it events and carry out the commands it returns."""
+"""The driver: conductor and journal as one.
+
+Backends hand it events and carry out the commands it returns.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,13 @@ class Backend(Protocol):
 
 
 class Driver:
-    """`handle(events) -> commands`: folds each event, journals it, tells observers, and only then lets commands go."""
+    """`handle(events) -> commands`: folds each event, journals it, tells observers, and only then
+    lets commands go.
+    """
 
-    def __init__(self, conductor: Conductor, journal: Journal | None, observers: Iterable[Observer] = ()) -> None:
+    def __init__(
+        self, conductor: Conductor, journal: Journal | None, observers: Iterable[Observer] = ()
+    ) -> None:
         self.conductor = conductor
         self.journal = journal
         self.observers = list(observers)
@@ -57,7 +64,8 @@ class Driver:
     def replay(self, lines: Iterable[dict[str, Any]]) -> None:
         """Re-fold a journal's lines, comparing the commands each caused with those it causes now.
 
-        Raises JournalError at the first difference: code or configuration changed since it was written.
+        Raises JournalError at the first difference: code or configuration changed since it was
+        written.
         """
         for number, line in enumerate(lines, start=2):
             events = journals.decode(line)
@@ -76,7 +84,10 @@ class Driver:
                     )
 
     def resume(self) -> None:
-        """The event that tells the fold that every worker is a new one. Its commands go out with the next `handle`."""
+        """The event that tells the fold that every worker is a new one.
+
+        Its commands go out with the next `handle`.
+        """
         if self.conductor.shutdown is not None and self.conductor.shutdown.status == "completed":
             raise ConfigError("resume: this run is completed; nothing is left to do.")
         self._waiting = self.handle([t.Resumed(time_s=self.time_s)])
@@ -96,7 +107,10 @@ def _pairs(was: list[Any], now: list[Any]) -> Iterable[tuple[Any, Any]]:
 
 
 def reopen(folder: Path, conductor: Conductor, observers: Iterable[Observer] = ()) -> Driver:
-    """A driver that has re-folded the folder's journal and goes on with it. Repairs a torn last line."""
+    """A driver that has re-folded the folder's journal and goes on with it.
+
+    Repairs a torn last line.
+    """
     journal = Journal(folder, None)
     driver = Driver(conductor, None)
     try:

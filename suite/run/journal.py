@@ -1,9 +1,11 @@
-"""The journal: one header line, then one JSON line an event with the commands it caused. Append-only, never rewritten.
+"""The journal: one header line, then one JSON line an event with the commands it caused.
+Append-only, never rewritten.
 
-A line: {"event": kind, ...fields, "do": [commands], "trials": {...}, "stopped": {...}, "given_up": {...}}, the last
-four only where they hold something. Epoch reports of one job that came together share a line: each field is a list.
-The last line of a closed journal is {"event": "closed", "status": ..., "reason": ...}; a resumed one goes on after it.
-Lines are written before any command leaves; fsync follows within a second, at a forecast, and at close.
+A line: {"event": kind, ...fields, "do": [commands], "trials": {...}, "stopped": {...}, "given_up":
+{...}}, the last four only where they hold something. Epoch reports of one job that came together
+share a line: each field is a list. The last line of a closed journal is {"event": "closed",
+"status": ..., "reason": ...}; a resumed one goes on after it. Lines are written before any command
+leaves; fsync follows within a second, at a forecast, and at close.
 """
 
 from __future__ import annotations
@@ -31,8 +33,12 @@ _BATCHED = tuple(name for name in _FIELDS[t.EpochReport] if name not in ("worker
 _SECRET = re.compile(r"token|passw|secret|api_?key|credential|private_key", re.IGNORECASE)
 
 
-def encode(events: Sequence[t.Event], commands: Sequence[t.Command], notes: Notes) -> dict[str, Any]:
-    """One journal line as a dict: one event, or several epoch reports of one job (which cause no commands)."""
+def encode(
+    events: Sequence[t.Event], commands: Sequence[t.Command], notes: Notes
+) -> dict[str, Any]:
+    """One journal line as a dict: one event, or several epoch reports of one job (which cause no
+    commands).
+    """
     first = events[0]
     line: dict[str, Any] = {"event": first.kind}
     if len(events) == 1:
@@ -70,7 +76,9 @@ def decode(line: Mapping[str, Any]) -> list[t.Event]:
 
 
 def describe(command: t.Command) -> list[Any]:
-    """A command in a few words: what replay compares, and what readers of the journal learn jobs from."""
+    """A command in a few words: what replay compares, and what readers of the journal learn jobs
+    from.
+    """
     match command:
         case t.Start(worker, job):
             return ["start", worker, job.job_id, job.trial_id, job.from_epoch, job.to_epoch]
@@ -85,12 +93,15 @@ def describe(command: t.Command) -> list[Any]:
 def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
     """Header, lines, and the number of bytes that are whole; a torn last line is left out.
 
-    Raises JournalError for a damaged line before the last, with its number, or a format this version cannot read.
+    Raises JournalError for a damaged line before the last, with its number, or a format this
+    version cannot read.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise JournalError(f"{path.name}: cannot be read ({error.strerror}); name a run folder.") from None
+        raise JournalError(
+            f"{path.name}: cannot be read ({error.strerror}); name a run folder."
+        ) from None
     # One decoder for all: json.loads would look for the encoding of every line.
     rows = data.decode(errors="surrogateescape").split("\n")
     parse = json.JSONDecoder().decode
@@ -101,14 +112,17 @@ def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
             break
         try:
             line = parse(row)
-            n_bytes = len(row) if row.isascii() else len(row.encode())  # raises where bytes are not UTF-8
+            n_bytes = (
+                len(row) if row.isascii() else len(row.encode())
+            )  # raises where bytes are not UTF-8
             if not isinstance(line, dict):
                 raise ValueError("not an object")
         except ValueError:
             if number >= len(rows) - (not rows[-1]):
                 break  # the process died while writing it: what it says was never acted on
             raise JournalError(
-                f"{path.name}: line {number} is damaged; the journal is not continued. Restore it from a copy."
+                f"{path.name}: line {number} is damaged; the journal is not continued. Restore "
+                "it from a copy."
             ) from None
         if number == len(rows):
             break  # valid, but without its newline: it may have lost a part
@@ -116,18 +130,24 @@ def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
         whole += n_bytes + 1
     if not lines or lines[0].get("journal") != FORMAT:
         found = lines[0].get("journal") if lines else None
-        raise JournalError(f"{path.name}: format={found}: must be {FORMAT}; the file is not a journal of this version.")
+        raise JournalError(
+            f"{path.name}: format={found}: must be {FORMAT}; the file is not a journal of this "
+            "version."
+        )
     return lines[0], lines[1:], whole
 
 
 class Journal:
-    """An open journal. Appends in one place; holds the folder's lock so that two runs cannot share it.
+    """An open journal. Appends in one place; holds the folder's lock so that two runs cannot share
+    it.
 
     Raises ConfigError where the folder is taken, StoppedError where the disk is full.
     """
 
     def __init__(self, folder: Path, header: Mapping[str, Any] | None) -> None:
-        """A new journal with this header; header=None: the folder's journal, read (`lines`) and repaired."""
+        """A new journal with this header; header=None: the folder's journal, read (`lines`) and
+        repaired.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / NAME
         self._lock = os.open(folder / "run.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
@@ -135,16 +155,22 @@ class Journal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
-            raise ConfigError(f"run folder {folder.name}: another run is in it; name another folder.") from None
+            raise ConfigError(
+                f"run folder {folder.name}: another run is in it; name another folder."
+            ) from None
         except OSError:
-            pass  # a file system without locks: the check for an existing journal below is all there is
+            # a file system without locks: the check for an existing journal below is all there is
+            pass
         self._fd = -1
         self.lines: list[dict[str, Any]] = []
         try:
             if header is None:
                 self.header, self.lines, self._size = read(self.path)
             elif self.path.exists():
-                raise ConfigError(f"run folder {folder.name}: holds a journal already; resume=<folder> goes on with it.")
+                raise ConfigError(
+                    f"run folder {folder.name}: holds a journal already; resume=<folder> goes on "
+                    "with it."
+                )
             else:
                 check_secrets(header)
                 self.header, self._size = {"journal": FORMAT, **header}, 0
@@ -160,7 +186,9 @@ class Journal:
             self.write(self.header)
             self.sync()
 
-    def append(self, events: Sequence[t.Event], commands: Sequence[t.Command], notes: Notes) -> None:
+    def append(
+        self, events: Sequence[t.Event], commands: Sequence[t.Command], notes: Notes
+    ) -> None:
         self.write(encode(events, commands, notes))
         if isinstance(events[0], t.Forecast):
             self.sync()
@@ -178,7 +206,8 @@ class Journal:
                 os.ftruncate(self._fd, self._size)
                 os.lseek(self._fd, self._size, os.SEEK_SET)
             raise StoppedError(
-                f"{self.path.name}: {error.strerror}; the run stopped, the journal is whole up to its last line. "
+                f"{self.path.name}: {error.strerror}; the run stopped, the journal is whole up "
+                "to its last line. "
                 "Free space, then resume=<run folder>."
             ) from error
         self._size += len(data)
@@ -213,9 +242,13 @@ class Journal:
 
 
 def check_secrets(header: Mapping[str, Any]) -> None:
-    """Raise ConfigError if anything in the header looks like a secret, by its key or by a value of the environment."""
+    """Raise ConfigError if anything in the header looks like a secret, by its key or by a value of
+    the environment.
+    """
     values = {
-        value: name for name, value in os.environ.items() if _SECRET.search(name) and len(value) >= 8
+        value: name
+        for name, value in os.environ.items()
+        if _SECRET.search(name) and len(value) >= 8
     }
     _check_secrets(header, "", values)
 
@@ -225,7 +258,8 @@ def _check_secrets(node: Any, at: str, values: Mapping[str, str]) -> None:
         for key, value in node.items():
             if _SECRET.search(str(key)) and isinstance(value, str) and value:
                 raise ConfigError(
-                    f"{at}{key}: looks like a secret; the configuration is journaled. Pass it by the environment."
+                    f"{at}{key}: looks like a secret; the configuration is journaled. Pass it by "
+                    "the environment."
                 )
             _check_secrets(value, f"{at}{key}.", values)
     elif isinstance(node, list | tuple):
@@ -235,7 +269,8 @@ def _check_secrets(node: Any, at: str, values: Mapping[str, str]) -> None:
         for value, name in values.items():
             if value in node:
                 raise ConfigError(
-                    f"{at.rstrip('.')}: holds the value of the environment's {name}; the configuration is journaled. "
+                    f"{at.rstrip('.')}: holds the value of the environment's {name}; the "
+                    "configuration is journaled. "
                     "Leave it out."
                 )
 

@@ -1,1 +1,4 @@
-"""Floor 2, mind: one algorithm, one file, one public class. Pure: no clock, no files, no framework, no sibling."""
+"""Floor 2, mind: one algorithm, one file, one public class.
+
+Pure: no clock, no files, no framework, no sibling.
+"""

@@ -10,11 +10,12 @@ from suite.core.types import Train
 
 
 class Hyperband(Rounds):
-    """s_max + 1 brackets; bracket s starts n trials at R·η^-s epochs and keeps the best 1/η at each rung.
+    """s_max + 1 brackets; bracket s starts n trials at R·η^-s epochs and keeps the best 1/η at each
+    rung.
 
-    max_epochs: R, eta: η, n_trials of a rung: n_i, to_epoch: r_i.
-    With `overlap`, a bracket's trials start whenever a worker is free. Brackets share nothing, so the result is that
-    of the sequential order, bit for bit.
+    max_epochs: R, eta: η, n_trials of a rung: n_i, to_epoch: r_i. With `overlap`, a bracket's
+    trials start whenever a worker is free. Brackets share nothing, so the result is that of the
+    sequential order, bit for bit.
     Source: Li et al. 2018 (JMLR 18:6765), Algorithm 1.
     Raises ConfigError for eta < 2 or max_epochs < 1.
     """

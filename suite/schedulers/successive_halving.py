@@ -11,7 +11,8 @@ from suite.core.types import Train
 
 
 class SuccessiveHalving(Rounds):
-    """Train `n_trials` to `min_epochs`, keep the best 1/eta, train these eta times as long, and so on to max_epochs.
+    """Train `n_trials` to `min_epochs`, keep the best 1/eta, train these eta times as long, and so
+    on to max_epochs.
 
     eta: η, max_epochs: R, n_trials: n, min_epochs: r.
     Source: Jamieson and Talwalkar 2016 (AISTATS, PMLR 51:240), Algorithm 1 with resource per trial.
@@ -26,7 +27,9 @@ class SuccessiveHalving(Rounds):
         if n_trials < 1:
             raise ConfigError(f"n_trials={n_trials}: must be an integer >= 1.")
         if not 1 <= min_epochs <= max_epochs:
-            raise ConfigError(f"min_epochs={min_epochs}: must be an integer in 1..max_epochs={max_epochs}.")
+            raise ConfigError(
+                f"min_epochs={min_epochs}: must be an integer in 1..max_epochs={max_epochs}."
+            )
         self._max_epochs = max_epochs
         self._rungs: list[Rung] = []
         n, r = n_trials, min_epochs

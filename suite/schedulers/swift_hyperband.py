@@ -18,20 +18,24 @@ from suite.core.types import Curve, Predict, Rows, Train
 
 
 class SwiftHyperband(Rounds):
-    """Hyperband that trains part of each rung in full, predicts the rest, and finishes only what may matter.
+    """Hyperband that trains part of each rung in full, predicts the rest, and finishes only what
+    may matter.
 
-    max_epochs: R, eta: η, n_curves: d, least curves for a predictor; full_share: k; known_share: known_curve, where
-    between two rungs the decision point e lies; quantile: of the full objectives, below which a prediction is good.
-    `features` says what a predictor sees (the predictor's YAML holds it; published: the curve alone).
+    max_epochs: R, eta: η, n_curves: d, least curves for a predictor; full_share: k; known_share:
+    known_curve, where between two rungs the decision point e lies; quantile: of the full
+    objectives, below which a prediction is good. `features` says what a predictor sees (the
+    predictor's YAML holds it; published: the curve alone).
 
-    overlap=False is the published, deterministic form. overlap=True lets brackets share idle workers: a training set
-    then holds the curves that happened to be finished, so only a prefix of the run is reproducible.
+    overlap=False is the published, deterministic form. overlap=True lets brackets share idle
+    workers: a training set then holds the curves that happened to be finished, so only a prefix of
+    the run is reproducible.
 
-    Source: Garcia Amboage et al. 2023 (arXiv 2311.17508), Algorithm 2; Wulff et al. 2024 (Quantum Mach. Intell. 6:59).
-    Deviation: the trials trained in full are chosen by position in the rung, not by arrival, so that timing cannot
-    change the result. A rung whose predictor fails, or with fewer than two finite full curves, finishes every trial
-    (the published rule takes the quantile of an empty list). Diverged trials do not count as full: the next by
-    position takes their place.
+    Source: Garcia Amboage et al. 2023 (arXiv 2311.17508), Algorithm 2; Wulff et al. 2024 (Quantum
+    Mach. Intell. 6:59).
+    Deviation: the trials trained in full are chosen by position in the rung, not by arrival, so
+    that timing cannot change the result. A rung whose predictor fails, or with fewer than two
+    finite full curves, finishes every trial (the published rule takes the quantile of an empty
+    list). Diverged trials do not count as full: the next by position takes their place.
     Raises ConfigError for a parameter outside its range.
     """
 
@@ -49,7 +53,11 @@ class SwiftHyperband(Rounds):
         plan = hyperband_plan(max_epochs, eta)
         if n_curves < 2:
             raise ConfigError(f"n_curves={n_curves}: must be an integer >= 2 (published: 15).")
-        for name, share in (("full_share", full_share), ("known_share", known_share), ("quantile", quantile)):
+        for name, share in (
+            ("full_share", full_share),
+            ("known_share", known_share),
+            ("quantile", quantile),
+        ):
             if not 0 < share < 1:
                 raise ConfigError(f"{name}={share}: must lie between 0 and 1, both excluded.")
         self._max_epochs, self._overlap_brackets = max_epochs, overlap
@@ -58,7 +66,9 @@ class SwiftHyperband(Rounds):
         self._plan = Plan(tuple(_with_decision_points(b, known_share) for b in plan.brackets))
         self._known: dict[int, Curve] = {}  # every curve told so far; a diverged trial is not in it
         self._configs: dict[int, Sequence[float]] = {}
-        self._frozen: dict[tuple[int, int], tuple[Rows, tuple[float, ...]]] = {}  # (r_i, e) -> training set
+        self._frozen: dict[
+            tuple[int, int], tuple[Rows, tuple[float, ...]]
+        ] = {}  # (r_i, e) -> training set
         self._stopped: dict[int, int] = {}
         self._bracket_of: dict[int, int] = {}
         rounds: list[Round] = []
@@ -104,10 +114,12 @@ class SwiftHyperband(Rounds):
             trials = best(finished, rung.n_next, rung.to_epoch)
 
     def _rung(self, s: int, rung: Rung, e: int, trials: list[int]) -> Round:
-        """One rung with its decision point at epoch e; returns the curves of the trials that were finished."""
+        """One rung with its decision point at epoch e; returns the curves of the trials that were
+        finished.
+        """
         n_full = math.ceil(self._full_share * rung.n_next)
-        # What is certain to be trained in full goes there in one job. With overlap, other brackets may still bring
-        # the missing curves before this rung reaches e.
+        # What is certain to be trained in full goes there in one job. With overlap, other brackets
+        # may still bring the missing curves before this rung reaches e.
         missing = 0 if self._overlap_brackets else self._n_curves - self._n_known(rung.to_epoch)
         certain = trials[: max(n_full, missing)]
         partial = trials[len(certain) :]
@@ -131,17 +143,25 @@ class SwiftHyperband(Rounds):
             X_new = self._rows(known, e)
             forecast = yield Predict(_key(s, rung.to_epoch, e, X, y), X, y, X_new)
             if forecast is not None:
-                chosen = self._choose(dict(zip(partial, forecast, strict=True)), objectives, rung.n_next)
+                chosen = self._choose(
+                    dict(zip(partial, forecast, strict=True)), objectives, rung.n_next
+                )
         for trial_id in partial:
             if trial_id not in chosen:
                 self._stopped[trial_id] = e
         full |= yield [Train(t, rung.to_epoch) for t in chosen]
         return full
 
-    def _choose(self, predicted: dict[int, float | None], objectives: list[float], n_next: int) -> list[int]:
-        """The partial trials to finish: predicted below the threshold, and the best up to n_next in all."""
+    def _choose(
+        self, predicted: dict[int, float | None], objectives: list[float], n_next: int
+    ) -> list[int]:
+        """The partial trials to finish: predicted below the threshold, and the best up to n_next in
+        all.
+        """
         # A row without a finite forecast is not evidence against its trial: it is finished.
-        ranked = sorted(predicted, key=lambda t: (-math.inf if (p := predicted[t]) is None else p, t))
+        ranked = sorted(
+            predicted, key=lambda t: (-math.inf if (p := predicted[t]) is None else p, t)
+        )
         threshold = float(np.quantile(objectives, self._quantile))
         n_below = sum(1 for p in predicted.values() if p is None or p < threshold)
         return ranked[: max(n_below, n_next - len(objectives))]
@@ -150,7 +170,9 @@ class SwiftHyperband(Rounds):
         return sum(1 for curve in self._known.values() if len(curve) >= to_epoch)
 
     def _training_set(self, to_epoch: int, e: int) -> tuple[Rows, tuple[float, ...]]:
-        """All curves known at `to_epoch` when (to_epoch, e) is met first; frozen, as one predictor is fitted once."""
+        """All curves known at `to_epoch` when (to_epoch, e) is met first; frozen, as one predictor
+        is fitted once.
+        """
         if (to_epoch, e) not in self._frozen:
             known = {t: c for t, c in sorted(self._known.items()) if len(c) >= to_epoch}
             y = tuple(curve[to_epoch - 1] for curve in known.values())
@@ -172,10 +194,10 @@ def _with_decision_points(bracket: PlannedBracket, known_share: float) -> Planne
 
 
 def _key(s: int, to_epoch: int, e: int, X: Rows, y: tuple[float, ...]) -> str:
-    """Bracket, rung, epoch, and a digest of the training set: an answer cannot meet another question."""
+    """Bracket, rung, epoch, and a digest of the training set: an answer cannot meet another
+    question.
+    """
     digest = hashlib.sha256()
     for row in (*X, y):
         digest.update(np.asarray(row, dtype="<f8").tobytes())
     return f"bracket{s}/rung{to_epoch}/epoch{e}/{digest.hexdigest()[:12]}"
-
-

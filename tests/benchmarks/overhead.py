@@ -1,7 +1,9 @@
-"""What the suite itself costs: python tests/benchmarks/overhead.py [--quick]   (in the environment: ./bench exec ...)
+"""What the suite itself costs: python tests/benchmarks/overhead.py [--quick]   (in the environment:
+./bench exec ...)
 
 Prints, with medians over --repeats runs:
-  jobs      no-op jobs a second over MPI, conductor and journal on, 8 and 50 workers (oversubscribed here)
+  jobs      no-op jobs a second over MPI, conductor and journal on, 8 and 50 workers (oversubscribed
+      here)
   digits    seconds a job beyond training for digits_cnn on 2 workers: dispatch, restore, checkpoint
   memory    resident memory of rank 0 with scikit-learn and dwave-samplers loaded, MiB
   replay    journal events re-folded a second
@@ -27,18 +29,32 @@ from suite.run.driver import Driver
 
 
 def launch(ranks: int, folder: Path, *overrides: str) -> tuple[Path, float]:
-    """Run the suite on `ranks` MPI ranks; returns the run folder and rank 0's peak resident memory in MiB."""
+    """Run the suite on `ranks` MPI ranks; returns the run folder and rank 0's peak resident memory
+    in MiB.
+    """
     env = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PRTE_"))}
     env |= {"SUITE_RUNS": str(folder), "PYTHONSAFEPATH": "1"}
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     if os.getuid() == 0:
         env |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     command = [
-        "mpirun", "--with-ft", "ulfm", "--oversubscribe", "-n", str(ranks), sys.executable, "-m", "suite",
-        "report=false", "tracking=later", *overrides,
-    ]  # fmt: skip
+        "mpirun",
+        "--with-ft",
+        "ulfm",
+        "--oversubscribe",
+        "-n",
+        str(ranks),
+        sys.executable,
+        "-m",
+        "suite",
+        "report=false",
+        "tracking=later",
+        *overrides,
+    ]
     before = set(folder.rglob(journals.NAME))
-    process = subprocess.Popen(command, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     peak: list[float] = [0.0]
     watcher = threading.Thread(target=_watch_rank_0, args=(process, peak), daemon=True)
     watcher.start()
@@ -73,12 +89,19 @@ def job_overheads(folder: Path) -> tuple[list[float], list[float], list[float], 
     for line, events in journals.entries(folder / journals.NAME):
         for event in events:
             if event.kind == "epoch":
-                trained[event.job_id] = trained.get(event.job_id, 0.0) + event.train_s + event.eval_s
+                trained[event.job_id] = (
+                    trained.get(event.job_id, 0.0) + event.train_s + event.eval_s
+                )
             elif event.kind == "finished":
                 beyond = event.time_s - started[event.job_id] - trained.get(event.job_id, 0.0)
                 for row, value in zip(
                     rows,
-                    (beyond, event.time_s - started[event.job_id] - event.busy_s, event.restore_s, event.checkpoint_s),
+                    (
+                        beyond,
+                        event.time_s - started[event.job_id] - event.busy_s,
+                        event.restore_s,
+                        event.checkpoint_s,
+                    ),
                     strict=True,
                 ):
                     row.append(value)
@@ -103,7 +126,9 @@ def middle(values: list[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=20000)
     parser.add_argument("--json", type=Path, help="write the figures here as well")
@@ -114,9 +139,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         no_op = (
-            "algorithm=random_search", f"scheduler.n_trials={n_jobs}", "max_epochs=1", "model=table_target",
-            "backend.checkpoint=none", "score_test=false",
-        )  # fmt: skip
+            "algorithm=random_search",
+            f"scheduler.n_trials={n_jobs}",
+            "max_epochs=1",
+            "model=table_target",
+            "backend.checkpoint=none",
+            "score_test=false",
+        )
         for workers in (8, 50):
             rates = []
             for _ in range(repeats):
@@ -138,19 +167,31 @@ def main() -> None:
         memory, rows = [], [[], [], [], []]
         for repeat in range(1 if options.quick else 3):
             epochs = "max_epochs=9" if options.quick else "max_epochs=27"
-            run, peak = launch(3, folder, "algorithm=swift_qsvr", "n_curves=4", epochs, f"seed={repeat}")
+            run, peak = launch(
+                3, folder, "algorithm=swift_qsvr", "n_curves=4", epochs, f"seed={repeat}"
+            )
             memory.append(peak)
             for row, new in zip(rows, job_overheads(run), strict=True):
                 row += new
-            if repeat == 0:  # scikit-learn's NuSVR beside it: both predictors' libraries in one process
+            if (
+                repeat == 0
+            ):  # scikit-learn's NuSVR beside it: both predictors' libraries in one process
                 memory.append(launch(3, folder, "algorithm=swift_svr", "n_curves=4", epochs)[1])
         figures["rank_0_peak_mib"] = memory
         print(f"memory   rank 0: {max(memory):.0f} MiB at its peak (n = {len(memory)} runs)")
-        for what, row in zip(("beyond training", "dispatch", "restore", "checkpoint"), rows, strict=True):
+        for what, row in zip(
+            ("beyond training", "dispatch", "restore", "checkpoint"), rows, strict=True
+        ):
             cuts = statistics.quantiles(row, n=20)
-            figures[f"digits_{what.replace(' ', '_')}_s"] = {"n": len(row), "median": cuts[9], "p95": cuts[18]}
-            print(f"digits   {what:15s} median {cuts[9] * 1e3:6.2f} ms, 95th percentile {cuts[18] * 1e3:6.2f} ms a job"
-                  f" (n = {len(row)} jobs)")  # fmt: skip
+            figures[f"digits_{what.replace(' ', '_')}_s"] = {
+                "n": len(row),
+                "median": cuts[9],
+                "p95": cuts[18],
+            }
+            print(
+                f"digits   {what:15s} median {cuts[9] * 1e3:6.2f} ms, 95th percentile {cuts[18] * 1e3:6.2f} ms a job"
+                f" (n = {len(row)} jobs)"
+            )
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
 

@@ -11,7 +11,9 @@ def _launcher(folder):
     if shutil.which("mpirun", path=f"{BIN}:{os.environ['PATH']}") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("no mpirun: ./bench installs one where the machine has none")
-        pytest.skip("no mpirun on the PATH and none in the environment (./bench setup installs one)")
+        pytest.skip(
+            "no mpirun on the PATH and none in the environment (./bench setup installs one)"
+        )
     return Launcher(folder)
 
 

@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from suite.launch import assemble
 from suite.run import journal as journals
 from suite.run.driver import Driver
@@ -54,11 +53,19 @@ def command(ranks: int, *overrides: str) -> list[str]:
     if ranks > 0:
         start = ["mpirun", "--with-ft", "ulfm", "--oversubscribe", "-n", str(ranks), *start]
     flags = [o for o in overrides if o.startswith("-")]
-    return [*start, *flags, "tracking=later", "report=false", *(o for o in overrides if o not in flags)]
+    return [
+        *start,
+        *flags,
+        "tracking=later",
+        "report=false",
+        *(o for o in overrides if o not in flags),
+    ]
 
 
 class Launcher:
-    """launcher(ranks, *overrides): run the suite on that many MPI ranks (0: inline); returns how it ended."""
+    """launcher(ranks, *overrides): run the suite on that many MPI ranks (0: inline); returns how it
+    ended.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -72,7 +79,9 @@ class Launcher:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         new = sorted(set(runs.rglob(journals.NAME)) - before)
-        return Done(done.returncode, done.stdout, new[0].parent if new else None, time.monotonic() - start)
+        return Done(
+            done.returncode, done.stdout, new[0].parent if new else None, time.monotonic() - start
+        )
 
 
 def curves(folder: Path) -> dict:
@@ -82,12 +91,22 @@ def curves(folder: Path) -> dict:
     driver = Driver(parts.conductor, None)
     driver.replay(lines)
     found = {i: trial.curve for i, trial in parts.conductor.trials.items()}
-    return {"winner": parts.conductor.winner, "curves": found, "given_up": dict(parts.conductor.given_up)}
+    return {
+        "winner": parts.conductor.winner,
+        "curves": found,
+        "given_up": dict(parts.conductor.given_up),
+    }
 
 
 def noticed_after(done: Done, worker: int) -> float:
-    """Seconds from the last that was heard of the worker to the journal's line that says it is lost."""
-    lost = next(i for i, line in enumerate(done.lines) if line["event"] == "lost" and line["worker"] == worker)
+    """Seconds from the last that was heard of the worker to the journal's line that says it is
+    lost.
+    """
+    lost = next(
+        i
+        for i, line in enumerate(done.lines)
+        if line["event"] == "lost" and line["worker"] == worker
+    )
     heard = [_last(line["time_s"]) for line in done.lines[:lost] if line.get("worker") == worker]
     return done.lines[lost]["time_s"] - heard[-1]
 

@@ -1,4 +1,6 @@
-"""The real network over MPI: equal curves inline, on 2 and 4 workers, overlap on and off, after a kill, after cuts."""
+"""The real network over MPI: equal curves inline, on 2 and 4 workers, overlap on and off, after a
+kill, after cuts.
+"""
 
 import random
 import shutil
@@ -19,7 +21,9 @@ def reference(launch_module):
     return curves(done.folder)
 
 
-@pytest.mark.parametrize(("ranks", "overlap"), [(3, "true"), (3, "false"), (5, "true"), (5, "false")])
+@pytest.mark.parametrize(
+    ("ranks", "overlap"), [(3, "true"), (3, "false"), (5, "true"), (5, "false")]
+)
 @pytest.mark.slow
 def test_equal_on_mpi(launch, reference, ranks, overlap):
     done = launch(ranks, *SEARCH, f"overlap={overlap}")
@@ -30,9 +34,14 @@ def test_equal_on_mpi(launch, reference, ranks, overlap):
 def test_equal_after_a_worker_is_killed_in_a_job(launch, reference, tmp_path):
     marker = tmp_path / "struck"
     done = launch(
-        3, *SEARCH, "model._target_=suite_faults.FaultDigits", "+model.fault=kill", "+model.fault_rank=1",
-        "+model.fault_epoch=3", f"+model.marker={marker}",
-    )  # fmt: skip
+        3,
+        *SEARCH,
+        "model._target_=suite_faults.FaultDigits",
+        "+model.fault=kill",
+        "+model.fault_rank=1",
+        "+model.fault_epoch=3",
+        f"+model.marker={marker}",
+    )
     assert marker.exists(), "the fault was never planted"
     assert done.code == 0, done.out
     assert any(line["event"] == "lost" for line in done.lines)
@@ -41,7 +50,9 @@ def test_equal_after_a_worker_is_killed_in_a_job(launch, reference, tmp_path):
 
 @pytest.mark.slow
 def test_equal_after_a_cut_and_resume(launch, reference):
-    """The journal cut behind 12 lines drawn by seed, as a killed rank 0 leaves it; resumed over MPI."""
+    """The journal cut behind 12 lines drawn by seed, as a killed rank 0 leaves it; resumed over
+    MPI.
+    """
     whole = launch(3, *SEARCH, "keep_checkpoints=all")
     assert curves(whole.folder) == reference
     rows = (whole.folder / journals.NAME).read_bytes().splitlines(keepends=True)

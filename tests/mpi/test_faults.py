@@ -11,14 +11,20 @@ SEARCH = ("model=table_target", "max_epochs=27", "model.sleep_s=0.002")
 
 
 @pytest.mark.parametrize(
-    ("fault", "within_s"), [("kill", 5), ("raise_outside", 5), ("exit", 5), ("sys_exit", 5), ("stop", 8)]
+    ("fault", "within_s"),
+    [("kill", 5), ("raise_outside", 5), ("exit", 5), ("sys_exit", 5), ("stop", 8)],
 )
 def test_a_worker_goes_wrong_and_the_run_goes_on(launch, tmp_path, fault, within_s):
     marker = tmp_path / "struck"
     done = launch(
-        4, *SEARCH, "model._target_=suite_faults.FaultTable", f"+model.fault={fault}", "+model.fault_rank=2",
-        f"+model.marker={marker}", "backend.report_timeout_s=3",
-    )  # fmt: skip
+        4,
+        *SEARCH,
+        "model._target_=suite_faults.FaultTable",
+        f"+model.fault={fault}",
+        "+model.fault_rank=2",
+        f"+model.marker={marker}",
+        "backend.report_timeout_s=3",
+    )
     assert marker.exists(), "the fault was never planted"
     assert done.status == "completed", done.out
     # mpirun passes a worker's exit status on: the verdict is the journal's last line.
@@ -50,7 +56,10 @@ def test_rank_0_killed_ends_the_job_and_resumes(launch, tmp_path):
         f"+scheduler.marker={marker}",
     )  # fmt: skip
     seconds = time.time() - float(marker.read_text())
-    print(f"\nrank 0 killed: job over after {seconds:.2f} s, exit code {done.code}, journal {done.status}")
+    print(
+        f"\nrank 0 killed: job over after {seconds:.2f} s, exit code {done.code}, journal "
+        f"{done.status}"
+    )
     assert done.status == "unfinished"
     assert seconds < 30
     again = launch(3, f"resume={done.folder}")
@@ -74,7 +83,10 @@ def test_ctrl_c_closes_the_journal_and_resumes(launch, tmp_path, number):
     start = time.monotonic()
     process.send_signal(number)
     out, _ = process.communicate(timeout=60)
-    print(f"\n{signal.Signals(number).name}: {time.monotonic() - start:.2f} s, mpirun exit code {process.returncode}")
+    print(
+        f"\n{signal.Signals(number).name}: {time.monotonic() - start:.2f} s, mpirun exit code "
+        f"{process.returncode}"
+    )
     folder = next(runs.rglob("journal.jsonl")).parent
     last = (folder / "journal.jsonl").read_text().splitlines()[-1]
     assert '"interrupted"' in last, out
@@ -86,9 +98,13 @@ def test_ctrl_c_closes_the_journal_and_resumes(launch, tmp_path, number):
 def test_ctrl_c_inline_exits_130(launch, tmp_path):
     runs = tmp_path / "runs"
     process = subprocess.Popen(
-        command(0, "model=table_target", "model.sleep_s=0.05", "backend=inline"), env=environment(runs), cwd=tmp_path,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        command(0, "model=table_target", "model.sleep_s=0.05", "backend=inline"),
+        env=environment(runs),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     deadline = time.monotonic() + 60
     while not any(b'"finished"' in path.read_bytes() for path in runs.rglob("journal.jsonl")):
         assert time.monotonic() < deadline and process.poll() is None
@@ -106,7 +122,11 @@ def test_one_rank_is_refused(launch):
 
 def test_a_full_disk_stops_the_run_with_its_reason(launch, tmp_path):
     done = launch(
-        3, *SEARCH, "model._target_=suite_faults.FaultTable", "+model.fault=enospc", f"+model.marker={tmp_path / 'm'}"
+        3,
+        *SEARCH,
+        "model._target_=suite_faults.FaultTable",
+        "+model.fault=enospc",
+        f"+model.marker={tmp_path / 'm'}",
     )
     assert done.code == 1
     assert done.status == "failed"

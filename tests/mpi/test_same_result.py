@@ -1,4 +1,6 @@
-"""One search, whoever trains it: equal curves and winner inline, over MPI, after a kill, after a cut."""
+"""One search, whoever trains it: equal curves and winner inline, over MPI, after a kill, after a
+cut.
+"""
 
 import pytest
 from mpi_runs import curves
@@ -25,9 +27,13 @@ def test_hyperband_is_the_same_on_mpi(launch, reference, ranks, overlap):
 def test_a_killed_worker_changes_nothing(launch, reference, tmp_path):
     marker = tmp_path / "struck"
     done = launch(
-        4, *SEARCH, "model._target_=suite_faults.FaultTable", "+model.fault=kill", "+model.fault_rank=2",
+        4,
+        *SEARCH,
+        "model._target_=suite_faults.FaultTable",
+        "+model.fault=kill",
+        "+model.fault_rank=2",
         f"+model.marker={marker}",
-    )  # fmt: skip
+    )
     assert marker.exists(), "the fault was never planted"
     assert done.code == 0, done.out
     assert [line["worker"] for line in done.lines if line["event"] == "lost"] == [2]
@@ -36,7 +42,11 @@ def test_a_killed_worker_changes_nothing(launch, reference, tmp_path):
 
 def test_a_raising_job_is_tried_again_elsewhere(launch, reference, tmp_path):
     done = launch(
-        3, *SEARCH, "model._target_=suite_faults.FaultTable", "+model.fault=raise", f"+model.marker={tmp_path / 'm'}"
+        3,
+        *SEARCH,
+        "model._target_=suite_faults.FaultTable",
+        "+model.fault=raise",
+        f"+model.marker={tmp_path / 'm'}",
     )
     assert done.code == 0, done.out
     assert "planted: a worker that raises in a job" in done.out  # its traceback is shown
@@ -45,7 +55,9 @@ def test_a_raising_job_is_tried_again_elsewhere(launch, reference, tmp_path):
 
 
 def test_more_ranks_than_trials(launch):
-    done = launch(6, "algorithm=random_search", "scheduler.n_trials=2", "model=table_target", "max_epochs=3")
+    done = launch(
+        6, "algorithm=random_search", "scheduler.n_trials=2", "model=table_target", "max_epochs=3"
+    )
     assert done.code == 0, done.out
     assert len(curves(done.folder)["curves"]) == 2
 

@@ -1,4 +1,6 @@
-"""Targets and schedulers that go wrong on purpose, admitted by SUITE_PLUGINS=suite_faults as a user's package would be."""
+"""Targets and schedulers that go wrong on purpose, admitted by SUITE_PLUGINS=suite_faults as a
+user's package would be.
+"""
 
 import os
 import signal
@@ -15,7 +17,9 @@ def _rank() -> int:
 
 
 def _once(marker: str) -> bool:
-    """True for the first caller in all processes; notes the time, so that a test can say how long until noticed."""
+    """True for the first caller in all processes; notes the time, so that a test can say how long
+    until noticed.
+    """
     try:
         with open(marker, "x") as file:
             file.write(str(time.time()))
@@ -54,7 +58,12 @@ class _Faulty:
 
         def train_epoch(epoch):
             inner(epoch)
-            if self.fault != "none" and _rank() == self.fault_rank and epoch == self.fault_epoch and _once(self.marker):
+            if (
+                self.fault != "none"
+                and _rank() == self.fault_rank
+                and epoch == self.fault_epoch
+                and _once(self.marker)
+            ):
                 _strike(self.fault)
 
         training.train_epoch = train_epoch
@@ -62,18 +71,40 @@ class _Faulty:
 
 
 class FaultTable(_Faulty, TableTarget):
-    def __init__(self, fixed=None, sleep_s=0.0, diverge_below=0, noise=0.01, fault="none", fault_rank=1, fault_epoch=2, marker=""):
+    def __init__(
+        self,
+        fixed=None,
+        sleep_s=0.0,
+        diverge_below=0,
+        noise=0.01,
+        fault="none",
+        fault_rank=1,
+        fault_epoch=2,
+        marker="",
+    ):
         super().__init__(fixed, sleep_s, diverge_below, noise)
-        self.fault, self.fault_rank, self.fault_epoch, self.marker = fault, fault_rank, fault_epoch, marker
+        self.fault, self.fault_rank, self.fault_epoch, self.marker = (
+            fault,
+            fault_rank,
+            fault_epoch,
+            marker,
+        )
 
     def start(self, config, seed):
         return self.arm(super().start(config, seed))
 
 
 class FaultDigits(_Faulty, DigitsCNN):
-    def __init__(self, fixed=None, weight_decay=5e-4, fault="none", fault_rank=1, fault_epoch=2, marker=""):
+    def __init__(
+        self, fixed=None, weight_decay=5e-4, fault="none", fault_rank=1, fault_epoch=2, marker=""
+    ):
         super().__init__(fixed, weight_decay)
-        self.fault, self.fault_rank, self.fault_epoch, self.marker = fault, fault_rank, fault_epoch, marker
+        self.fault, self.fault_rank, self.fault_epoch, self.marker = (
+            fault,
+            fault_rank,
+            fault_epoch,
+            marker,
+        )
 
     def start(self, config, seed):
         return self.arm(super().start(config, seed))
