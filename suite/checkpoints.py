@@ -82,22 +82,21 @@ class Checkpoints:
                         return
         raise CheckpointError(f"trial {trial_id}: no valid checkpoint of epoch {epoch}")
 
-    def prune(self, trial_id: int, *, before_job: int) -> None:
-        """Keep the last two files that jobs before `before_job` wrote: for when a later job of the
-        trial starts.
+    def prune(self, trial_id: int, *, before_job: int, needed: int | None = None) -> None:
+        """When job `before_job` starts: keep two files of earlier jobs, and epoch `needed`.
 
         Not sooner: until then the journal may not know of the newest.
         """
-        self._keep_two([path for path, _, job_id in self._list(trial_id) if job_id < before_job])
+        rows = [row for row in self._list(trial_id) if row[2] < before_job]
+        self._remove([path for path, epoch, _ in rows[:-2] if epoch != needed])
 
     def trim(self, trial_id: int, *, job_id: int) -> None:
-        """Keep the last two files of this job, which writes one every so often: at most four a
-        trial with `prune`.
-        """
-        self._keep_two([path for path, _, found in self._list(trial_id) if found == job_id])
+        """Keep the last two files of this job, which writes one every so often."""
+        rows = [row for row in self._list(trial_id) if row[2] == job_id]
+        self._remove([path for path, _, _ in rows[:-2]])
 
-    def _keep_two(self, paths: list[Path]) -> None:
-        for path in paths[:-2]:
+    def _remove(self, paths: list[Path]) -> None:
+        for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 

@@ -21,8 +21,9 @@ from suite.backends.ask import Forecaster
 from suite.checkpoints import Checkpoints, open_checkpoints
 from suite.core.errors import ConfigError, SuiteError, unknown_name
 from suite.core.plugins import make
-from suite.core.predictor import check_features
+from suite.core.predictor import Predictor, check_features
 from suite.core.scheduler import Scheduler
+from suite.core.searcher import Searcher
 from suite.core.target import Target
 from suite.progress import Progress
 from suite.run import journal as journals
@@ -60,21 +61,26 @@ def assemble(config: Config) -> Parts:
             f"scheduler._target_={config['scheduler']['_target_']}: must be a Scheduler."
         )
     target = make(config["model"], "model")
+    searcher = make(config["searcher"], "searcher")
+    if not isinstance(searcher, Searcher):
+        raise ConfigError(
+            f"searcher._target_={config['searcher']['_target_']}: must be a Searcher."
+        )
     if not isinstance(target, Target):
         raise ConfigError(f"model._target_={config['model']['_target_']}: must be a Target.")
     predictor = config["predictor"]
     check_features(predictor.get("features"))
-    if predictor.get("_target_"):
-        make(
-            {k: v for k, v in predictor.items() if k != "features"}, "predictor"
-        )  # a wrong argument is found now
+    if predictor.get("_target_"):  # a wrong argument is found now, not at the first decision
+        made = make({k: v for k, v in predictor.items() if k != "features"}, "predictor")
+        if not isinstance(made, Predictor):
+            raise ConfigError(f"predictor._target_={predictor['_target_']}: must be a Predictor.")
     elif "features" in config["scheduler"]:
         raise ConfigError(
             f"predictor=none: {type(scheduler).__name__} needs one; use predictor=svr or "
             "predictor=qsvr."
         )
     conductor = Conductor(
-        scheduler, make(config["searcher"], "searcher"), target.space,
+        scheduler, searcher, target.space,
         seed=_integer(config, "seed", 0),
         max_attempts=_integer(config, "max_attempts", 1),
         min_workers=_integer(config, "min_workers", 1),
@@ -99,9 +105,10 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> Outcome:
             _check_overlap(config, folder)
             # The journal exists before MPI is touched: a folder that is taken costs nothing.
             driver = Driver(parts.conductor, Journal(folder, _header(config, parts)), [progress])
-        backend = _backend(config, parts, folder)
-        with _signals():
-            backend.run(driver)
+        if parts.conductor.shutdown is None:  # else the run lacked only its closing line
+            backend = _backend(config, parts, folder)
+            with _signals():
+                backend.run(driver)
         shutdown = parts.conductor.shutdown
         assert shutdown is not None
         status, reason = shutdown.status, shutdown.reason

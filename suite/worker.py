@@ -19,13 +19,18 @@ from suite.core import types as t
 from suite.core.errors import DivergedError, TrialError
 from suite.core.target import Target, Training
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 Send = Callable[[t.Event], None]
 
 _OUT_OF_MEMORY = (
     "OutOfMemoryError",
     "ResourceExhaustedError",
 )  # torch's and TensorFlow's, neither imported here
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class _NotSaved(Exception):
+    """A checkpoint could not be written: the run stops, for the next one would not be either."""
 
 
 class Worker:
@@ -99,7 +104,7 @@ class Worker:
         self, worker: int, job: t.Job, send: Send, began: float, reported: list[int]
     ) -> None:
         if self.checkpoints is not None:
-            self.checkpoints.prune(job.trial_id, before_job=job.job_id)
+            self.checkpoints.prune(job.trial_id, before_job=job.job_id, needed=job.from_epoch)
         start = self.clock()
         training = self._restore(job)
         restore_s = self.clock() - start
@@ -157,7 +162,10 @@ class Worker:
     def _save(self, job: t.Job, epoch: int, training: Training) -> float:
         start = self.clock()
         if self.checkpoints is not None:
-            self.checkpoints.save(job.trial_id, job.job_id, epoch, training.save)
+            try:
+                self.checkpoints.save(job.trial_id, job.job_id, epoch, training.save)
+            except Exception as error:  # torch says RuntimeError, without errno, on a full disk
+                raise _NotSaved(error) from error
             self.checkpoints.trim(job.trial_id, job_id=job.job_id)
         return self.clock() - start
 
@@ -176,10 +184,11 @@ def _explain(error: Exception) -> tuple[str, str]:
         return "trial", str(error)
     if isinstance(error, CheckpointError):
         return "checkpoint", str(error)
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, _NotSaved) or (isinstance(error, OSError) and error.errno in _FULL):
+        cause = error.args[0] if isinstance(error, _NotSaved) else error
+        what = getattr(cause, "strerror", None) or f"{type(cause).__name__}: {cause}"[:300]
         return (
             "storage",
-            f"{error.strerror} while a checkpoint was written; free space, then resume=<run "
-            "folder>.",
+            f"{what} while a checkpoint was written; mend it, then resume=<run folder>.",
         )
     return "retry", message

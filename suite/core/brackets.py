@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from suite.core.errors import ConfigError
+from suite.core.errors import check_integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,8 @@ def hyperband_plan(max_epochs: int, eta: int) -> Plan:
     nearest integer, halves to even, as the published runs did: with η = 2, R = 100 costs 3213
     epochs (halves up would cost 3235).
     """
-    if isinstance(eta, bool) or not isinstance(eta, int) or eta < 2:
-        raise ConfigError(f"eta={eta}: must be an integer >= 2 (Li et al. 2018 use 3 or 4).")
-    if isinstance(max_epochs, bool) or not isinstance(max_epochs, int) or max_epochs < 1:
-        raise ConfigError(f"max_epochs={max_epochs}: must be an integer >= 1.")
+    check_integer("eta", eta, 2, "(Li et al. 2018 use 3 or 4)")
+    check_integer("max_epochs", max_epochs, 1)
     s_max = 0
     while eta ** (s_max + 1) <= max_epochs:
         s_max += 1

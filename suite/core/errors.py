@@ -46,3 +46,10 @@ def unknown_name(what: str, name: object, known: Iterable[object]) -> ConfigErro
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     return ConfigError(f"{what}={name}: unknown; known are {', '.join(names)}.{hint}")
+
+
+def check_integer(name: str, value: object, least: int, hint: str = "") -> int:
+    """`value` if it is an integer >= least, else a ConfigError; `hint` follows the rule."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name}={value}: must be an integer >= {least}{hint and ' ' + hint}.")
+    return value

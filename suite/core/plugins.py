@@ -35,9 +35,16 @@ def find(path: str, what: str) -> Any:
         )
     module, _, name = path.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{what}._target_={path}: cannot be imported ({error}).") from error
+    # A module's own imports (subprocess.Popen, say) are reachable through it and are not its own.
+    if not inspect.isclass(found) or not f"{found.__module__}.".startswith(allowed_prefixes()):
+        raise ConfigError(
+            f"{what}._target_={path}: must name a class that is defined in "
+            f"{' or '.join(allowed_prefixes())}; what it merely imports does not count."
+        )
+    return found
 
 
 def make(spec: Mapping[str, Any], what: str, **extra: Any) -> Any:

@@ -110,23 +110,27 @@ class Rounds(Scheduler):
         self._asked: dict[str, _Bracket] = {}  # prediction in flight -> bracket
 
     def ask(self) -> Decision:
-        live = [bracket for bracket in self._brackets if not bracket.over]
-        if not self._overlap:
-            live = live[:1]
         # A prediction holds a whole rung back: it goes out before any training does.
-        for bracket in live:
+        for bracket in self._brackets:
             if bracket.predict is not None:
-                predict, bracket.predict = bracket.predict, None
-                self._asked[predict.key] = bracket
-                return predict
-        for bracket in live:
+                return self._hand_out(bracket)
+        for bracket in self._brackets:
             if not bracket.begun:
                 bracket.advance(None)
-            if bracket.todo:
-                train = bracket.todo.popleft()
-                self._owner[train.trial_id] = bracket
-                return train
+            if bracket.predict is not None or bracket.todo:
+                return self._hand_out(bracket)
+            if not self._overlap and not bracket.over:
+                break
         return DONE if all(bracket.over for bracket in self._brackets) else WAIT
+
+    def _hand_out(self, bracket: _Bracket) -> Decision:
+        if (predict := bracket.predict) is not None:
+            bracket.predict = None
+            self._asked[predict.key] = bracket
+            return predict
+        train = bracket.todo.popleft()
+        self._owner[train.trial_id] = bracket
+        return train
 
     def tell(self, trial_id: int, curve: Curve | None) -> None:
         self._observe(trial_id, curve)

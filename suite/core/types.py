@@ -206,12 +206,15 @@ class ForecastFailed:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A new process took the journal over: every worker is gone, jobs in flight return to the queue
-    in job order.
+    """A new process took the journal over: every worker is gone.
+
+    Jobs in flight return to the queue in job order. `settings`: what of the conductor's settings is
+    another from here on.
     """
 
     kind: ClassVar[str] = "resumed"
     time_s: float = 0.0
+    settings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

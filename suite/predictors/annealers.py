@@ -25,14 +25,19 @@ class Sampler(Protocol):
     def sample(self, bqm: Any, **options: Any) -> Any: ...
 
 
+def check(name: str) -> None:
+    """Raise ConfigError for a name that is not a sampler's."""
+    if name not in SAMPLERS:
+        raise unknown_name("sampler", name, SAMPLERS)
+
+
 def sampler(name: str) -> Sampler:
     """A dimod sampler for `name`. All known ones run on this machine's processor; none needs a
     network.
 
     Raises ConfigError for an unknown name.
     """
-    if name not in SAMPLERS:
-        raise unknown_name("sampler", name, SAMPLERS)
+    check(name)
     import dwave.samplers
 
     found: Sampler = getattr(dwave.samplers, SAMPLERS[name].rsplit(".", 1)[1])()

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from suite.core.errors import ConfigError
+from suite.core.errors import ConfigError, check_integer
 from suite.core.predictor import Predictor, check_training_set
 from suite.core.seeds import stream
 from suite.predictors import annealers, qubo
@@ -60,10 +60,10 @@ class QSVR(Predictor):
             ("n_reads", n_reads),
             ("n_sweeps", n_sweeps),
         ):
-            if value < 1:
-                raise ConfigError(f"{name}={value}: must be an integer >= 1.")
-        if n_points < 2:
-            raise ConfigError(f"n_points={n_points}: must be an integer >= 2 (published: 20).")
+            check_integer(name, value, 1)
+        check_integer("n_points", n_points, 2, "(published: 20)")
+        if isinstance(sampler, str):
+            annealers.check(sampler)
         for name, number in (("gamma", gamma), ("C", C), ("base", base)):
             if not number > 0:
                 raise ConfigError(f"{name}={number}: must be greater than 0.")
@@ -78,13 +78,16 @@ class QSVR(Predictor):
 
         X, y = check_training_set(X, y)
         seed = 0 if self.random_state is None else self.random_state
+        self.n_features_in_ = X.shape[1]
+        self._constant = float(y[0]) if np.ptp(y) == 0 else None
+        if self._constant is not None:
+            return self  # there is nothing to learn, and the reads' noise would be in y's own unit
         self._scale_X, self._scale_y = MinMaxScaler().fit(X), MinMaxScaler().fit(y[:, None])
         if len(y) > self.n_points:
             keep = np.sort(stream(seed, "points").choice(len(y), self.n_points, replace=False))
             X, y = X[keep], y[keep]
         self._X = np.asarray(self._scale_X.transform(X))
         target = np.asarray(self._scale_y.transform(y[:, None])[:, 0])
-        self.n_features_in_ = self._X.shape[1]
         kernel = qubo.rbf_kernel(self._X, self._X, self.gamma)
         weights = qubo.bit_weights(self.n_bits, self.base, self.shift)
         Q = qubo.build(kernel, target, weights, self.epsilon, self.xi)
@@ -105,6 +108,8 @@ class QSVR(Predictor):
         X = np.asarray(X, dtype=float)
         if not np.isfinite(X).all():
             raise ValueError("X holds NaN or infinity: leave diverged trials out.")
+        if self._constant is not None:
+            return np.full(len(X), self._constant)
         kernel = qubo.rbf_kernel(np.asarray(self._scale_X.transform(X)), self._X, self.gamma)
         scaled = (kernel @ self.coefficients_.T + self.offsets_).mean(axis=1)
         return np.asarray(self._scale_y.inverse_transform(scaled[:, None])[:, 0])

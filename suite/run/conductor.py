@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from suite.core import types as t
-from suite.core.errors import ConfigError, JournalError
+from suite.core.errors import ConfigError, JournalError, check_integer
 from suite.core.scheduler import Scheduler, rank
 from suite.core.searcher import Searcher
 from suite.core.seeds import stream_seed
@@ -32,6 +32,7 @@ class Notes:
 class _Trial:
     __slots__ = (
         "attempts",
+        "avoid",
         "checkpoints",
         "config",
         "curve",
@@ -48,6 +49,7 @@ class _Trial:
         self.decided = 0  # epochs that a decision rests on: their first report stays
         self.reached = 0  # epochs the job in flight has trained
         self.checkpoints = [0]
+        self.avoid: int | None = None  # the worker on which it failed last
         self.attempts = 0  # workers that this trial has cost
         self.resident: int | None = None
 
@@ -90,10 +92,9 @@ class Conductor:
         resident_trials: int = 1,
         score: bool = True,
     ) -> None:
-        if max_attempts < 1:
-            raise ConfigError(f"max_attempts={max_attempts}: must be an integer >= 1.")
-        if min_workers < 1:
-            raise ConfigError(f"min_workers={min_workers}: must be an integer >= 1.")
+        check_integer("max_attempts", max_attempts, 1)
+        check_integer("min_workers", min_workers, 1)
+        check_integer("resident_trials", resident_trials, 1)
         self.scheduler, self.searcher, self.space, self.seed = scheduler, searcher, space, seed
         self.max_attempts, self.min_workers, self.score = max_attempts, min_workers, score
         self.resident_trials = resident_trials
@@ -155,6 +156,15 @@ class Conductor:
             self.notes.stopped = dict(list(stopped.items())[self._n_stopped :])
             self._n_stopped = len(stopped)
         return commands
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """What may be another after a resume: it belongs to the workers, not to the search."""
+        return {"min_workers": self.min_workers, "resident_trials": self.resident_trials}
+
+    def adjust(self, settings: Mapping[str, int]) -> None:
+        self.min_workers = settings.get("min_workers", self.min_workers)
+        self.resident_trials = settings.get("resident_trials", self.resident_trials)
 
     # --- events -----------------------------------------------------------------------------------
     # ----------------
@@ -225,11 +235,10 @@ class Conductor:
             return []
         self._release(job.job_id)
         trial = self._trials[job.trial_id]
-        trial.resident = None
+        trial.resident, trial.avoid = None, event.worker
         if event.reason in ("diverged", "trial"):
             self._give_up(job, f"{event.reason}: {event.message}")
-        elif event.reason == "checkpoint" and len(trial.checkpoints) > 1:
-            trial.checkpoints.remove(job.from_epoch)
+        elif self._older(trial, job, event.reason):
             self._again(job)
         elif event.reason == "storage":
             self._again(job)
@@ -237,6 +246,13 @@ class Conductor:
         else:
             self._retry(job, event.message)
         return []
+
+    def _older(self, trial: _Trial, job: t.Job, reason: str) -> bool:
+        """Whether the trial can start again from an older checkpoint; forgets the damaged one."""
+        if reason != "checkpoint" or self._over or job.from_epoch not in trial.checkpoints[1:]:
+            return False
+        trial.checkpoints.remove(job.from_epoch)
+        return True
 
     def _lost(self, event: t.WorkerLost) -> list[t.Command]:
         if event.worker not in self.workers:
@@ -270,6 +286,7 @@ class Conductor:
     def _resumed(self, event: t.Resumed) -> list[t.Command]:
         self.workers.clear()
         self._residents.clear()
+        self.adjust(event.settings)
         self.shutdown = None
         self._scored = not self.score
         for _, (_, job) in sorted(self.in_flight.items(), reverse=True):
@@ -351,8 +368,11 @@ class Conductor:
         free = deque(worker for worker in idle if worker not in homes)
         for trial_id, to_epoch in todo:
             home = self._home(trial_id)
-            worker = home if home is not None and homes.get(home) == trial_id else free.popleft()
-            commands.append(self._start(worker, trial_id, to_epoch))
+            if home is None or homes.get(home) != trial_id:
+                if len(free) > 1 and free[0] == self._trials[trial_id].avoid:
+                    free.rotate(-1)
+                home = free.popleft()
+            commands.append(self._start(home, trial_id, to_epoch))
         if self._over and not self.in_flight:
             commands += self._end(idle)
         elif idle and not (todo or self.in_flight or self._asked):

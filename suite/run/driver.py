@@ -5,7 +5,8 @@ Backends hand it events and carry out the commands it returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from suite.core.errors import ConfigError, JournalError
 from suite.run import journal as journals
 from suite.run.conductor import Conductor
 from suite.run.journal import Journal
+from suite.run.secrets import redact
 
 Observer = Callable[[t.Event, Conductor], None]
 
@@ -43,7 +45,7 @@ class Driver:
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]:
         """Fold the events in order. Reports of one job that came together share a journal line."""
         out, self._waiting = self._waiting, []
-        for _, group in groupby(events, key=_line_of):
+        for _, group in groupby(map(_clean, events), key=_line_of):
             batch = list(group)
             commands: list[t.Command] = []
             for event in batch:
@@ -68,55 +70,75 @@ class Driver:
         written.
         """
         for number, line in enumerate(lines, start=2):
-            events = journals.decode(line)
+            events = journals.decode_numbered(number, line)
             commands: list[t.Command] = []
             for event in events:
                 commands += self.conductor.handle(event)
                 self.time_s = max(self.time_s, event.time_s)
-            was = line.get("do", [])
-            if commands or was:
-                now = [journals.describe(command) for command in commands]
-                if now != was:
-                    old, new = next((o, n) for o, n in _pairs(was, now) if o != n)
-                    raise JournalError(
-                        f"line {number}: the journal says {old}, now it would be {new}: "
-                        "code or configuration changed. Go on with the version that wrote it."
-                    )
+            if commands or "do" in line:
+                now = journals.caused(commands, self.conductor.notes)
+                for name in journals.CAUSED:
+                    if now.get(name) != line.get(name):
+                        old, new = _first_difference(line.get(name), now.get(name))
+                        raise JournalError(
+                            f"line {number}: the journal says {old}, now it would be {new}: "
+                            "code or configuration changed. Go on with the version that wrote it."
+                        )
 
-    def resume(self) -> None:
+    def resume(self, settings: Mapping[str, int] | None = None) -> None:
         """The event that tells the fold that every worker is a new one.
 
         Its commands go out with the next `handle`.
         """
         if self.conductor.shutdown is not None and self.conductor.shutdown.status == "completed":
             raise ConfigError("resume: this run is completed; nothing is left to do.")
-        self._waiting = self.handle([t.Resumed(time_s=self.time_s)])
+        self._waiting = self.handle([t.Resumed(self.time_s, dict(settings or {}))])
 
     def close(self, status: str, reason: str = "") -> None:
         if self.journal is not None:
             self.journal.close(status, reason, self.time_s)
 
 
+def _clean(event: t.Event) -> t.Event:
+    """Messages are worded by other people's code: no secret may reach the fold, or the journal."""
+    if isinstance(event, t.JobFailed | t.WorkerLost | t.ForecastFailed):
+        return dataclasses.replace(event, message=redact(event.message))
+    return event
+
+
 def _line_of(event: t.Event) -> object:
     return (event.worker, event.job_id) if isinstance(event, t.EpochReport) else id(event)
 
 
-def _pairs(was: list[Any], now: list[Any]) -> Iterable[tuple[Any, Any]]:
-    for i in range(max(len(was), len(now))):
-        yield (was[i] if i < len(was) else "nothing"), (now[i] if i < len(now) else "nothing")
+def _first_difference(was: Any, now: Any) -> tuple[Any, Any]:
+    """The first place where two lists or dicts of a journal line differ, for the message."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        name = next(key for key in (*was, *now) if was.get(key) != now.get(key))
+        old, new = _first_difference(was.get(name), now.get(name))
+        return f"{name}: {old}", f"{name}: {new}"
+    if isinstance(was, list) and isinstance(now, list):
+        longest = max(len(was), len(now))
+        pairs = [(x[i] if i < len(x) else "nothing" for x in (was, now)) for i in range(longest)]
+        return next((old, new) for old, new in map(tuple, pairs) if old != new)
+    return was, now
 
 
 def reopen(folder: Path, conductor: Conductor, observers: Iterable[Observer] = ()) -> Driver:
-    """A driver that has re-folded the folder's journal and goes on with it.
+    """A driver that has re-folded the folder's journal and goes on; repairs a torn last line.
 
-    Repairs a torn last line.
+    The conductor's `settings` may differ from those the journal was written with: they count from
+    here on. Where only the closing line is missing, the conductor's `shutdown` stands: close it.
     """
     journal = Journal(folder, None)
     driver = Driver(conductor, None)
+    wanted = conductor.settings
     try:
+        conductor.adjust(journals.settings(journal.header))
         driver.replay(journal.lines)
         driver.journal, driver.observers = journal, list(observers)
-        driver.resume()
+        done = conductor.shutdown
+        if done is None or done.status != "completed" or journal.lines[-1]["event"] == "closed":
+            driver.resume(wanted)
     except BaseException:
         journal.release()
         raise

@@ -15,7 +15,6 @@ import dataclasses
 import fcntl
 import json
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,13 +23,14 @@ from typing import Any
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError, StoppedError
 from suite.run.conductor import Notes
+from suite.run.secrets import check_secrets, redact
 
 FORMAT = 1
 NAME = "journal.jsonl"
+CAUSED = ("do", "trials", "stopped", "given_up")
 SYNC_EVERY_S = 1.0
 _FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENTS.values()}
 _BATCHED = tuple(name for name in _FIELDS[t.EpochReport] if name not in ("worker", "job_id"))
-_SECRET = re.compile(r"token|passw|secret|api_?key|credential|private_key", re.IGNORECASE)
 
 
 def encode(
@@ -48,12 +48,16 @@ def encode(
         assert isinstance(first, t.EpochReport)
         line |= {"worker": first.worker, "job_id": first.job_id}
         line |= {name: [getattr(event, name) for event in events] for name in _BATCHED}
-    if commands:
-        line["do"] = [describe(command) for command in commands]
-    for name in ("trials", "stopped", "given_up"):
-        if found := getattr(notes, name):
-            line[name] = {str(key): value for key, value in found.items()}
-    return line
+    return line | caused(commands, notes)
+
+
+def caused(commands: Sequence[t.Command], notes: Notes) -> dict[str, Any]:
+    """What a line says of the step's outcome: what replay compares."""
+    found: dict[str, Any] = {"do": [describe(command) for command in commands]} if commands else {}
+    for name in CAUSED[1:]:
+        if note := getattr(notes, name):
+            found[name] = {str(key): value for key, value in note.items()}
+    return found
 
 
 def decode(line: Mapping[str, Any]) -> list[t.Event]:
@@ -90,6 +94,17 @@ def describe(command: t.Command) -> list[Any]:
             return ["shutdown", status, reason]
 
 
+def settings(header: Mapping[str, Any]) -> dict[str, int]:
+    """The conductor's `settings` that a journal was written with, where its header holds them."""
+    config = header.get("config", {})
+    named = {**config.get("backend", {}), **config}
+    return {name: named[name] for name in ("min_workers", "resident_trials") if name in named}
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON; no version writes it")
+
+
 def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
     """Header, lines, and the number of bytes that are whole; a torn last line is left out.
 
@@ -104,7 +119,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
         ) from None
     # One decoder for all: json.loads would look for the encoding of every line.
     rows = data.decode(errors="surrogateescape").split("\n")
-    parse = json.JSONDecoder().decode
+    parse = json.JSONDecoder(parse_constant=_refuse).decode
     whole = 0
     lines: list[dict[str, Any]] = []
     for number, row in enumerate(rows, start=1):
@@ -112,9 +127,8 @@ def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
             break
         try:
             line = parse(row)
-            n_bytes = (
-                len(row) if row.isascii() else len(row.encode())
-            )  # raises where bytes are not UTF-8
+            # encode() raises where bytes are not UTF-8
+            n_bytes = len(row) if row.isascii() else len(row.encode())
             if not isinstance(line, dict):
                 raise ValueError("not an object")
         except ValueError:
@@ -183,8 +197,13 @@ class Journal:
         self._dirty = False
         self._synced = time.monotonic()
         if header is not None:
-            self.write(self.header)
-            self.sync()
+            try:
+                self.write(self.header)
+                self.sync()
+            except BaseException:
+                self.release()
+                self.path.unlink()
+                raise
 
     def append(
         self, events: Sequence[t.Event], commands: Sequence[t.Command], notes: Notes
@@ -205,13 +224,15 @@ class Journal:
             with contextlib.suppress(OSError):  # leave whole lines only
                 os.ftruncate(self._fd, self._size)
                 os.lseek(self._fd, self._size, os.SEEK_SET)
-            raise StoppedError(
-                f"{self.path.name}: {error.strerror}; the run stopped, the journal is whole up "
-                "to its last line. "
-                "Free space, then resume=<run folder>."
-            ) from error
+            raise self._stopped(error) from error
         self._size += len(data)
         self._dirty = True
+
+    def _stopped(self, error: OSError) -> StoppedError:
+        return StoppedError(
+            f"{self.path.name}: {error.strerror}; the run stopped, the journal is whole up to its "
+            "last line. Free space, then resume=<run folder>."
+        )
 
     def tick(self) -> None:
         """fsync if the last one is a second ago and something was written since."""
@@ -219,7 +240,10 @@ class Journal:
             self.sync()
 
     def sync(self) -> None:
-        os.fsync(self._fd)
+        try:
+            os.fsync(self._fd)
+        except OSError as error:  # network file systems say here that a quota is met
+            raise self._stopped(error) from error
         self._dirty = False
         self._synced = time.monotonic()
 
@@ -228,7 +252,9 @@ class Journal:
         if self._fd < 0:
             return
         try:
-            self.write({"event": "closed", "status": status, "reason": reason, "time_s": time_s})
+            self.write(
+                {"event": "closed", "status": status, "reason": redact(reason), "time_s": time_s}
+            )
             self.sync()
         finally:
             self.release()
@@ -241,41 +267,21 @@ class Journal:
             self._fd = -1
 
 
-def check_secrets(header: Mapping[str, Any]) -> None:
-    """Raise ConfigError if anything in the header looks like a secret, by its key or by a value of
-    the environment.
-    """
-    values = {
-        value: name
-        for name, value in os.environ.items()
-        if _SECRET.search(name) and len(value) >= 8
-    }
-    _check_secrets(header, "", values)
-
-
-def _check_secrets(node: Any, at: str, values: Mapping[str, str]) -> None:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if _SECRET.search(str(key)) and isinstance(value, str) and value:
-                raise ConfigError(
-                    f"{at}{key}: looks like a secret; the configuration is journaled. Pass it by "
-                    "the environment."
-                )
-            _check_secrets(value, f"{at}{key}.", values)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            _check_secrets(value, at, values)
-    elif isinstance(node, str):
-        for value, name in values.items():
-            if value in node:
-                raise ConfigError(
-                    f"{at.rstrip('.')}: holds the value of the environment's {name}; the "
-                    "configuration is journaled. "
-                    "Leave it out."
-                )
-
-
 def entries(path: Path) -> Iterator[tuple[dict[str, Any], list[t.Event]]]:
-    """Every line with its events, for readers that project the journal."""
-    for line in read(path)[1]:
-        yield line, decode(line)
+    """Every line with its events, for readers that project the journal.
+
+    Raises JournalError for a line that holds no event, with its number.
+    """
+    for number, line in enumerate(read(path)[1], start=2):
+        yield line, decode_numbered(number, line)
+
+
+def decode_numbered(number: int, line: Mapping[str, Any]) -> list[t.Event]:
+    """`decode`, with the line's number in the error."""
+    try:
+        return decode(line)
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalError(
+            f"line {number} holds no event of this version ({type(error).__name__}: {error}); "
+            "the journal is not continued."
+        ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from suite.core.brackets import Plan, PlannedBracket, Rung
-from suite.core.errors import ConfigError
+from suite.core.errors import check_integer
 from suite.core.scheduler import Round, Rounds
 from suite.core.types import Train
 
@@ -16,10 +16,8 @@ class RandomSearch(Rounds):
     """
 
     def __init__(self, max_epochs: int, n_trials: int) -> None:
-        if max_epochs < 1:
-            raise ConfigError(f"max_epochs={max_epochs}: must be an integer >= 1.")
-        if n_trials < 1:
-            raise ConfigError(f"n_trials={n_trials}: must be an integer >= 1.")
+        check_integer("max_epochs", max_epochs, 1)
+        check_integer("n_trials", n_trials, 1)
         self._max_epochs, self._n_trials = max_epochs, n_trials
         super().__init__([self._bracket()], overlap=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from suite.core.brackets import Plan, PlannedBracket, Rung
-from suite.core.errors import ConfigError
+from suite.core.errors import ConfigError, check_integer
 from suite.core.scheduler import Round, Rounds, best
 from suite.core.types import Train
 
@@ -20,13 +20,10 @@ class SuccessiveHalving(Rounds):
     """
 
     def __init__(self, max_epochs: int, eta: int, n_trials: int, min_epochs: int = 1) -> None:
-        if eta < 2:
-            raise ConfigError(f"eta={eta}: must be an integer >= 2 (Li et al. 2018 use 3 or 4).")
-        if max_epochs < 1:
-            raise ConfigError(f"max_epochs={max_epochs}: must be an integer >= 1.")
-        if n_trials < 1:
-            raise ConfigError(f"n_trials={n_trials}: must be an integer >= 1.")
-        if not 1 <= min_epochs <= max_epochs:
+        check_integer("eta", eta, 2, "(Li et al. 2018 use 3 or 4)")
+        check_integer("max_epochs", max_epochs, 1)
+        check_integer("n_trials", n_trials, 1)
+        if not isinstance(min_epochs, int) or not 1 <= min_epochs <= max_epochs:
             raise ConfigError(
                 f"min_epochs={min_epochs}: must be an integer in 1..max_epochs={max_epochs}."
             )

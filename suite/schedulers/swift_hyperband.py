@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from suite.core.brackets import Plan, PlannedBracket, Rung, hyperband_plan
-from suite.core.errors import ConfigError
+from suite.core.errors import ConfigError, check_integer
 from suite.core.predictor import check_features, features
 from suite.core.scheduler import Round, Rounds, best, rank
 from suite.core.types import Curve, Predict, Rows, Train
@@ -51,8 +51,7 @@ class SwiftHyperband(Rounds):
         features: Mapping[str, Any] | None = None,
     ) -> None:
         plan = hyperband_plan(max_epochs, eta)
-        if n_curves < 2:
-            raise ConfigError(f"n_curves={n_curves}: must be an integer >= 2 (published: 15).")
+        check_integer("n_curves", n_curves, 2, "(published: 15)")
         for name, share in (
             ("full_share", full_share),
             ("known_share", known_share),
