@@ -155,7 +155,6 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
         resident_trials=settings["resident_trials"],
         checkpoint_every_s=settings["checkpoint_every_s"],
     )
-    parts.target.stage(device)
     return Inline(worker, forecaster, device=device, facts=facts.worker(device, "node0", threads))
 
 

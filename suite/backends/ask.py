@@ -38,6 +38,16 @@ class Forecaster:
         self._seed, self._clock = seed, clock
         self._fitted: OrderedDict[str, Predictor] = OrderedDict()
 
+    def warm_up(self) -> None:
+        """Import what the predictor needs, by a question whose answer nobody wants.
+
+        Else the run's first prediction waits for it, and all workers with it: a second for
+        scikit-learn. Errors come back with the first real question.
+        """
+        if self._spec.get("_target_"):
+            X = tuple((float(i), float(i * i)) for i in range(4))
+            self.answer(t.Predict("warm-up", X, (0.0, 1.0, 2.0, 3.0), X))
+
     def answer(self, request: t.Predict) -> t.Forecast | t.ForecastFailed:
         start = self._clock()
         try:
@@ -81,6 +91,7 @@ class AskThread:
         self._forecaster = forecaster
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predictor")
         self._asked: list[Future[t.Forecast | t.ForecastFailed]] = []
+        self._pool.submit(forecaster.warm_up)
 
     def submit(self, request: t.Predict) -> None:
         self._asked.append(self._pool.submit(self._forecaster.answer, request))

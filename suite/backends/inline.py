@@ -33,6 +33,9 @@ class Inline:
         self._facts, self._clock = dict(facts or {}), clock
 
     def run(self, driver: Driver) -> None:
+        # A run's clock starts when it can train: imports are not its own.
+        self._worker.target.stage(self._device)
+        self._forecaster.warm_up()
         began = self._clock() - driver.time_s
         todo: deque[t.Command] = deque()
 
@@ -40,7 +43,6 @@ class Inline:
             stamped = dataclasses.replace(event, time_s=round(self._clock() - began, 6))
             todo.extend(driver.handle([stamped]))
 
-        self._worker.target.stage(self._device)
         send(t.WorkerJoined(0, facts=self._facts))
         while todo:
             match todo.popleft():

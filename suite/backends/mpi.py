@@ -280,6 +280,8 @@ class MPIBackend:
                 if word == "events":
                     events += content
                 elif word == "joined":
+                    if not joined:  # a run's clock starts when it can train, not with imports
+                        began = time.monotonic() - driver.time_s
                     joined.add(rank)
                     events.append(t.WorkerJoined(rank, facts={**content, "node": world.node(rank)}))
                 elif word == "refused":

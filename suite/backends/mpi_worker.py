@@ -86,6 +86,7 @@ class _Server:
         """Make the target if it is another than the last run's, and stage it; errors refuse this
         run only.
         """
+        start = time.monotonic()
         try:
             spec = json.dumps(settings["spec"], sort_keys=True)
             if self._target is None or spec != self._spec:
@@ -105,7 +106,9 @@ class _Server:
             traceback.print_exc(limit=-4)
             self.post("refused", f"{type(error).__name__}: {error}"[:500])
             return
-        self.post("joined", facts.worker(self._device, "", settings["threads"]))
+        stage_s = round(time.monotonic() - start, 3)  # next to nothing where the last run's serves
+        said = facts.worker(self._device, "", settings["threads"])
+        self.post("joined", {**said, "stage_s": stage_s})
 
     def act(self, word: str, job: t.Job) -> None:
         if word == "end" or self._worker is None:

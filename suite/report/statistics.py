@@ -1,4 +1,4 @@
-"""Medians, spreads and paired tests. Every number carries its n; below `LEAST` pairs there is no p-value."""
+"""Medians, spreads and paired tests. Every number carries its n; few pairs get no p-value."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """How far two values of the objective may lie apart and still count as equivalent; set before looking.
+    """How far apart two values of the objective still count as equivalent; set before looking.
 
-    value > 0: in the metric's unit, or, where `relative`, a share of the baseline's median best value.
+    value > 0: in the metric's unit, or (relative) a share of the baseline's median best value.
     """
 
     value: float = 0.05
@@ -43,24 +43,33 @@ class Margin:
 
 
 def parse_margin(text: str) -> Margin:
-    """`5%` (of the baseline's median best value) or `0.002` (in the metric's unit). Raises ConfigError."""
+    """`5%` (of the baseline's median best value) or `0.002` (in the metric's unit).
+
+    Raises ConfigError for anything but a number > 0.
+    """
     relative = text.strip().endswith("%")
     try:
         value = float(text.strip().rstrip("%")) / (100 if relative else 1)
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"margin={text}: must be > 0, as a share (5%) or in the metric's unit (0.002).")
+        raise ConfigError(
+            f"margin={text}: must be > 0, as a share (5%) or in the metric's unit (0.002)."
+        )
     return Margin(value, relative)
 
 
 def spread(values: Sequence[float | None]) -> Spread | None:
     """Median and range of the values that exist; None where there is none."""
     found = [v for v in values if v is not None and math.isfinite(v)]
-    return Spread(len(found), statistics.median(found), min(found), max(found)) if found else None
+    if not found:
+        return None
+    return Spread(len(found), statistics.median(found), min(found), max(found))
 
 
-def paired(values: Mapping[int, float | None], baseline: Mapping[int, float | None]) -> list[tuple[float, float]]:
+def paired(
+    values: Mapping[int, float | None], baseline: Mapping[int, float | None]
+) -> list[tuple[float, float]]:
     """(value, baseline) for each seed that has both, in order of seeds."""
     return [
         (mine, theirs)
@@ -70,7 +79,7 @@ def paired(values: Mapping[int, float | None], baseline: Mapping[int, float | No
 
 
 def signed_rank(differences: Sequence[float]) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test (exact up to 50 pairs without ties, zeros left out).
+    """Two-sided p of Wilcoxon's signed-rank test on paired differences (n,), zeros left out.
 
     Source: Wilcoxon 1945 (Biometrics Bulletin 1:80), as in scipy.stats.wilcoxon.
     """
@@ -78,10 +87,11 @@ def signed_rank(differences: Sequence[float]) -> float:
 
 
 def equivalence(differences: Sequence[float], margin: float) -> float:
-    """p of two one-sided signed-rank tests against -margin and +margin: small means equivalent within the margin.
+    """p of two one-sided signed-rank tests against -margin and +margin; small: equivalent.
 
-    Source: Schuirmann 1987 (J. Pharmacokinet. Biopharm. 15:657). Deviation: signed ranks in place of Student's t, as
-    differences between best trials are seldom normal (many are exactly zero).
+    Source: Schuirmann 1987 (J. Pharmacokinet. Biopharm. 15:657).
+    Deviation: signed ranks in place of Student's t, as differences between best trials are seldom
+    normal (many are exactly zero).
     """
     above = _wilcoxon([d + margin for d in differences], "greater")
     below = _wilcoxon([d - margin for d in differences], "less")
@@ -93,14 +103,17 @@ def _wilcoxon(differences: Sequence[float], alternative: str) -> float:
         return 1.0
     from scipy.stats import wilcoxon  # a second of import, spared where no test is due
 
-    # Rounding makes ties of what differs by the last bits of a subtraction only.
+    # What differs by the last bits of a subtraction only is a tie.
     scale = max(abs(d) for d in differences)
     rounded = [round(d / scale, 12) for d in differences]
     return float(wilcoxon(rounded, alternative=alternative).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number (Holm 1979, Scand. J. Statist. 6:65), in the order given."""
+    """p-values adjusted for their number, in the order given.
+
+    Source: Holm 1979 (Scand. J. Statist. 6:65).
+    """
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted = [0.0] * len(p_values)
     highest = 0.0

@@ -1,0 +1,112 @@
+"""Floor 5: tables, statistics, figures and one page from run folders. Reads journals only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from suite.report import tables
+from suite.report.groups import collect
+from suite.report.runs import Group, common_parent
+from suite.report.statistics import Margin
+
+FORMATS = ("html", "md", "png")
+
+__all__ = ["FORMATS", "summary", "write"]
+
+Draw = Callable[[Group, Path], Path | None]
+
+
+def write(
+    folders: Sequence[Path],
+    out: Path | None = None,
+    *,
+    margin: Margin | None = None,
+    formats: Sequence[str] = FORMATS,
+) -> Path:
+    """Report on every run at or below `folders`; returns the folder it was written to.
+
+    out: default `report` in the folders' common parent; margin: of equivalence in quality (default
+    5 % of the baseline's median best value); formats: of html, md, png (figures are always drawn).
+    Raises ConfigError where there is no run, or for an unknown format.
+    """
+    from suite.core.errors import unknown_name
+
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown_name("format", name, FORMATS)
+    groups, unreadable = collect(folders)
+    margin = margin or Margin()
+    out = out or common_parent(folders) / "report"
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = [(group, _figures(group, out)) for group in groups]
+    if "md" in formats:
+        text = ["# swiftbench report", ""]
+        text += [
+            f"> **Could not be read:** {tables.escape_markdown(line)}\n" for line in unreadable
+        ]
+        for group, found in drawn:
+            captions = [(path.name, f"{title}. {said}") for path, title, said in found]
+            text.append(tables.as_markdown(group, margin, captions))
+        (out / "report.md").write_text("\n".join(text), encoding="utf-8")
+    if "html" in formats:
+        from suite.report.page import page
+
+        (out / "report.html").write_text(page(drawn, unreadable, margin), encoding="utf-8")
+    return out
+
+
+def summary(folders: Sequence[Path], *, margin: Margin | None = None) -> str:
+    """The comparisons as plain text for a terminal. Raises ConfigError where there is no run."""
+    groups, unreadable = collect(folders)
+    texts = [tables.as_text(group, margin or Margin()) for group in groups]
+    texts += [tables.printable(f"could not be read: {line}") for line in unreadable]
+    return "\n\n\n".join(texts)
+
+
+def _figures(group: Group, out: Path) -> list[tuple[Path, str, str]]:
+    """Draw what the group's runs allow: (file, title, caption) each."""
+    from suite.report import figures, portraits, style
+
+    n = ", ".join(f"{name} n = {len(group.of(name))}" for name in group.algorithms)
+    about = f"Overlap {group.overlap}" + (f"; {group.data} data." if group.data else ".")
+    example = f"One run an algorithm, its lowest seed. {about}"
+    wanted: list[tuple[str, str, str, Draw]] = [
+        (
+            "anytime",
+            "Best value over time",
+            f"Best validation {group.metric} found so far, against epochs and wall clock. Line: "
+            "median over seeds; band: smallest to largest; dots: where each seed ended. "
+            f"{n}. {about}",
+            figures.anytime,
+        ),
+        (
+            "comparison",
+            "Cost and quality",
+            f"Epochs trained and best validation {group.metric} of every seed; bar: median; grey "
+            "lines join runs of the same seed, which meet the same trials; per cent: median of the "
+            f"paired differences. {n}. {about}",
+            figures.comparison,
+        ),
+        (
+            "curves",
+            "Learning curves",
+            "Every trial of one run, coloured by bracket. A cross marks where a prediction stopped "
+            f"a trial, the star the winner. The worst 2 % of the values may lie outside. {example}",
+            portraits.curves,
+        ),
+        (
+            "timeline",
+            "Workers over time",
+            "What each worker trained when, coloured by bracket; blank is idle time, a triangle "
+            f"the answer of a predictor. {example}",
+            portraits.timeline,
+        ),
+    ]
+    found = []
+    with style.rc():
+        for name, title, said, draw in wanted:
+            path = draw(group, out / f"{group.slug}-{name}.png")
+            if path is not None:
+                found.append((path, title, said))
+    return found

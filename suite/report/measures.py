@@ -1,0 +1,207 @@
+"""What is compared: each measure's median and range over seeds, pairs with the baseline, tests."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from suite.report.runs import Group, Run
+from suite.report.statistics import (
+    ALPHA,
+    LEAST,
+    Margin,
+    Spread,
+    equivalence,
+    holm,
+    paired,
+    signed_rank,
+    spread,
+)  # fmt: skip
+
+Pairs = list[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One row. `value` of a run (None: it has none); `pair`: (value, baseline's) into a comparison.
+
+    label: of the row; short: of the page's column; decimals: fixed, or None: `digits` significant.
+    """
+
+    key: str
+    label: str
+    short: str
+    value: Callable[[Run], float | None]
+    pair: Callable[[float, float], float] | None = None
+    signed: bool = False
+    decimals: int | None = None
+    digits: int = 4
+
+
+def measures(group: Group) -> list[Measure]:
+    """The rows of a group's table. Values in the metric's own direction; seconds; per cent."""
+    best, test = f"best validation {group.metric}", f"test {group.metric} of the winner"
+    rows = [
+        Measure("epochs", "epochs trained", "epochs", _epochs, decimals=0),
+        Measure("saved", "  saved, paired [%]", "saved [%]", _epochs, _saved, decimals=1),
+        Measure("wall", "wall clock [s]", "wall clock [s]", _wall, digits=3),
+        Measure("ratio", "  ratio, paired", "ratio", _wall, _ratio, decimals=2),
+        Measure("stopped", "trials stopped by prediction", "stopped", _stopped, decimals=0),
+        Measure("best", best, "best validation", _best),
+        Measure("difference", "  difference, paired", "difference", _best, _minus, True, digits=3),
+        Measure("test", test, "test", lambda run: run.view.test_value),
+        Measure("idle", "idle share of workers [%]", "idle [%]", _idle, decimals=1),
+        Measure("predictor", "predictor [s]", "predictor [s]", _predictor, digits=3),
+    ]
+    return rows if group.baseline else [row for row in rows if row.pair is None]
+
+
+def _epochs(run: Run) -> float | None:
+    return float(run.view.n_epochs)
+
+
+def _wall(run: Run) -> float | None:
+    return run.view.wall_s
+
+
+def _stopped(run: Run) -> float | None:
+    return float(run.n_stopped)
+
+
+def _best(run: Run) -> float | None:
+    return run.best
+
+
+def _idle(run: Run) -> float | None:
+    return None if run.idle is None else 100 * run.idle
+
+
+def _predictor(run: Run) -> float | None:
+    return run.view.predictor_s
+
+
+def _saved(value: float, baseline: float) -> float:
+    return 100 * (1 - value / baseline) if baseline else math.nan
+
+
+def _ratio(value: float, baseline: float) -> float:
+    return value / baseline if baseline else math.nan
+
+
+def _minus(value: float, baseline: float) -> float:
+    return value - baseline
+
+
+def cell(group: Group, measure: Measure, algorithm: str) -> Spread | None:
+    """Median and range over one algorithm's seeds, or their pairs where the measure compares."""
+    if measure.pair is None:
+        return spread([measure.value(run) for run in group.of(algorithm)])
+    return spread([measure.pair(x, b) for x, b in pairs(group, measure, algorithm)])
+
+
+def pairs(group: Group, measure: Measure, algorithm: str) -> Pairs:
+    """(value, baseline's value) of every seed that both have."""
+    if group.baseline is None or algorithm == group.baseline:
+        return []
+    mine, theirs = (
+        {run.seed: measure.value(run) for run in group.of(name)}
+        for name in (algorithm, group.baseline)
+    )
+    return paired(mine, theirs)
+
+
+def number(value: float, digits: int = 4, signed: bool = False, like: float | None = None) -> str:
+    """`digits` significant digits, without an exponent where people write none.
+
+    like: the number whose size sets the decimals (default: value): a range has one precision.
+    """
+    if not math.isfinite(value):
+        return "-"
+    scale = abs(value if like is None else like)
+    sign = "+" if signed else ""
+    if scale == 0:
+        return "0"
+    if scale < 1e-4 or scale >= 1e7:
+        return f"{value:{sign}.{digits - 1}e}"
+    decimals = min(max(digits - 1 - math.floor(math.log10(scale)), 0), 6)
+    if value == int(value) and scale >= 10 and like is None:
+        decimals = 0
+    return f"{value:{sign},.{decimals}f}"
+
+
+def parts(found: Spread | None, measure: Measure) -> tuple[str, str]:
+    """The median and, where there is more than one value, its range."""
+    if found is None:
+        return "-", ""
+    like = max(abs(found.low), abs(found.high)) if measure.signed else abs(found.median)
+
+    def show(value: float) -> str:
+        if measure.decimals is None:
+            return number(value, measure.digits, measure.signed, like or None)
+        half = measure.decimals == 0 and value != int(
+            value
+        )  # the median of an even number of counts
+        return f"{value:,.{1 if half else measure.decimals}f}"
+
+    around = "all equal" if found.low == found.high else f"{show(found.low)}..{show(found.high)}"
+    return show(found.median), around if found.n > 1 else ""
+
+
+def tests(group: Group, margin: Margin) -> list[str]:
+    """A sentence on cost and quality of each algorithm against the baseline, and on the tests."""
+    if group.baseline is None:
+        return []
+    found = {measure.key: measure for measure in measures(group)}
+    others = [name for name in group.algorithms if name != group.baseline and group.of(name)]
+    at_baseline = spread([run.best for run in group.of(group.baseline)])
+    limit = margin.absolute(at_baseline.median) if at_baseline else 0.0
+    cost = {name: pairs(group, found["epochs"], name) for name in others}
+    quality = {name: pairs(group, found["best"], name) for name in others}
+    p_cost = _adjusted(cost, signed_rank)
+    p_quality = _adjusted(quality, lambda values: equivalence(values, limit)) if limit > 0 else {}
+    lines = []
+    for name in others:
+        n = max(len(cost[name]), len(quality[name]))
+        said = f"n = {n}: too few for a test (made from {LEAST} pairs on)"
+        if n >= LEAST:
+            said = _cost(cost[name], p_cost.get(name))
+            said += "; " + _quality(quality[name], p_quality.get(name))
+        lines.append(f"{name} against {group.baseline}: {said}")
+    if p_cost or p_quality:
+        share = f" ({margin} of the baseline's median)" if margin.relative else ""
+        lines.append(
+            "Tests on pairs of equal seed: cost by Wilcoxon's signed-rank test, two-sided, on "
+            "epochs; quality by two one-sided signed-rank tests (TOST) on the best validation "
+            f"{group.metric}, margin {number(limit, 3)}{share}; p adjusted for the number of "
+            "algorithms (Holm)."
+        )
+    return lines
+
+
+def _adjusted(
+    found: dict[str, Pairs], test: Callable[[Sequence[float]], float]
+) -> dict[str, float]:
+    p = {name: test([x - b for x, b in v]) for name, v in found.items() if len(v) >= LEAST}
+    return dict(zip(p, holm(list(p.values())), strict=True))
+
+
+def _cost(values: Pairs, p: float | None) -> str:
+    n = len(values)
+    if p is None:
+        return f"cost: n = {n}: too few for a test"
+    middle = statistics.median(-_saved(x, b) for x, b in values)
+    return f"cost {middle:+.1f} % epochs (median), n = {n}, p {_p(p)}"
+
+
+def _quality(values: Pairs, p: float | None) -> str:
+    n = len(values)
+    if p is None:
+        return f"quality: n = {n}: " + ("too few for a test" if n < LEAST else "no test, margin 0")
+    verdict = "equivalent within the margin" if p < ALPHA else "equivalence not shown"
+    return f"quality {verdict}, n = {n}, p {_p(p)}"
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

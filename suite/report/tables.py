@@ -1,0 +1,131 @@
+"""The comparison in text: a column an algorithm, a row a measure; for terminals and Markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from suite.report.measures import Measure, cell, measures, parts, tests
+from suite.report.runs import Group
+from suite.report.statistics import Margin
+
+WIDTH = 118
+SPREAD = "median (smallest..largest over seeds)"
+
+
+def text_cell(group: Group, measure: Measure, algorithm: str) -> str:
+    """One cell: `median (smallest..largest)`, with n where it is not the number of seeds."""
+    if measure.pair is not None and algorithm == group.baseline:
+        return "baseline"
+    found = cell(group, measure, algorithm)
+    middle, around = parts(found, measure)
+    n = f" n={found.n}" if found is not None and found.n != len(group.of(algorithm)) else ""
+    return f"{middle} ({around})" + n if around else middle + n
+
+
+def rows(group: Group, algorithms: Sequence[str]) -> list[list[str]]:
+    """Header and rows as strings, the first column being labels."""
+    n = [str(len(group.of(name))) for name in algorithms]
+    out = [["", *algorithms], ["seeds (n)", *n]]
+    for measure in measures(group):
+        out.append([measure.label, *(text_cell(group, measure, name) for name in algorithms)])
+    return out
+
+
+def caption(group: Group) -> str:
+    """What a reader must know before the numbers: data, overlap, metric, budget, what is shown."""
+    run = group.first
+    said = [
+        f"{group.data} data" if group.data else "real data",
+        f"overlap {group.overlap}",
+        f"{run.target('metric')} ({run.better})",
+        f"max_epochs {run.header.get('max_epochs')}",
+        f"workers {group.workers}",
+        SPREAD,
+    ]
+    if group.prefix_only:
+        said.append(f"reproducible up to a point only: {', '.join(group.prefix_only)}")
+    if group.baseline:
+        said.append(f"paired: against {group.baseline} at the same seed")
+    return "; ".join(said)
+
+
+def notes(group: Group) -> list[str]:
+    """Runs that the numbers leave out, with the reason."""
+    lines = []
+    for run in group.unfinished:
+        why = f"{run.view.status}: {run.view.reason}" if run.view.reason else run.view.status
+        after = f"({run.view.n_epochs:,} epochs; {run.place})"
+        lines.append(f"{run.algorithm} seed {run.seed}: {why} {after}")
+    for run in group.left_out:
+        why = "left out, a newer run has the same seed"
+        lines.append(f"{run.algorithm} seed {run.seed}: {why} ({run.place})")
+    return lines
+
+
+def as_text(group: Group, margin: Margin, width: int = WIDTH) -> str:
+    """Aligned text at most `width` characters wide; algorithms that do not fit continue below."""
+    lines = [group.title, *_folded(caption(group), width)]
+    for warning in group.warnings:
+        lines += _folded(f"WARNING: {warning}", width)
+    names = list(group.algorithms)
+    while names:
+        take = len(names)
+        while take > 1 and _width(rows(group, names[:take])) > width:
+            take -= 1
+        lines += ["", *_aligned(rows(group, names[:take]))]
+        names = names[take:]
+    for title, said in ((None, tests(group, margin)), ("not in these numbers:", notes(group))):
+        if said:
+            lines += ["", *([title] if title else [])]
+            lines += [line for sentence in said for line in _folded(sentence, width)]
+    return "\n".join(printable(line).rstrip() for line in lines)
+
+
+def _width(table: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) + 2 for column in zip(*table, strict=True)) - 2
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    out = ["  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)) for row in table]
+    out.insert(1, "  ".join("-" * w for w in widths))
+    return out
+
+
+def _folded(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False) or [""]
+
+
+def printable(text: str) -> str:
+    """Without the control characters by which a message could steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def as_markdown(group: Group, margin: Margin, figures: Sequence[tuple[str, str]]) -> str:
+    """A section for report.md; figures: (file name, caption)."""
+    lines = [f"## {escape_markdown(group.title)}", "", escape_markdown(caption(group)), ""]
+    for warning in group.warnings:
+        lines += [f"> **WARNING: {escape_markdown(warning)}**", ""]
+    head, *body = rows(group, group.algorithms)
+    lines.append("| " + " | ".join(map(escape_markdown, head)) + " |")
+    lines.append("|---|" + "---:|" * len(group.algorithms))
+    for label, *cells in body:
+        indent = "&nbsp;&nbsp;" if label.startswith(" ") else ""
+        shown = " | ".join(map(escape_markdown, cells))
+        lines.append(f"| {indent}{escape_markdown(label.strip())} | {shown} |")
+    lines.append("")
+    for said in (tests(group, margin), notes(group)):
+        lines += [f"- {escape_markdown(sentence)}" for sentence in said] + ([""] if said else [])
+    for name, words in figures:
+        shown = escape_markdown(words)
+        lines += [f"![{shown}]({name})", "", f"*{shown}*", ""]
+    return "\n".join(lines)
+
+
+def escape_markdown(text: str) -> str:
+    """Text from a journal as plain text: neither markup nor HTML nor another cell."""
+    out = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "\\`*_[]|":
+        out = out.replace(mark, "\\" + mark)
+    return " ".join(out.split())
