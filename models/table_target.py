@@ -16,6 +16,7 @@ from typing import Any
 from suite.core.errors import ConfigError
 from suite.core.seeds import stream
 from suite.core.space import Choice, Float, Int
+from suite.core.table import Recording
 from suite.core.target import Target, Training
 from suite.core.types import Config
 
@@ -58,6 +59,14 @@ class TableTarget(Target):
     def start(self, config: Config, seed: int) -> Training:
         return _Replay(self, config, seed)
 
+    def replay(self, config: Config, seed: int) -> Recording:
+        training = _Replay(self, config, seed)
+        values = []
+        for epoch in range(1, 101):
+            training.step(epoch)
+            values.append(training.validate()["val_loss"])
+        return Recording(tuple(values))
+
 
 class _Replay(Training):
     def __init__(self, target: TableTarget, config: Config, seed: int) -> None:
@@ -68,10 +77,13 @@ class _Replay(Training):
         )
 
     def train_epoch(self, epoch: int) -> None:
-        self._momentum = 0.5 * self._momentum + float(stream(self._seed, "epoch", epoch).normal())
-        self._epoch = epoch
+        self.step(epoch)
         if self._target.sleep_s:
             time.sleep(self._target.sleep_s)
+
+    def step(self, epoch: int) -> None:
+        self._momentum = 0.5 * self._momentum + float(stream(self._seed, "epoch", epoch).normal())
+        self._epoch = epoch
 
     def validate(self) -> Mapping[str, float]:
         return {"val_loss": self._loss("valid")}

@@ -33,6 +33,8 @@ from suite.run.journal import Journal
 
 Config = Mapping[str, Any]
 
+_KINDS = ("auto", "inline", "mpi", "simulate")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -78,6 +80,12 @@ def assemble(config: Config) -> Parts:
         raise ConfigError(
             f"predictor=none: {type(scheduler).__name__} needs one; use predictor=svr or "
             "predictor=qsvr."
+        )
+    n_trials, rows = scheduler.plan().n_trials, target.space.rows
+    if rows is not None and n_trials > len(rows):
+        raise ConfigError(
+            f"max_epochs={scheduler.max_epochs}: the scheduler asks for {n_trials} configurations, "
+            f"the table has {len(rows)}; lower max_epochs, or take a larger table."
         )
     conductor = Conductor(
         scheduler, searcher, target.space,
@@ -134,9 +142,14 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
     """The backend that the configuration names, ready to run."""
     settings = config["backend"]
     kind = settings["kind"]
-    if kind not in ("auto", "inline", "mpi"):
-        raise unknown_name("backend.kind", kind, ("auto", "inline", "mpi"))
+    if kind not in _KINDS:
+        raise unknown_name("backend.kind", kind, _KINDS)
     forecaster = Forecaster(config["predictor"], config["seed"])
+    if kind == "simulate":
+        from suite.backends.simulate import Simulate, cluster
+
+        max_epochs = parts.scheduler.max_epochs
+        return Simulate(parts.target, cluster(settings), forecaster, config["seed"], max_epochs)
     if kind == "mpi" or (kind == "auto" and launched()):
         from suite.backends.mpi import MPIBackend
 
@@ -149,6 +162,7 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
     threads = _integer(settings, "threads", 1, "backend.")
     devices.limit_threads(threads)
     device = devices.pin(settings["device"], 0)
+    forecaster.warm_up()
     worker = Worker(
         parts.target,
         open_checkpoints(settings, _checkpoint_folder(config, folder)),
@@ -208,7 +222,7 @@ def _header(config: Config, parts: Parts) -> dict[str, Any]:
         "algorithm": config["algorithm_name"],
         "model": str(config["model"]["_target_"]).split(".")[-2],
         "seed": config["seed"],
-        "n_workers": world_size() - 1 if launched() else 1,
+        "n_workers": _n_workers(config["backend"]),
         "overlap": bool(config["overlap"]),
         # A predictor shared by overlapping brackets learns from what happened to be finished.
         "reproducible": "prefix only" if shared else "whole run",
@@ -224,6 +238,12 @@ def _header(config: Config, parts: Parts) -> dict[str, Any]:
         "git": facts.git(),
         "host": facts.host(),
     }
+
+
+def _n_workers(settings: Config) -> int:
+    if settings["kind"] == "simulate":
+        return int(settings["workers"])
+    return world_size() - 1 if launched() and settings["kind"] != "inline" else 1
 
 
 def world_size() -> int:

@@ -19,8 +19,11 @@ from typing import Any
 from suite.run.secrets import secret_values
 
 _END = r"\s'\"`,;:()\[\]{}<>|="
-_PATH = re.compile(rf"(?<![\w.:/>~-])/(?:[^/{_END}]+/)+([^/{_END}]*)")
-_HOME = re.compile(rf"(?<![\w.:/>~-])~[\w.-]*/[^{_END}]*")
+_PART = rf"[^/{_END}]"
+_PATH = re.compile(  # absolute, or below somebody's home wherever that stands; not a/b, not a URL
+    rf"(?:(?<![\w.~/-])|(?<=file://))/(?:{_PART}+/)+({_PART}*)"
+    rf"|(?:/home|/users|/Users|/root|~[\w.-]*)(?:/{_PART}*)*/({_PART}*)"
+)
 _COMMON = (
     "admin",
     "build",
@@ -35,6 +38,8 @@ _COMMON = (
 )
 """Names that say nothing about a person or a machine, and that other words consist of."""
 
+_Names = list[tuple[re.Pattern[str], str]]
+
 
 def clean(node: Any) -> Any:
     """A copy of a string, or of mappings and lists of strings, without names of people and places.
@@ -48,44 +53,43 @@ def clean(node: Any) -> Any:
 
 def cleaner() -> Callable[[Any], Any]:
     """`clean`, for many calls: it looks at the machine and the environment once."""
-    return functools.partial(_walk, words=_words())
+    secrets = sorted(secret_values(), key=lambda value: (-len(value), value))
+    return functools.partial(_walk, secrets=secrets, names=_names())
 
 
-def _walk(node: Any, words: list[tuple[re.Pattern[str], str]]) -> Any:
+def _walk(node: Any, secrets: list[str], names: _Names) -> Any:
     if isinstance(node, str):
-        return _text(node, words)
+        return _text(node, secrets, names)
     if isinstance(node, Mapping):
-        return {_text(str(key), words): _walk(value, words) for key, value in node.items()}
+        pairs = node.items()
+        return {_text(str(k), secrets, names): _walk(v, secrets, names) for k, v in pairs}
     if isinstance(node, list | tuple):
-        return [_walk(value, words) for value in node]
+        return [_walk(value, secrets, names) for value in node]
     return node
 
 
-def _text(text: str, words: list[tuple[re.Pattern[str], str]]) -> str:
-    for pattern, instead in words:
-        text = pattern.sub(instead, text)
+def _text(text: str, secrets: list[str], names: _Names) -> str:
+    for value in secrets:
+        text = text.replace(value, "<secret>")
     if "/" in text:
-        text = _HOME.sub("<path>", _PATH.sub(_shorten, text))
+        text = _PATH.sub(_shorten, text)  # before names, which may be parts of it
+    for pattern, instead in names:
+        text = pattern.sub(instead, text)
     return text
 
 
 def _shorten(match: re.Match[str]) -> str:
-    return f"<path>/{match[1]}" if "." in match[1].strip(".") else "<path>"
+    last = match[1] or match[2] or ""
+    return f"<path>/{last}" if "." in last.strip(".") else "<path>"
 
 
-def _words() -> list[tuple[re.Pattern[str], str]]:
-    """What to look for and what to put in its place, longest first; secrets inside of words too."""
-    secrets = set(secret_values())
+def _names() -> _Names:
+    """This machine's and this user's names, longest first, and what stands in their place."""
     users = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME")}
     with contextlib.suppress(OSError, KeyError):  # a number without a name, as in many containers
         users.add(getpass.getuser())
     host = socket.gethostname()
     named = dict.fromkeys(users, "<user>") | {host: "<host>", host.split(".")[0]: "<host>"}
-    found = [(value, re.escape(value), "<secret>") for value in secrets]
-    found += [
-        (name, rf"(?<!\w){re.escape(name)}(?!\w)", instead)
-        for name, instead in named.items()
-        if len(name) >= 4 and name.lower() not in _COMMON
-    ]
-    found.sort(key=lambda item: (-len(item[0]), item))
-    return [(re.compile(pattern), instead) for _, pattern, instead in found]
+    telling = [name for name in named if len(name) >= 4 and name.lower() not in _COMMON]
+    telling.sort(key=lambda name: (-len(name), name))
+    return [(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), named[name]) for name in telling]

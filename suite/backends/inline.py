@@ -35,7 +35,6 @@ class Inline:
     def run(self, driver: Driver) -> None:
         # A run's clock starts when it can train: imports are not its own.
         self._worker.target.stage(self._device)
-        self._forecaster.warm_up()
         began = self._clock() - driver.time_s
         todo: deque[t.Command] = deque()
 

@@ -143,8 +143,13 @@ class Space(Mapping[str, Parameter]):
     """
 
     def __init__(
-        self, parameters: Mapping[str, Parameter], fixed: Mapping[str, Any] | None = None
+        self,
+        parameters: Mapping[str, Parameter],
+        fixed: Mapping[str, Any] | None = None,
+        rows: Sequence[Config] | None = None,
     ) -> None:
+        self.rows = rows
+        """A table's configurations, where only these exist."""
         self._parameters = dict(parameters)
         self._fixed = {name: value for name, value in (fixed or {}).items() if value is not None}
         for name in fixed or {}:
@@ -174,6 +179,10 @@ class Space(Mapping[str, Parameter]):
         """A uniform draw. A fixed name still consumes its number, so fixing one leaves the others
         as they were.
         """
+        if self.rows is not None:
+            raise ConfigError(
+                "a table's rows are drawn without replacement; use searcher=random, which does so."
+            )
         draws = rng.random(len(self._parameters))
         return self.decode(draws.tolist())
 

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from suite.core.errors import ConfigError
 from suite.core.space import Parameter, Space
+from suite.core.table import Recording
 from suite.core.types import Config
 
 
@@ -59,10 +61,10 @@ class Target(ABC):
     """
 
     parameters: ClassVar[Mapping[str, Parameter]]
-    metric: ClassVar[str]
-    mode: ClassVar[str]
-    framework: ClassVar[str]
-    data: ClassVar[str]
+    metric: str
+    mode: str
+    framework: str
+    data: str
     checkpoint_bytes: ClassVar[int]
     """About how large one checkpoint is, for `plan`."""
     epoch_s: ClassVar[float]
@@ -82,3 +84,13 @@ class Target(ABC):
     @abstractmethod
     def start(self, config: Config, seed: int) -> Training:
         """A new trial with freshly initialised weights, drawn from `seed`."""
+
+    def replay(self, config: Config, seed: int) -> Recording:
+        """The whole training at once, where it is known beforehand: what simulation needs.
+
+        Raises ConfigError for a target that really trains.
+        """
+        raise ConfigError(
+            f"model={type(self).__name__}: cannot be simulated, it really trains; "
+            "take a table, or record one (python -m suite.curves record)."
+        )

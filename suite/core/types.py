@@ -7,7 +7,7 @@ continues its clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -125,6 +125,26 @@ class EpochReport:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochBatch:
+    """Several EpochReports of one job at once, from `epoch` on: what a simulation hands up.
+
+    It is journaled as they would be; a reader cannot tell the difference. Lists run over epochs.
+    """
+
+    kind: ClassVar[str] = "epoch"
+    worker: int
+    job_id: int
+    epoch: int
+    objectives: Sequence[float]
+    metric: str
+    values: Sequence[float]
+    train_s: Sequence[float]
+    eval_s: Sequence[float]
+    times_s: Sequence[float]
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpointed:
     """A checkpoint of `epoch` is on disk: a lost job restarts from there."""
 
@@ -235,6 +255,7 @@ class Scored:
 Event = (
     WorkerJoined
     | EpochReport
+    | EpochBatch
     | Checkpointed
     | JobFinished
     | JobFailed

@@ -39,7 +39,11 @@ def write(
     margin = margin or Margin()
     out = out or common_parent(folders) / "report"
     out.mkdir(parents=True, exist_ok=True)
-    drawn = [(group, _figures(group, out)) for group in groups]
+    slugs = [group.slug.lower() for group in groups]
+    drawn = []
+    for i, group in enumerate(groups):
+        twin = f"-{slugs[:i].count(slugs[i]) + 1}" if slugs[i] in slugs[:i] else ""
+        drawn.append((group, _figures(group, out, f"{group.slug}{twin}")))
     if "md" in formats:
         text = ["# swiftbench report", ""]
         text += [
@@ -64,7 +68,7 @@ def summary(folders: Sequence[Path], *, margin: Margin | None = None) -> str:
     return "\n\n\n".join(texts)
 
 
-def _figures(group: Group, out: Path) -> list[tuple[Path, str, str]]:
+def _figures(group: Group, out: Path, prefix: str) -> list[tuple[Path, str, str]]:
     """Draw what the group's runs allow: (file, title, caption) each."""
     from suite.report import figures, portraits, style
 
@@ -99,14 +103,14 @@ def _figures(group: Group, out: Path) -> list[tuple[Path, str, str]]:
             "timeline",
             "Workers over time",
             "What each worker trained when, coloured by bracket; blank is idle time, a triangle "
-            f"the answer of a predictor. {example}",
+            f"the answer of a predictor, the last job the winner's test. {example}",
             portraits.timeline,
         ),
     ]
     found = []
     with style.rc():
         for name, title, said, draw in wanted:
-            path = draw(group, out / f"{group.slug}-{name}.png")
+            path = draw(group, out / f"{prefix}-{name}.png")
             if path is not None:
                 found.append((path, title, said))
     return found

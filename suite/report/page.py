@@ -169,10 +169,13 @@ def _comparison(group: Group) -> str:
             value = "" if found is None else repr(found.median)
             cells.append(f'<td data-v="{value}">{escape(middle)}<small>{below}</small></td>')
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
-    said = ["Median over seeds; small: smallest to largest."]
+    said = [
+        "Median over seeds; small: smallest to largest. Best validation: over all epochs of all "
+        "trials; test: the winner's, scored once."
+    ]
     if group.baseline:
         said.append(f"Saved, ratio and difference: paired by seed against {group.baseline}.")
-    said.append(f"Values are of {group.first.target('metric')}. Overlap {group.overlap}.")
+    said.append(f"Values of {group.first.target('metric')}. Overlap {group.overlap}.")
     said.append(f"Tests are made from {LEAST} pairs on.")
     return (
         '<div class="scroll"><table class="sortable"><thead><tr><th>algorithm</th><th>seeds</th>'

@@ -69,8 +69,8 @@ td.quiet{color:var(--quiet)}
 .bad{color:var(--loud)}
 .more td{padding:0 .7rem .45rem;text-align:left}
 summary{cursor:pointer;color:var(--quiet);font-size:.8rem;width:max-content}
-.blocks{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:1rem 2rem;
-padding:.6rem 0 .8rem}
+.blocks{columns:15rem 3;column-gap:2rem;padding:.6rem 0 .8rem}
+.blocks>div{break-inside:avoid;padding-bottom:1rem}
 h5{margin:0 0 .3rem;font-size:.82rem;font-weight:600}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .9rem;margin:0;font-size:.82rem}
 dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}

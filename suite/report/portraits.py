@@ -30,7 +30,7 @@ def curves(group: Group, path: Path) -> Path | None:
         return None
     from matplotlib.lines import Line2D
 
-    columns = min(len(runs), _COLUMNS)
+    columns = 2 if len(runs) == 4 else min(len(runs), _COLUMNS)
     n_rows = -(-len(runs) // columns)
     figure = style.canvas(0.8 + 2.9 * n_rows)
     panels = figure.subplots(n_rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -142,7 +142,7 @@ def timeline(group: Group, path: Path) -> Path | None:
     marks: list[Any] = [Patch(color=c, label=label) for label, c in _brackets(colours, everyone)]
     jobs = [job for run in runs for job in run.view.jobs]
     if any(job.kind == "score" for job in jobs):
-        marks.append(Patch(color=_TEST, label="test of the winner"))
+        marks.append(Patch(color=_TEST, label="test"))
     if any(run.view.forecasts for run in runs):
         marks.append(Line2D([], [], color=style.WARN, marker="v", linestyle="", label="predictor"))
     if any(job.outcome in ("failed", "lost") for job in jobs):

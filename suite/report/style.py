@@ -108,8 +108,8 @@ def title(axes: Any, name: str, said: str, below: bool = False) -> None:
 
 
 def escape(text: str) -> str:
-    """Text from a journal as it is: matplotlib reads $...$ as mathematics."""
-    return text.replace("$", r"\$")
+    """Text from a journal as it is: no $mathematics$, no characters that no font has."""
+    return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
 
 
 def log_if_wide(axes: Any, values: Sequence[float], ratio: float = 3.0) -> bool:

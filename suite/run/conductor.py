@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from suite.core import types as t
@@ -102,6 +103,7 @@ class Conductor:
         self.notes = Notes()
         self.in_flight: dict[int, tuple[int, t.Job]] = {}
         self.workers: dict[int, int | None] = {}  # worker -> its job_id
+        self._idle: dict[int, None] = {}  # an ordered set: who has waited longest comes first
         self.winner: int | None = None
         self.given_up: dict[int, str] = {}
         self.shutdown: t.Shutdown | None = None
@@ -126,6 +128,7 @@ class Conductor:
         self._handlers: dict[type, Any] = {
             t.WorkerJoined: self._joined,
             t.EpochReport: self._epoch,
+            t.EpochBatch: self._epochs,
             t.Checkpointed: self._checkpointed,
             t.JobFinished: self._finished,
             t.JobFailed: self._failed,
@@ -148,7 +151,7 @@ class Conductor:
             return []
         kind = type(event)
         before: list[t.Command] = self._handlers[kind](event) or []
-        if kind is t.EpochReport or kind is t.Checkpointed:
+        if kind is t.EpochReport or kind is t.EpochBatch or kind is t.Checkpointed:
             return before
         commands = before if self.shutdown is not None else before + self._dispatch()
         if len(self.scheduler.stopped) > self._n_stopped:
@@ -170,7 +173,9 @@ class Conductor:
     # ----------------
 
     def _joined(self, event: t.WorkerJoined) -> None:
-        self.workers.setdefault(event.worker, None)
+        if event.worker not in self.workers:
+            self.workers[event.worker] = None
+            self._idle[event.worker] = None
 
     def _current(self, worker: int, job_id: int) -> t.Job | None:
         """The job if it is in flight on this worker; else None: a zombie's message, dropped and
@@ -205,6 +210,28 @@ class Conductor:
                 trial.curve[event.epoch - 1] = event.objective
         if self.best is None or event.objective < self.best[0]:
             self.best = (event.objective, job.trial_id)
+
+    def _epochs(self, event: t.EpochBatch) -> None:
+        """A batch; where it is all new, without a step for each epoch."""
+        if (job := self._current(event.worker, event.job_id)) is None:
+            return
+        trial = self._trials[job.trial_id]
+        n = len(event.objectives)
+        if (
+            event.epoch == trial.reached + 1 == len(trial.curve) + 1
+            and trial.reached + n <= job.to_epoch
+        ):
+            trial.curve += event.objectives
+            trial.reached += n
+            self.n_epochs += n
+            lowest = min(event.objectives)
+            if self.best is None or lowest < self.best[0]:
+                self.best = (lowest, job.trial_id)
+            return
+        for i, objective in enumerate(event.objectives):
+            self._epoch(
+                t.EpochReport(event.worker, event.job_id, event.epoch + i, objective, {}, 0.0, 0.0)
+            )
 
     def _checkpointed(self, event: t.Checkpointed) -> None:
         if (job := self._current(event.worker, event.job_id)) is not None:
@@ -259,6 +286,7 @@ class Conductor:
             self.n_dropped += 1
             return []
         job_id = self.workers.pop(event.worker)
+        self._idle.pop(event.worker, None)
         if job_id is not None:
             job = self.in_flight.pop(job_id)[1]
             self._retry(job, event.message)
@@ -285,6 +313,7 @@ class Conductor:
 
     def _resumed(self, event: t.Resumed) -> list[t.Command]:
         self.workers.clear()
+        self._idle.clear()
         self._residents.clear()
         self.adjust(event.settings)
         self.shutdown = None
@@ -306,6 +335,7 @@ class Conductor:
     def _release(self, job_id: int) -> None:
         worker, _ = self.in_flight.pop(job_id)
         self.workers[worker] = None
+        self._idle[worker] = None
 
     def _again(self, job: t.Job) -> None:
         """Back to the front of the queue, to be sent as a new job."""
@@ -345,10 +375,10 @@ class Conductor:
         """Ask for as many decisions as there are idle workers, and match them so that a trial stays
         where it is.
         """
-        idle = [worker for worker, job_id in self.workers.items() if job_id is None]
+        n_idle = len(self._idle)
         commands: list[t.Command] = []
         todo: list[tuple[int, int]] = []
-        while len(todo) < len(idle) and not self._over:
+        while len(todo) < n_idle and not self._over:
             if self._queue:
                 todo.append(self._queue.popleft())
                 continue
@@ -362,24 +392,34 @@ class Conductor:
             else:
                 self._over = decision is t.DONE
                 break
-        # First the trials whose home is idle, then the others on the workers left: never fewer than
-        # needed.
-        homes = {home: trial_id for trial_id, _ in todo if (home := self._home(trial_id)) in idle}
-        free = deque(worker for worker in idle if worker not in homes)
-        for trial_id, to_epoch in todo:
-            home = self._home(trial_id)
-            if home is None or homes.get(home) != trial_id:
-                if len(free) > 1 and free[0] == self._trials[trial_id].avoid:
-                    free.rotate(-1)
-                home = free.popleft()
-            commands.append(self._start(home, trial_id, to_epoch))
+        if todo:
+            commands += self._place(todo)
         if self._over and not self.in_flight:
-            commands += self._end(idle)
-        elif idle and not (todo or self.in_flight or self._asked):
+            commands += self._end()
+        elif n_idle and not (todo or self.in_flight or self._asked):
             raise ConfigError(
                 f"scheduler={type(self.scheduler).__name__}: waits although nothing is in flight; "
                 "ask() must return Train, Predict or DONE then."
             )
+        return commands
+
+    def _place(self, todo: list[tuple[int, int]]) -> list[t.Command]:
+        """Trials whose home is idle go there, the others to the workers left: there are enough."""
+        homes: dict[int, int] = {}
+        for trial_id, _ in todo:
+            if (home := self._home(trial_id)) is not None and home in self._idle:
+                homes[home] = trial_id
+        others = (worker for worker in self._idle if worker not in homes)
+        # One more than needed, so that a trial can avoid the worker on which it failed.
+        free = deque(islice(others, len(todo) - len(homes) + 1))
+        commands: list[t.Command] = []
+        for trial_id, to_epoch in todo:
+            worker = self._home(trial_id)
+            if worker is None or homes.get(worker) != trial_id:
+                if len(free) > 1 and free[0] == self._trials[trial_id].avoid:
+                    free.rotate(-1)
+                worker = free.popleft()
+            commands.append(self._start(worker, trial_id, to_epoch))
         return commands
 
     def _home(self, trial_id: int) -> int | None:
@@ -399,6 +439,7 @@ class Conductor:
         self._next_job += 1
         self.in_flight[job.job_id] = (worker, job)
         self.workers[worker] = job.job_id
+        del self._idle[worker]
         trial.resident = worker
         residents = self._residents.setdefault(worker, deque(maxlen=self.resident_trials))
         if trial_id in residents:
@@ -406,21 +447,25 @@ class Conductor:
         residents.append(trial_id)
         return t.Score(worker, job) if score else t.Start(worker, job)
 
-    def _end(self, idle: list[int]) -> list[t.Command]:
+    def _end(self) -> list[t.Command]:
         finalists = {i: tuple(x.curve) for i, x in self._trials.items() if i not in self.given_up}
         ranked = rank(finalists, self.scheduler.max_epochs)
         self.winner = ranked[0] if ranked else None
-        if self.winner is None or self._scored:
-            why = (
-                ""
-                if ranked
-                else f"no trial reached max_epochs={self.scheduler.max_epochs}; nothing to score."
+        if self.winner is None:
+            why = f"no trial reached max_epochs={self.scheduler.max_epochs}; nothing to score."
+            # That all diverged is a result; that workers raised on every trial is none.
+            raised = [x for x in self.given_up.values() if not x.startswith("diverged")]
+            return (
+                self._stop("failed", f"{why} First: {raised[0]}")
+                if raised
+                else self._stop("completed", why)
             )
-            return self._stop("completed", why)
-        if not idle:
+        if self._scored:
+            return self._stop("completed", "")
+        if not self._idle:
             return []
         home = self._home(self.winner)
-        worker = home if home is not None and home in idle else idle[0]
+        worker = home if home is not None and home in self._idle else next(iter(self._idle))
         return [self._start(worker, self.winner, self.scheduler.max_epochs, score=True)]
 
     def _stop(self, status: str, reason: str) -> list[t.Command]:

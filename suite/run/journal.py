@@ -41,7 +41,18 @@ def encode(
     """
     first = events[0]
     line: dict[str, Any] = {"event": first.kind}
-    if len(events) == 1:
+    if isinstance(first, t.EpochBatch):
+        line |= {
+            "worker": first.worker,
+            "job_id": first.job_id,
+            "epoch": list(range(first.epoch, first.epoch + len(first.objectives))),
+            "objective": list(first.objectives),
+            "metrics": [{first.metric: value} for value in first.values],
+            "train_s": list(first.train_s),
+            "eval_s": list(first.eval_s),
+            "time_s": list(first.times_s),
+        }
+    elif len(events) == 1:
         for name in _FIELDS[type(first)]:
             line[name] = getattr(first, name)
     else:

@@ -1,0 +1,329 @@
+"""The simulation backend: a discrete-event loop (heap keyed by time and count), same conductor.
+
+A target's recording gives each trial's values; seconds come from the recording where it has them,
+else from a stated model. Decisions are those of the real thing, because the code is: only time is
+made up here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from suite.backends.ask import Forecaster
+from suite.core import types as t
+from suite.core.errors import ConfigError, StoppedError, check_integer, unknown_name
+from suite.core.seeds import stream
+from suite.core.table import Recording
+from suite.core.target import Target
+from suite.run.driver import Driver
+
+_BLOCK = 64  # trials whose durations are drawn at once
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What is simulated. Times in seconds; rates per hour of one worker.
+
+    workers: 1 to 100,000. epoch_s: mean seconds of an epoch where the recording has none, times a
+    lognormal factor for each trial (trial_sigma), normal noise for each epoch (epoch_noise, a
+    share), and stragglers (straggler_share of epochs take straggler_factor times as long).
+    job_overhead_s: dispatch, restore and checkpoint of a job; load_s: a worker's first job loads
+    data. predictor_s: from question to answer. deaths_per_hour: a worker dies, its job is lost;
+    return_s: until another joins in its place (null: never). wall_limit_s: every worker goes at
+    once, and comes back requeue_s later (null: no limit). speeds: workers' speeds, in turn.
+    dispatch: free; or waves, the published driver's: nobody gets work before all have answered.
+    """
+
+    workers: int = 50
+    epoch_s: float = 60.0
+    trial_sigma: float = 0.3
+    epoch_noise: float = 0.1
+    straggler_share: float = 0.01
+    straggler_factor: float = 5.0
+    job_overhead_s: float = 0.0
+    load_s: float = 0.0
+    predictor_s: float = 0.0
+    deaths_per_hour: float = 0.0
+    return_s: float | None = None
+    wall_limit_s: float | None = None
+    requeue_s: float = 60.0
+    speeds: tuple[float, ...] = (1.0,)
+    dispatch: str = "free"
+
+    def __post_init__(self) -> None:
+        check_integer("backend.workers", self.workers, 1)
+        if self.workers > 100_000:
+            raise ConfigError(f"backend.workers={self.workers}: must be at most 100000.")
+        if self.dispatch not in ("free", "waves"):
+            raise unknown_name("backend.dispatch", self.dispatch, ("free", "waves"))
+        if not self.speeds or min(self.speeds) <= 0:
+            raise ConfigError(f"backend.speeds={list(self.speeds)}: must be numbers > 0.")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and not (value >= 0 and math.isfinite(value)):
+                raise ConfigError(f"backend.{field.name}={value}: must be a finite number >= 0.")
+        if self.epoch_s <= 0:
+            raise ConfigError(f"backend.epoch_s={self.epoch_s}: must be > 0 seconds.")
+
+
+def cluster(settings: Mapping[str, Any]) -> Cluster:
+    """The Cluster of conf/backend/simulate.yaml's settings."""
+    named = {f.name: settings[f.name] for f in fields(Cluster) if f.name in settings}
+    if "speeds" in named:
+        named["speeds"] = tuple(named["speeds"])
+    return Cluster(**named)
+
+
+class Durations:
+    """Seconds of each epoch of each trial, drawn by (seed, trial), in whatever order asked."""
+
+    def __init__(self, cluster: Cluster, seed: int, max_epochs: int) -> None:
+        self._cluster, self._seed, self._max_epochs = cluster, seed, max_epochs
+        self._blocks: dict[int, list[list[float]]] = {}
+        self._ends: dict[int, list[float]] = {}
+
+    def ends(self, trial_id: int, recording: Recording) -> list[float]:
+        """Seconds from a trial's begin to the end of its epochs 0, 1, 2, ... (the first is 0)."""
+        if (found := self._ends.get(trial_id)) is not None:
+            return found
+        if recording.train_s is not None:
+            evals = recording.eval_s or (0.0,) * len(recording.train_s)
+            each = [a + b for a, b in zip(recording.train_s, evals, strict=True)]
+            found = [0.0, *itertools.accumulate(each)]
+        else:
+            block, row = divmod(trial_id, _BLOCK)
+            if block not in self._blocks:
+                self._blocks[block] = self._draw(block)
+            found = self._blocks[block][row]
+        self._ends[trial_id] = found
+        return found
+
+    def _draw(self, block: int) -> list[list[float]]:
+        it = self._cluster
+        rng = stream(self._seed, "durations", block)
+        shape = (_BLOCK, self._max_epochs)
+        seconds = it.epoch_s * np.exp(it.trial_sigma * rng.standard_normal((_BLOCK, 1)))
+        seconds = seconds * np.maximum(1 + it.epoch_noise * rng.standard_normal(shape), 0.05)
+        seconds = np.where(rng.random(shape) < it.straggler_share, it.straggler_factor, 1) * seconds
+        ends = np.zeros((_BLOCK, self._max_epochs + 1))
+        np.cumsum(seconds, axis=1, out=ends[:, 1:])
+        rows: list[list[float]] = ends.tolist()
+        return rows
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job on its worker: when its first epoch began, and when it will be over."""
+
+    job: t.Job
+    began_s: float
+    ends: list[float]
+    speed: float
+    recording: Recording
+    bad_epoch: int | None
+
+
+class Simulate:
+    """Runs a search on made-up time. `target.replay` must know the curves."""
+
+    def __init__(
+        self, target: Target, cluster: Cluster, forecaster: Forecaster, seed: int, max_epochs: int
+    ) -> None:
+        self._target, self._cluster, self._forecaster = target, cluster, forecaster
+        self._sign = -1.0 if target.mode == "max" else 1.0
+        self._durations = Durations(cluster, seed, max_epochs)
+        self._deaths = stream(seed, "deaths")
+        self._heap: list[tuple[float, int, Any]] = []
+        self._count = itertools.count()
+        self._running: dict[int, _Running] = {}  # worker -> what it trains
+        self._loaded: set[int] = set()
+        self._alive: set[int] = set()
+        self._next_worker = 0
+        self._held: list[t.Event] = []  # answers that a wave holds back
+        self._recordings: dict[int, tuple[Recording, int | None]] = {}
+        self.now_s = 0.0
+
+    def run(self, driver: Driver) -> None:
+        self._driver = driver
+        self.now_s = driver.time_s
+        it = self._cluster
+        self._join(it.workers)
+        if it.wall_limit_s is not None:
+            self._at(self.now_s + it.wall_limit_s, self._wall_limit)
+        while driver.conductor.shutdown is None:
+            if not self._heap:
+                raise StoppedError("simulation: no worker is left and none will return.")
+            self.now_s, _, act = heapq.heappop(self._heap)
+            act()
+
+    def _at(self, time_s: float, act: Any) -> None:
+        heapq.heappush(self._heap, (time_s, next(self._count), act))
+
+    def _tell(self, *events: t.Event) -> None:
+        for command in self._driver.handle(events):
+            match command:
+                case t.Start(worker, job):
+                    self._start(worker, job)
+                case t.Score(worker, job):
+                    self._at(self.now_s, lambda worker=worker, job=job: self._score(worker, job))
+                case t.Ask(request):
+                    # The answer is computed now and comes when the stated latency is over.
+                    answer = self._forecaster.answer(request)
+                    after_s = self._cluster.predictor_s
+                    self._at(self.now_s + after_s, lambda answer=answer: self._answer(answer))
+
+    # --- workers ------------------------------------------------------------------------------
+
+    def _join(self, n: int) -> None:
+        it = self._cluster
+        joined: list[t.Event] = []
+        for _ in range(n):
+            worker = self._next_worker
+            self._next_worker += 1
+            self._alive.add(worker)
+            joined.append(t.WorkerJoined(worker, self.now_s, {"device": "simulated"}))
+            if it.deaths_per_hour > 0:
+                life_s = float(self._deaths.exponential(3600.0 / it.deaths_per_hour))
+                self._at(self.now_s + life_s, lambda worker=worker: self._die(worker))
+        self._tell(*joined)
+
+    def _die(self, worker: int) -> None:
+        if worker not in self._alive:
+            return
+        self._alive.discard(worker)
+        events = self._cut(worker)
+        if self._cluster.return_s is not None:
+            self._at(self.now_s + self._cluster.return_s, lambda: self._join(1))
+        self._tell(*events, t.WorkerLost(worker, "died (simulated)", self.now_s))
+        self._end_of_wave()
+
+    def _wall_limit(self) -> None:
+        """The batch system's: what was trained since each job's start is lost, all come back."""
+        it = self._cluster
+        events = [event for worker in list(self._running) for event in self._cut(worker)]
+        events += self._held
+        self._held = []
+        self._alive.clear()
+        self._loaded.clear()
+        self._tell(*events, t.Resumed(self.now_s))
+        assert it.wall_limit_s is not None
+        self._at(self.now_s + it.requeue_s, lambda: self._join(it.workers))
+        self._at(self.now_s + it.requeue_s + it.wall_limit_s, self._wall_limit)
+
+    # --- jobs ---------------------------------------------------------------------------------
+
+    def _start(self, worker: int, job: t.Job) -> None:
+        it = self._cluster
+        recording, bad = self._recording(job)
+        ends = self._durations.ends(job.trial_id, recording)
+        if job.to_epoch >= len(ends) or job.to_epoch > len(recording.values):
+            raise ConfigError(
+                f"max_epochs={job.to_epoch}: the curves have {len(recording.values)} epochs; "
+                "lower it."
+            )
+        began = self.now_s + it.job_overhead_s
+        if worker not in self._loaded:
+            self._loaded.add(worker)
+            began += it.load_s
+        speed = it.speeds[worker % len(it.speeds)]
+        last = job.to_epoch if bad is None else min(job.to_epoch, bad)
+        running = _Running(job, began, ends, speed, recording, bad)
+        self._running[worker] = running
+        over = began + (ends[last] - ends[job.from_epoch]) / speed
+        self._at(over, lambda: self._over(worker, running))
+
+    def _over(self, worker: int, running: _Running) -> None:
+        if self._running.get(worker) is not running:
+            return  # its worker died meanwhile
+        del self._running[worker]
+        job = running.job
+        bad = running.bad_epoch
+        diverged = bad is not None and bad <= job.to_epoch
+        events = self._reports(worker, running, bad - 1 if diverged and bad else job.to_epoch)
+        if diverged:
+            message = f"{self._target.metric} is not finite after epoch {bad}"
+            events.append(t.JobFailed(worker, job.job_id, "diverged", message, self.now_s))
+        else:
+            overhead_s = self._cluster.job_overhead_s
+            busy_s = round(self.now_s - running.began_s + overhead_s, 6)
+            events.append(
+                t.JobFinished(worker, job.job_id, overhead_s, 0.0, busy_s, round(self.now_s, 6))
+            )
+        if self._cluster.dispatch == "waves":
+            self._held += events
+            self._end_of_wave()
+        else:
+            self._tell(*events)
+
+    def _end_of_wave(self) -> None:
+        if self._held and not self._running:
+            held, self._held = self._held, []
+            self._tell(*held)
+
+    def _cut(self, worker: int) -> list[t.Event]:
+        """A job that ends before its time: what it reported until now."""
+        running = self._running.pop(worker, None)
+        if running is None:
+            return []
+        trained = (self.now_s - running.began_s) * running.speed
+        job, ends = running.job, running.ends
+        last = job.from_epoch
+        limit = (
+            job.to_epoch if running.bad_epoch is None else min(job.to_epoch, running.bad_epoch - 1)
+        )
+        while last < limit and ends[last + 1] - ends[job.from_epoch] <= trained:
+            last += 1
+        return self._reports(worker, running, last)
+
+    def _reports(self, worker: int, running: _Running, last: int) -> list[t.Event]:
+        job, ends = running.job, running.ends
+        first = job.from_epoch
+        if last <= first:
+            return []
+        values = running.recording.values[first:last]
+        offset, speed = running.began_s - ends[first] / running.speed, running.speed
+        times = [round(offset + end / speed, 6) for end in ends[first + 1 : last + 1]]
+        start = round(running.began_s, 6)
+        train_s = [round(b - a, 6) for a, b in itertools.pairwise([start, *times])]
+        objectives = values if self._sign > 0 else [-value for value in values]
+        return [
+            t.EpochBatch(
+                worker,
+                job.job_id,
+                first + 1,
+                objectives,
+                self._target.metric,
+                values,
+                train_s,
+                [0.0] * len(times),
+                times,
+                times[-1],
+            )
+        ]
+
+    def _recording(self, job: t.Job) -> tuple[Recording, int | None]:
+        """The trial's recording, and the first epoch whose value is not finite."""
+        if (found := self._recordings.get(job.trial_id)) is None:
+            recording = self._target.replay(job.config, job.seed)
+            values = recording.values
+            bad = None
+            if not math.isfinite(math.fsum(values)):
+                bad = next(i for i, value in enumerate(values, 1) if not math.isfinite(value))
+            found = self._recordings[job.trial_id] = (recording, bad)
+        return found
+
+    def _score(self, worker: int, job: t.Job) -> None:
+        """The winner's value once more: a recording holds no test split."""
+        value = self._recording(job)[0].values[job.to_epoch - 1]
+        self._tell(t.Scored(worker, job.job_id, value, {self._target.metric: value}, self.now_s))
+
+    def _answer(self, answer: t.Forecast | t.ForecastFailed) -> None:
+        self._tell(dataclasses.replace(answer, time_s=round(self.now_s, 6)))

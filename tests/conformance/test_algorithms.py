@@ -1,0 +1,127 @@
+"""Every algorithm of conf/algorithm composes, and a tiny run of it comes to its end; every
+experiment only overrides.
+"""
+
+import json
+
+import pytest
+import yaml
+from driving import CONF, compose, names
+
+from suite.core.errors import ConfigError
+from suite.launch import assemble, run
+from suite.run import journal as journals
+from suite.run.journal import read
+
+TINY = (
+    "model=table_target",
+    "max_epochs=8",
+    "n_curves=2",
+    "backend=inline",
+    "tracking=later",
+    "report=false",
+    "overlap=false",
+)
+
+
+@pytest.mark.parametrize("name", names("algorithm"))
+def test_an_algorithm_composes_and_is_called_as_its_file(name):
+    config = compose(f"algorithm={name}")
+    assert config["algorithm_name"] == name
+    assemble(config)
+
+
+@pytest.mark.parametrize("name", names("algorithm"))
+def test_a_tiny_run_comes_to_its_end(name, tmp_path, no_fsync):
+    outcome = run(compose(f"algorithm={name}", *TINY), tmp_path / "run")
+    assert (outcome.status, outcome.reason) == ("completed", "")
+    header, lines, _ = read(tmp_path / "run" / journals.NAME)
+    assert (
+        header["algorithm"] == name
+        and lines[-1]["event"] == "closed"
+        and lines[-1]["status"] == "completed"
+    )
+    assert any(line["event"] == "scored" for line in lines)
+    assert len(list((tmp_path / "run" / "checkpoints").rglob("*.ckpt"))) == 1, (
+        "only the winner's checkpoint stays"
+    )
+    record = tmp_path / "run" / "record.json"
+    if record.exists():
+        assert json.loads(record.read_text())["schema_version"]
+
+
+@pytest.mark.parametrize("name", names("scheduler"))
+def test_every_scheduler_has_an_algorithm_that_names_it(name):
+    assert any(
+        compose(f"algorithm={a}")["scheduler"]["_target_"].split(".")[-2] == name
+        for a in names("algorithm")
+    )
+
+
+@pytest.mark.parametrize("name", names("experiment"))
+def test_an_experiment_composes_for_everything_that_it_sweeps(name):
+    given = yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text())
+    swept = (given.get("hydra", {}).get("sweeper") or {}).get("params", {})
+    first = {key: str(value).split(",")[0] for key, value in swept.items() if key != "algorithm"}
+    for algorithm in str(swept.get("algorithm", "hyperband")).split(","):
+        config = compose(
+            f"experiment={name}", f"algorithm={algorithm}", *(f"{k}={v}" for k, v in first.items())
+        )
+        assert config["algorithm_name"] == algorithm
+        assemble(config)
+
+
+@pytest.mark.parametrize("name", names("experiment"))
+def test_an_experiment_only_overrides_and_begins_with_its_command_line(name):
+    text = (CONF / "experiment" / f"{name}.yaml").read_text()
+    lines = text.splitlines()
+    assert lines[0] == "# @package _global_"
+    assert "python -m suite" in lines[1] and f"experiment={name}" in lines[1]
+    known = yaml.safe_load((CONF / "config.yaml").read_text())
+    given = yaml.safe_load(text)
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert "_target_" not in text
+    for key in given:
+        assert key in {*known, *groups, "defaults", "hydra"}, (
+            f"{key}: an experiment sets nothing that was not there"
+        )
+    for entry in given.get("defaults", []):
+        assert entry == "_self_" or next(iter(entry)).startswith("override ")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (("eta=1",), "eta=1: must be"),
+        (("max_epochs=0",), "max_epochs=0: must be"),
+        (("max_attempts=0",), "max_attempts=0"),
+        (("algorithm=swift_svr", "scheduler.quantile=1.5"), "quantile=1.5: must lie"),
+        (("seed=-1",), "seed=-1: must be"),
+        (("scheduler=swift_hyperband",), "predictor=none: SwiftHyperband needs one"),
+        (("+model.fixed.learning_rat=0.1",), "Did you mean learning_rate"),
+        (("+scheduler.etaa=2",), "Did you mean eta"),
+        (("model.fixed.momentum=2.0",), "momentum=2.0: must be a number in"),
+        (("seed=1.5",), "seed=1.5: must be an integer"),
+        (("backend.resident_trials=0",), "backend.resident_trials=0"),
+    ],
+)
+def test_bad_input_is_named_before_anything_is_written(tmp_path, overrides, says):
+    with pytest.raises(ConfigError, match=says):
+        assemble(compose(*overrides))
+    outcome = run(compose(*overrides), tmp_path / "run")
+    assert outcome.status == "failed" and says in outcome.reason
+    assert not (tmp_path / "run" / journals.NAME).exists()
+
+
+@pytest.mark.parametrize("group", ["model", "scheduler", "predictor", "searcher", "algorithm"])
+def test_an_unknown_option_lists_the_known_ones(group):
+    from hydra.errors import MissingConfigException
+
+    with pytest.raises(MissingConfigException) as error:
+        compose(f"{group}=nonsense")
+    assert all(name in str(error.value) for name in names(group))
+
+
+def test_a_searcher_that_is_none_is_a_config_error():
+    with pytest.raises(ConfigError, match="searcher"):
+        assemble(compose("searcher._target_=models.table_target.TableTarget"))

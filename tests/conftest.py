@@ -1,0 +1,43 @@
+"""Settings that all tests share; the builders are in driving.py."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Frameworks in this process: one thread, as on every worker.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("suite")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--regenerate-golden",
+        action="store_true",
+        help="rewrite tests/golden/*.jsonl; say why in the changelog under `Results change`",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Slow tests run where CI=true, or when they are asked for with -m."""
+    if os.environ.get("CI") == "true" or config.getoption("-m"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="slow: CI=true or -m slow runs it"))
+
+
+@pytest.fixture
+def no_fsync(monkeypatch):
+    """Tests that write thousands of small files need them in order, not on the disk."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)

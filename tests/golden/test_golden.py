@@ -1,0 +1,69 @@
+"""One small journal a scheduler, byte for byte: a change of results is a visible diff.
+
+    python -m pytest tests/golden --regenerate-golden
+
+rewrites them. The clock stands still, the header holds no fact of a host, and forecasts come
+without a library, so
+that the bytes are the same on every machine.
+"""
+
+from pathlib import Path
+
+import pytest
+from driving import LastValue, compose, names, search
+
+from models.table_target import TableTarget
+from suite.core.plugins import make
+from suite.run import journal as journals
+
+GOLDEN = Path(__file__).parent
+SMALL = ("max_epochs=8", "eta=2", "n_curves=3", "overlap=false", "predictor=svr")
+# What makes a small run show what its scheduler is about.
+MORE = {
+    "random_search": ("scheduler.n_trials=5",),
+    "successive_halving": ("scheduler.min_epochs=2",),
+    "swift_hyperband": ("max_epochs=16", "scheduler.full_share=0.6"),
+}
+
+
+@pytest.mark.parametrize("name", names("scheduler"))
+def test_the_journal_is_the_same_byte_for_byte(name, tmp_path, request, no_fsync):
+    leaf = compose(f"scheduler={name}", *SMALL, *MORE.get(name, ()))["scheduler"]
+    target = TableTarget(diverge_below=6)  # a trial in ten diverges
+    search(
+        tmp_path,
+        make(leaf, "scheduler"),
+        target,
+        predictor=LastValue(),
+        seed=5,
+        header={"scheduler": leaf, "seed": 5},
+    )
+    fresh = (tmp_path / journals.NAME).read_text()
+    golden = GOLDEN / f"{name}.jsonl"
+    if request.config.getoption("--regenerate-golden"):
+        golden.write_text(fresh)
+    if not golden.exists():
+        pytest.skip(f"no golden journal of {name} yet: --regenerate-golden writes one")
+    was, now = golden.read_text().splitlines(), fresh.splitlines()
+    for number, (old, new) in enumerate(zip(was, now, strict=False), start=1):
+        assert new == old, (
+            f"{golden.name}, line {number}: this version decides or computes differently. "
+            "If that is meant, run with --regenerate-golden, look at the diff, and say why "
+            "under `Results change` in CHANGELOG.md."
+        )
+    assert fresh == golden.read_text()
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_a_golden_journal_shows_something_and_says_nothing_of_a_host(path):
+    header, lines, size = journals.read(path)
+    assert set(header) == {"journal", "scheduler", "seed"} and size == path.stat().st_size < 60_000
+    assert path.stem in names("scheduler"), "its scheduler is gone: remove it too"
+    assert lines[-1]["status"] == "completed" and all(
+        not line.get("time_s") or line["time_s"] == [0.0] for line in lines
+    )
+    assert any(line["event"] == "failed" and line["reason"] == "diverged" for line in lines)
+    if path.stem == "swift_hyperband":
+        assert any(line.get("stopped") for line in lines) and any(
+            line["event"] == "forecast" for line in lines
+        )
