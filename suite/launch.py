@@ -19,7 +19,7 @@ from suite import __version__, facts
 from suite.backends import devices
 from suite.backends.ask import Forecaster
 from suite.checkpoints import Checkpoints, open_checkpoints
-from suite.core.errors import ConfigError, SuiteError, unknown_name
+from suite.core.errors import ConfigError, JournalError, SuiteError, unknown_name
 from suite.core.plugins import make
 from suite.core.predictor import Predictor, check_features
 from suite.core.scheduler import Scheduler
@@ -195,15 +195,19 @@ def _checkpoint_folder(config: Config, folder: Path) -> Path:
 
 
 def _tidy(config: Config, folder: Path, driver: Driver, status: str) -> None:
-    """After the end: checkpoints that nobody needs, and the record."""
-    if status == "completed" and config["keep_checkpoints"] == "winner":
-        Checkpoints(_checkpoint_folder(config, folder)).drop_all_but(driver.conductor.winner)
+    """After the end: checkpoints that nobody needs, and the record.
+
+    What fails here must not take a sweep's other runs with it.
+    """
     try:
+        if status == "completed" and config["keep_checkpoints"] == "winner":
+            winner = driver.conductor.winner
+            Checkpoints(_checkpoint_folder(config, folder)).drop_all_but(winner)
         from suite import records
 
         records.write(folder)
-    except Exception as error:  # a projection that fails must not take a sweep's other runs with it
-        print(f"{folder.name}: no record.json: {error}", flush=True)
+    except Exception as error:
+        print(f"{folder.name}: {type(error).__name__}: {error}", flush=True)
 
 
 def _header(config: Config, parts: Parts) -> dict[str, Any]:
@@ -261,7 +265,10 @@ def _check_overlap(config: Config, folder: Path) -> None:
     if config["compare_across_overlap"]:
         return
     for path in sorted(folder.parent.glob(f"*/{journals.NAME}")):
-        other = journals.read(path)[0].get("overlap")
+        try:
+            other = journals.read_header(path).get("overlap")
+        except JournalError:
+            continue  # the report will say which one cannot be read
         if other is not None and other != bool(config["overlap"]):
             raise ConfigError(
                 f"overlap={config['overlap']}: run {path.parent.name} of this experiment has "

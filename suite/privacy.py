@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import getpass
 import os
+import pwd
 import re
 import socket
 from collections.abc import Callable, Mapping
@@ -86,8 +86,8 @@ def _shorten(match: re.Match[str]) -> str:
 def _names() -> _Names:
     """This machine's and this user's names, longest first, and what stands in their place."""
     users = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME")}
-    with contextlib.suppress(OSError, KeyError):  # a number without a name, as in many containers
-        users.add(getpass.getuser())
+    with contextlib.suppress(KeyError):  # a number without a name, as in many containers
+        users.add(pwd.getpwuid(os.getuid()).pw_name)
     host = socket.gethostname()
     named = dict.fromkeys(users, "<user>") | {host: "<host>", host.split(".")[0]: "<host>"}
     telling = [name for name in named if len(name) >= 4 and name.lower() not in _COMMON]

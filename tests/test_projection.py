@@ -256,6 +256,7 @@ def test_what_is_not_in_flight_or_comes_after_the_end_is_dropped(tmp_path):
         joined(2, 4.0),
     )  # fmt: skip
     assert view.trials[0].curve == (0.9,)
+    assert (view.n_epochs, view.n_retrained) == (1, 0)
     assert view.forecasts == ()
     assert [worker.worker for worker in view.workers] == [1]
 
@@ -298,6 +299,9 @@ def test_trials_end_in_the_state_the_journal_names(tmp_path):
         0: "finished", 1: "stopped", 2: "diverged", 3: "given up", 4: "cut",
     }  # fmt: skip
     assert view.winner == 0
+    better = [epoch(2, 1, 1, 0.2, 2.5), epoch(2, 1, 2, 0.1, 2.6)]  # of a trial that is given up
+    other = joined(2, 1.5, ["start", 2, 1, 3, 0, 2])
+    assert by_hand(tmp_path / "run", start, other, *better, *lines[1:], max_epochs=2).winner == 0
     assert view.test_value is None
     scored = {
         "event": "scored",

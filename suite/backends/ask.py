@@ -63,22 +63,32 @@ class Forecaster:
                 if len(self._fitted) > _FITTED:
                     self._fitted.popitem(last=False)
             fitted = self._clock()
-            values = np.asarray(model.predict(np.asarray(request.X_new)), dtype=float)
-            if values.shape != (len(request.X_new),):
-                raise ValueError(
-                    f"predict gave shape {values.shape}, must be ({len(request.X_new)},)"
-                )
+            answer = _predict(model, np.asarray(request.X_new), request.with_std)
         except (
             Exception
         ) as error:  # the run goes on without it: the rung's trials are trained instead
             return t.ForecastFailed(request.key, type(error).__name__, str(error)[:500])
+        values, stds = (
+            tuple(float(v) if math.isfinite(v) else None for v in column) for column in answer
+        )
         return t.Forecast(
             request.key,
-            tuple(float(v) if math.isfinite(v) else None for v in values),
+            values,
             round(fitted - start, 6),
             round(self._clock() - fitted, 6),
             model.sampler_used_,
+            stds=stds if request.with_std else None,
         )
+
+
+def _predict(model: Any, X_new: Any, with_std: bool) -> list[Any]:
+    """[values, stds], the latter empty unless asked for. Raises ValueError for other shapes."""
+    answer = [*model.predict(X_new, return_std=True)] if with_std else [model.predict(X_new), []]
+    answer = [np.asarray(column, dtype=float) for column in answer]
+    for column in answer[: 1 + with_std]:
+        if column.shape != (len(X_new),):
+            raise ValueError(f"predict gave shape {column.shape}, must be ({len(X_new)},)")
+    return answer
 
 
 class AskThread:

@@ -10,6 +10,7 @@ from typing import Any
 
 from suite.backends.ask import Forecaster
 from suite.core import types as t
+from suite.core.errors import StoppedError
 from suite.run.driver import Driver
 from suite.worker import Worker
 
@@ -53,3 +54,7 @@ class Inline:
                     send(self._forecaster.answer(request))
                 case t.Shutdown():
                     return
+        if driver.conductor.shutdown is None:
+            raise StoppedError(
+                f"min_workers={driver.conductor.min_workers}: backend=inline has one worker; lower it."
+            )

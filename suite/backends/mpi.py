@@ -256,6 +256,7 @@ class MPIBackend:
         self._heard: dict[int, float] = {}  # busy worker -> when it was last heard
 
     def run(self, driver: Driver) -> None:
+        self._least = driver.conductor.min_workers
         ask = AskThread(self._forecaster)
         try:
             with self._fence():
@@ -334,13 +335,16 @@ class MPIBackend:
                 )
 
     def _check_start(self, joined: set[int], refused: Mapping[int, str], waited_s: float) -> None:
-        """A run that no worker joins must not wait for ever."""
-        if joined:
+        """A run that too few workers join must not wait for ever."""
+        if len(joined) >= self._least:
             return
         limit = self._settings["join_timeout_s"]
-        if not self._world.alive - set(refused) or waited_s > limit:
-            why = next(iter(refused.values()), f"none answered within join_timeout_s={limit:g}")
-            raise StoppedError(f"no worker joined: {why}")
+        if not self._world.alive - set(refused) - joined or waited_s > limit:
+            why = next(iter(refused.values()), f"no more within join_timeout_s={limit:g}")
+            raise StoppedError(
+                f"{len(joined)} workers joined, min_workers={self._least}: {why}; "
+                "lower it, or add some."
+            )
 
     @contextlib.contextmanager
     def _fence(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ features.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
@@ -96,3 +97,11 @@ def check_features(spec: Any) -> dict[str, Any]:
         raise ConfigError(f"predictor.features.use=[]: name at least one of {', '.join(FEATURES)}.")
     features([], use=use, every=every)  # checks both
     return {"use": use, "every": every}
+
+
+def digest(X: Rows, y: Sequence[float]) -> str:
+    """Twelve hex digits that name a training set: what a Predict's key carries of X and y."""
+    found = hashlib.sha256()
+    for row in (*X, y):
+        found.update(np.asarray(row, dtype="<f8").tobytes())
+    return found.hexdigest()[:12]

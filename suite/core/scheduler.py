@@ -17,10 +17,11 @@ Curves = Mapping[int, Curve | None]
 """trial_id -> curve, or None for a trial that diverged or was given up."""
 
 Request = Sequence[Train] | Predict
-Answer = Curves | Sequence[float | None] | None
+Pair = tuple[float | None, float | None]
+Answer = Curves | Sequence[float | None] | Sequence[Pair] | None
 Round = Generator[Request, Any, Any]
 """`curves = yield [Train(t, epochs) for t in trials]`;  `values = yield Predict(...)`  (None: no
-forecast).
+forecast);  `pairs = yield Predict(..., with_std=True)`: (value, standard deviation) of each row.
 
 What is sent back (an Answer) depends on what was asked for, which a Generator's type cannot say.
 """
@@ -45,8 +46,13 @@ class Scheduler(ABC):
         ever.
         """
 
-    def tell_forecast(self, key: str, values: Sequence[float | None] | None) -> None:
-        """The answer to the Predict of this key; None: the predictor failed."""
+    def tell_forecast(
+        self,
+        key: str,
+        values: Sequence[float | None] | None,
+        stds: Sequence[float | None] | None = None,
+    ) -> None:
+        """The answer to the Predict of this key; None: the predictor failed. stds: if asked for."""
         raise KeyError(key)
 
     def meet(self, trial_id: int, x: Sequence[float]) -> None:  # noqa: B027 (optional hook)
@@ -55,9 +61,9 @@ class Scheduler(ABC):
         """
 
     @property
+    @abstractmethod
     def max_epochs(self) -> int:
         """R: the most epochs one trial can get."""
-        raise AttributeError
 
     @property
     def stopped(self) -> Mapping[int, int]:
@@ -69,9 +75,9 @@ class Scheduler(ABC):
         """trial_id -> bracket, for figures; empty where the algorithm has none."""
         return {}
 
+    @abstractmethod
     def plan(self) -> Plan:
         """What will be trained before any prediction stops anything."""
-        raise AttributeError
 
 
 def rank(curves: Curves, at_epoch: int | None = None) -> list[int]:
@@ -107,7 +113,7 @@ class Rounds(Scheduler):
         self._brackets = [_Bracket(round_) for round_ in brackets]
         self._overlap = overlap
         self._owner: dict[int, _Bracket] = {}  # trial in flight -> bracket
-        self._asked: dict[str, _Bracket] = {}  # prediction in flight -> bracket
+        self._asked: dict[str, tuple[_Bracket, bool]] = {}  # prediction in flight: whose, with_std
 
     def ask(self) -> Decision:
         # A prediction holds a whole rung back: it goes out before any training does.
@@ -126,7 +132,7 @@ class Rounds(Scheduler):
     def _hand_out(self, bracket: _Bracket) -> Decision:
         if (predict := bracket.predict) is not None:
             bracket.predict = None
-            self._asked[predict.key] = bracket
+            self._asked[predict.key] = bracket, predict.with_std
             return predict
         train = bracket.todo.popleft()
         self._owner[train.trial_id] = bracket
@@ -136,8 +142,17 @@ class Rounds(Scheduler):
         self._observe(trial_id, curve)
         self._owner.pop(trial_id).tell(trial_id, curve)
 
-    def tell_forecast(self, key: str, values: Sequence[float | None] | None) -> None:
-        self._asked.pop(key).advance(values)
+    def tell_forecast(
+        self,
+        key: str,
+        values: Sequence[float | None] | None,
+        stds: Sequence[float | None] | None = None,
+    ) -> None:
+        bracket, with_std = self._asked.pop(key)
+        if with_std and values is not None:  # a value whose error was asked for is none without it
+            bracket.advance(None if stds is None else list(zip(values, stds, strict=True)))
+        else:
+            bracket.advance(values)
 
     def _observe(self, trial_id: int, curve: Curve | None) -> None:
         """For schedulers that learn from every finished curve, whichever bracket it is of."""

@@ -52,11 +52,12 @@ class Training(ABC):
 
 class Target(ABC):
     """The model under study. Its constructor takes the YAML's arguments, imports no framework and
-    reads no data.
+    reads no data (a curve table, whose space is its data, reads its file then).
 
     metric: name of the validation metric that is optimised; mode: "min" or "max" (the worker turns
     it into an objective that is minimised); framework: what must be alone in a worker ("torch",
-    "tensorflow", "numpy"). data: "real", "stand-in" or "synthetic"; it labels every record.
+    "tensorflow", "numpy"). data: "real", "recorded" (a curve table), "stand-in" or
+    "synthetic"; it labels every record.
     n_parameters_bytes: see `checkpoint_bytes`.
     """
 

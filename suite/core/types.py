@@ -68,13 +68,15 @@ class Predict:
     Forecast.
 
     `key` names bracket, rung and epoch and carries a digest of X and y, so that an answer cannot
-    meet another question.
+    meet another question. `with_std`: each value is wanted with its standard deviation; a predictor
+    that has none cannot answer.
     """
 
     key: str
     X: Rows
     y: tuple[float, ...]
     X_new: Rows
+    with_std: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ class WorkerLost:
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """The answer to a Predict: one value for each row of X_new (None where the predictor gave no
-    finite number).
+    finite number); `stds` likewise, where the question was `with_std`.
     """
 
     kind: ClassVar[str] = "forecast"
@@ -209,6 +211,7 @@ class Forecast:
     predict_s: float
     sampler: str | None = None
     time_s: float = 0.0
+    stds: tuple[float | None, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,7 @@ It knows workers, jobs, retries and curves; no I/O.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any
 
 from suite.core import types as t
@@ -17,59 +15,8 @@ from suite.core.scheduler import Scheduler, rank
 from suite.core.searcher import Searcher
 from suite.core.seeds import stream_seed
 from suite.core.space import Space
-
-
-@dataclass(slots=True)
-class Notes:
-    """What a step decided besides its commands, for the journal's readers (records, figures,
-    MLflow).
-    """
-
-    trials: dict[int, dict[str, Any]] = field(default_factory=dict)
-    stopped: dict[int, int] = field(default_factory=dict)
-    given_up: dict[int, str] = field(default_factory=dict)
-
-
-class _Trial:
-    __slots__ = (
-        "attempts",
-        "avoid",
-        "checkpoints",
-        "config",
-        "curve",
-        "decided",
-        "reached",
-        "resident",
-        "seed",
-    )
-
-    def __init__(self, config: t.Config, seed: int) -> None:
-        self.config = config
-        self.seed = seed
-        self.curve: list[float] = []
-        self.decided = 0  # epochs that a decision rests on: their first report stays
-        self.reached = 0  # epochs the job in flight has trained
-        self.checkpoints = [0]
-        self.avoid: int | None = None  # the worker on which it failed last
-        self.attempts = 0  # workers that this trial has cost
-        self.resident: int | None = None
-
-
-class _Trials(Mapping[int, t.Trial]):
-    """What a searcher sees: every trial so far, made when looked at."""
-
-    def __init__(self, trials: dict[int, _Trial]) -> None:
-        self._trials = trials
-
-    def __getitem__(self, trial_id: int) -> t.Trial:
-        found = self._trials[trial_id]
-        return t.Trial(trial_id, found.config, found.seed, tuple(found.curve))
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._trials)
-
-    def __len__(self) -> int:
-        return len(self._trials)
+from suite.run.trials import Notes, TrialState, TrialsView
+from suite.run.workforce import MAX_STRIKES, Workforce
 
 
 class Conductor:
@@ -98,12 +45,10 @@ class Conductor:
         check_integer("resident_trials", resident_trials, 1)
         self.scheduler, self.searcher, self.space, self.seed = scheduler, searcher, space, seed
         self.max_attempts, self.min_workers, self.score = max_attempts, min_workers, score
-        self.resident_trials = resident_trials
         searcher.begin(space, seed)
         self.notes = Notes()
         self.in_flight: dict[int, tuple[int, t.Job]] = {}
-        self.workers: dict[int, int | None] = {}  # worker -> its job_id
-        self._idle: dict[int, None] = {}  # an ordered set: who has waited longest comes first
+        self.force = Workforce(resident_trials)
         self.winner: int | None = None
         self.given_up: dict[int, str] = {}
         self.shutdown: t.Shutdown | None = None
@@ -115,16 +60,17 @@ class Conductor:
         self.best: tuple[float, int] | None = (
             None  # (objective, trial_id) over all epochs so far: for the progress line
         )
-        self._trials: dict[int, _Trial] = {}
+        self._trials: dict[int, TrialState] = {}
         self._queue: deque[tuple[int, int]] = (
             deque()
         )  # (trial_id, to_epoch) to hand out again, before anything new
-        self._residents: dict[int, deque[int]] = {}  # worker -> trials in its memory, newest last
         self._asked: dict[str, t.Predict] = {}
         self._next_job = 0
         self._n_stopped = 0
         self._over = False  # the scheduler said DONE
         self._scored = not score
+        self._scoring: int | None = None  # the job that evaluates the winner
+        self._unscored = ""
         self._handlers: dict[type, Any] = {
             t.WorkerJoined: self._joined,
             t.EpochReport: self._epoch,
@@ -140,8 +86,13 @@ class Conductor:
         }
 
     @property
+    def workers(self) -> Mapping[int, int | None]:
+        """worker -> the job_id it is doing, None: idle."""
+        return self.force.jobs
+
+    @property
     def trials(self) -> Mapping[int, t.Trial]:
-        return _Trials(self._trials)
+        return TrialsView(self._trials)
 
     def handle(self, event: t.Event) -> list[t.Command]:
         """Fold one event in; returns the commands it causes. `notes` then describes this step."""
@@ -163,19 +114,16 @@ class Conductor:
     @property
     def settings(self) -> dict[str, int]:
         """What may be another after a resume: it belongs to the workers, not to the search."""
-        return {"min_workers": self.min_workers, "resident_trials": self.resident_trials}
+        return {"min_workers": self.min_workers, "resident_trials": self.force.resident_trials}
 
     def adjust(self, settings: Mapping[str, int]) -> None:
         self.min_workers = settings.get("min_workers", self.min_workers)
-        self.resident_trials = settings.get("resident_trials", self.resident_trials)
+        self.force.resident_trials = settings.get("resident_trials", self.force.resident_trials)
 
     # --- events -----------------------------------------------------------------------------------
-    # ----------------
 
     def _joined(self, event: t.WorkerJoined) -> None:
-        if event.worker not in self.workers:
-            self.workers[event.worker] = None
-            self._idle[event.worker] = None
+        self.force.join(event.worker)
 
     def _current(self, worker: int, job_id: int) -> t.Job | None:
         """The job if it is in flight on this worker; else None: a zombie's message, dropped and
@@ -238,12 +186,13 @@ class Conductor:
             self._keep(self._trials[job.trial_id], event.epoch)
 
     @staticmethod
-    def _keep(trial: _Trial, epoch: int) -> None:
+    def _keep(trial: TrialState, epoch: int) -> None:
         if epoch not in trial.checkpoints:
             trial.checkpoints = [0, *[e for e in trial.checkpoints if 0 < e < epoch][-1:], epoch]
 
     def _finished(self, event: t.JobFinished) -> None:
-        if (job := self._current(event.worker, event.job_id)) is None:
+        job = self._current(event.worker, event.job_id)
+        if job is None or job.job_id == self._scoring:
             return
         trial = self._trials[job.trial_id]
         if trial.reached < job.to_epoch:
@@ -252,7 +201,7 @@ class Conductor:
                 f"{job.to_epoch}; reports are missing."
             )
         self._release(job.job_id)
-        trial.resident = event.worker
+        self.force.forgive([event.worker])
         trial.decided = max(trial.decided, job.to_epoch)
         self._keep(trial, job.to_epoch)
         self.scheduler.tell(job.trial_id, tuple(trial.curve[: job.to_epoch]))
@@ -262,7 +211,7 @@ class Conductor:
             return []
         self._release(job.job_id)
         trial = self._trials[job.trial_id]
-        trial.resident, trial.avoid = None, event.worker
+        self.force.evicted(job.trial_id)
         if event.reason in ("diverged", "trial"):
             self._give_up(job, f"{event.reason}: {event.message}")
         elif self._older(trial, job, event.reason):
@@ -271,12 +220,24 @@ class Conductor:
             self._again(job)
             return self._stop("failed", event.message)
         else:
+            trial.failed_on.add(event.worker)
+            benched = self.force.strike(event.worker)
             self._retry(job, event.message)
+            if benched and event.worker in self.force.strikes:  # else the trial took the blame
+                self.force.leave(event.worker)
+                message = (
+                    f"worker {event.worker} failed {MAX_STRIKES} jobs in a row: {event.message}"
+                )
+                return self._check_workers(message)
         return []
 
-    def _older(self, trial: _Trial, job: t.Job, reason: str) -> bool:
+    def _older(self, trial: TrialState, job: t.Job, reason: str) -> bool:
         """Whether the trial can start again from an older checkpoint; forgets the damaged one."""
-        if reason != "checkpoint" or self._over or job.from_epoch not in trial.checkpoints[1:]:
+        if (
+            reason != "checkpoint"
+            or job.job_id == self._scoring
+            or job.from_epoch not in trial.checkpoints[1:]
+        ):
             return False
         trial.checkpoints.remove(job.from_epoch)
         return True
@@ -285,25 +246,26 @@ class Conductor:
         if event.worker not in self.workers:
             self.n_dropped += 1
             return []
-        job_id = self.workers.pop(event.worker)
-        self._idle.pop(event.worker, None)
+        job_id = self.force.leave(event.worker)
         if job_id is not None:
             job = self.in_flight.pop(job_id)[1]
             self._retry(job, event.message)
-        if len(self.workers) < self.min_workers:
-            return self._stop(
-                "failed",
-                f"{len(self.workers)} workers left, min_workers={self.min_workers} (last: "
-                f"{event.message}); "
-                "resume=<run folder> goes on with new ones.",
-            )
-        return []
+        return self._check_workers(event.message)
+
+    def _check_workers(self, last: str) -> list[t.Command]:
+        if len(self.workers) >= self.min_workers:
+            return []
+        return self._stop(
+            "failed",
+            f"{len(self.workers)} workers left, min_workers={self.min_workers} (last: {last}); "
+            "resume=<run folder> goes on with new ones.",
+        )
 
     def _forecast(self, event: t.Forecast) -> None:
         if self._asked.pop(event.key, None) is None:
             self.n_dropped += 1
             return
-        self.scheduler.tell_forecast(event.key, event.values)
+        self.scheduler.tell_forecast(event.key, event.values, event.stds)
 
     def _forecast_failed(self, event: t.ForecastFailed) -> None:
         if self._asked.pop(event.key, None) is None:
@@ -312,14 +274,12 @@ class Conductor:
         self.scheduler.tell_forecast(event.key, None)
 
     def _resumed(self, event: t.Resumed) -> list[t.Command]:
-        self.workers.clear()
-        self._idle.clear()
-        self._residents.clear()
+        self.force.clear()
         self.adjust(event.settings)
         self.shutdown = None
         self._scored = not self.score
         for _, (_, job) in sorted(self.in_flight.items(), reverse=True):
-            if not self._over:
+            if job.job_id != self._scoring:
                 self._again(job)
         self.in_flight.clear()
         return [t.Ask(request) for request in self._asked.values()]
@@ -330,12 +290,10 @@ class Conductor:
             self._scored = True
 
     # --- jobs -------------------------------------------------------------------------------------
-    # ----------------
 
     def _release(self, job_id: int) -> None:
         worker, _ = self.in_flight.pop(job_id)
-        self.workers[worker] = None
-        self._idle[worker] = None
+        self.force.release(worker)
 
     def _again(self, job: t.Job) -> None:
         """Back to the front of the queue, to be sent as a new job."""
@@ -350,20 +308,22 @@ class Conductor:
                 f"cost {trial.attempts} workers (max_attempts={self.max_attempts}), last: "
                 f"{message}",
             )
-        elif not self._over:
+        elif job.job_id != self._scoring:
             self._again(job)
 
     def _give_up(self, job: t.Job, why: str) -> None:
-        if self._over:  # the job was the winner's score
+        if job.job_id == self._scoring:
             self._scored = True
+            self._unscored = f"the winner could not be scored: {why}"
             return
+        self.force.forgive(self._trials[job.trial_id].failed_on)  # it was the trial's fault
         self.given_up[job.trial_id] = self.notes.given_up[job.trial_id] = why
         self.scheduler.tell(job.trial_id, None)
 
-    def _meet(self, trial_id: int) -> _Trial:
+    def _meet(self, trial_id: int) -> TrialState:
         if (trial := self._trials.get(trial_id)) is None:
             config = self.searcher.propose(trial_id, self.trials)
-            trial = self._trials[trial_id] = _Trial(
+            trial = self._trials[trial_id] = TrialState(
                 config, stream_seed(self.seed, "trial", trial_id)
             )
             self.scheduler.meet(trial_id, self.space.encode(config))
@@ -375,12 +335,14 @@ class Conductor:
         """Ask for as many decisions as there are idle workers, and match them so that a trial stays
         where it is.
         """
-        n_idle = len(self._idle)
+        if len(self.workers) < self.min_workers:
+            return []  # the run begins when enough have joined
+        n_idle = len(self.force.idle)
         commands: list[t.Command] = []
         todo: list[tuple[int, int]] = []
         while len(todo) < n_idle and not self._over:
-            if self._queue:
-                todo.append(self._queue.popleft())
+            if (again := self._take_again()) is not None:
+                todo.append(again)
                 continue
             decision = self.scheduler.ask()
             if isinstance(decision, t.Train):
@@ -390,42 +352,29 @@ class Conductor:
                 self._asked[decision.key] = decision
                 commands.append(t.Ask(decision))
             else:
-                self._over = decision is t.DONE
+                self._over = isinstance(decision, t.Done)
                 break
-        if todo:
-            commands += self._place(todo)
+        workers = self.force.place([(i, self._trials[i].failed_on) for i, _ in todo])
+        for worker, (trial_id, to_epoch) in zip(workers, todo, strict=True):
+            commands.append(self._start(worker, trial_id, to_epoch))
         if self._over and not self.in_flight:
             commands += self._end()
-        elif n_idle and not (todo or self.in_flight or self._asked):
+        elif n_idle and not (todo or self.in_flight or self._asked or self._queue):
             raise ConfigError(
                 f"scheduler={type(self.scheduler).__name__}: waits although nothing is in flight; "
                 "ask() must return Train, Predict or DONE then."
             )
         return commands
 
-    def _place(self, todo: list[tuple[int, int]]) -> list[t.Command]:
-        """Trials whose home is idle go there, the others to the workers left: there are enough."""
-        homes: dict[int, int] = {}
-        for trial_id, _ in todo:
-            if (home := self._home(trial_id)) is not None and home in self._idle:
-                homes[home] = trial_id
-        others = (worker for worker in self._idle if worker not in homes)
-        # One more than needed, so that a trial can avoid the worker on which it failed.
-        free = deque(islice(others, len(todo) - len(homes) + 1))
-        commands: list[t.Command] = []
-        for trial_id, to_epoch in todo:
-            worker = self._home(trial_id)
-            if worker is None or homes.get(worker) != trial_id:
-                if len(free) > 1 and free[0] == self._trials[trial_id].avoid:
-                    free.rotate(-1)
-                worker = free.popleft()
-            commands.append(self._start(worker, trial_id, to_epoch))
-        return commands
-
-    def _home(self, trial_id: int) -> int | None:
-        """The worker that still holds this trial in memory."""
-        home = self._trials[trial_id].resident
-        return home if home is not None and trial_id in self._residents.get(home, ()) else None
+    def _take_again(self) -> tuple[int, int] | None:
+        """The first trial to be sent again that need not go back to a worker on which it failed."""
+        for place, (trial_id, _) in enumerate(self._queue):
+            failed_on = self._trials[trial_id].failed_on
+            if self.force.may_take(failed_on):
+                again = self._queue[place]
+                del self._queue[place]
+                return again
+        return None
 
     def _start(
         self, worker: int, trial_id: int, to_epoch: int, score: bool = False
@@ -438,14 +387,11 @@ class Conductor:
         job = t.Job(self._next_job, trial_id, from_epoch, to_epoch, trial.config, trial.seed)
         self._next_job += 1
         self.in_flight[job.job_id] = (worker, job)
-        self.workers[worker] = job.job_id
-        del self._idle[worker]
-        trial.resident = worker
-        residents = self._residents.setdefault(worker, deque(maxlen=self.resident_trials))
-        if trial_id in residents:
-            residents.remove(trial_id)
-        residents.append(trial_id)
-        return t.Score(worker, job) if score else t.Start(worker, job)
+        self.force.occupy(worker, job.job_id, trial_id)
+        if score:
+            self._scoring = job.job_id
+            return t.Score(worker, job)
+        return t.Start(worker, job)
 
     def _end(self) -> list[t.Command]:
         finalists = {i: tuple(x.curve) for i, x in self._trials.items() if i not in self.given_up}
@@ -461,11 +407,10 @@ class Conductor:
                 else self._stop("completed", why)
             )
         if self._scored:
-            return self._stop("completed", "")
-        if not self._idle:
+            return self._stop("completed", self._unscored)
+        if not self.force.idle:
             return []
-        home = self._home(self.winner)
-        worker = home if home is not None and home in self._idle else next(iter(self._idle))
+        (worker,) = self.force.place([(self.winner, ())])
         return [self._start(worker, self.winner, self.scheduler.max_epochs, score=True)]
 
     def _stop(self, status: str, reason: str) -> list[t.Command]:

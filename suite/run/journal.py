@@ -22,8 +22,8 @@ from typing import Any
 
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError, StoppedError
-from suite.run.conductor import Notes
 from suite.run.secrets import check_secrets, redact
+from suite.run.trials import Notes
 
 FORMAT = 1
 NAME = "journal.jsonl"
@@ -55,6 +55,8 @@ def encode(
     elif len(events) == 1:
         for name in _FIELDS[type(first)]:
             line[name] = getattr(first, name)
+        if isinstance(first, t.Forecast) and first.stds is None:
+            del line["stds"]
     else:
         assert isinstance(first, t.EpochReport)
         line |= {"worker": first.worker, "job_id": first.job_id}
@@ -83,9 +85,11 @@ def decode(line: Mapping[str, Any]) -> list[t.Event]:
             t.EpochReport(worker, job_id, **dict(zip(_BATCHED, values, strict=True)))
             for values in zip(*(line[name] for name in _BATCHED), strict=True)
         ]
-    fields = {name: line[name] for name in _FIELDS[cls]}
+    fields = {name: line[name] for name in _FIELDS[cls] if name != "stds" or name in line}
     if cls is t.Forecast:
-        fields["values"] = tuple(fields["values"])
+        for name in ("values", "stds"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
     event: t.Event = cls(**fields)
     return [event]
 
@@ -103,6 +107,18 @@ def describe(command: t.Command) -> list[Any]:
             return ["ask", request.key, len(request.y), len(request.X_new)]
         case t.Shutdown(status, reason):
             return ["shutdown", status, reason]
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The first line alone. Raises JournalError where it is no journal's."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            header = json.loads(file.readline())
+    except (OSError, ValueError):
+        header = None
+    if not isinstance(header, dict) or header.get("journal") != FORMAT:
+        raise JournalError(f"{path.parent.name}/{path.name}: has no header of format {FORMAT}.")
+    return header
 
 
 def settings(header: Mapping[str, Any]) -> dict[str, int]:

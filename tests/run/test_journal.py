@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError, StoppedError
 from suite.run import journal as journals
-from suite.run.conductor import Notes
+from suite.run.trials import Notes
 from suite.run.journal import Journal, decode, encode, read
 from suite.schedulers.random_search import RandomSearch
 from suite.schedulers.successive_halving import SuccessiveHalving

@@ -1,0 +1,103 @@
+"""Who works: workers, what each does, which trials each still holds, who failed too often."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from itertools import islice
+
+MAX_STRIKES = 3
+"""Jobs in a row, each of another trial, that a worker may fail before it gets no more."""
+
+
+class Workforce:
+    """The conductor's workers. `resident_trials`: how many trials a worker keeps in memory."""
+
+    def __init__(self, resident_trials: int) -> None:
+        self.resident_trials = resident_trials
+        self.jobs: dict[int, int | None] = {}  # worker -> its job_id
+        self.idle: dict[int, None] = {}  # an ordered set: who has waited longest comes first
+        self._residents: dict[int, deque[int]] = {}  # worker -> trials in its memory, newest last
+        self._last_on: dict[int, int] = {}  # trial -> worker that trained it last
+        self.strikes: dict[int, int] = {}  # worker -> jobs it failed in a row
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def join(self, worker: int) -> None:
+        if worker not in self.jobs:
+            self.jobs[worker] = None
+            self.idle[worker] = None
+
+    def leave(self, worker: int) -> int | None:
+        """Forget the worker; returns the job it was doing."""
+        self.idle.pop(worker, None)
+        self._residents.pop(worker, None)
+        return self.jobs.pop(worker)
+
+    def clear(self) -> None:
+        for worker in list(self.jobs):
+            self.leave(worker)
+        self.strikes.clear()
+
+    def occupy(self, worker: int, job_id: int, trial_id: int) -> None:
+        self.jobs[worker] = job_id
+        del self.idle[worker]
+        residents = self._residents.setdefault(worker, deque(maxlen=self.resident_trials))
+        if trial_id in residents:
+            residents.remove(trial_id)
+        residents.append(trial_id)
+        self._last_on[trial_id] = worker
+
+    def release(self, worker: int) -> None:
+        self.jobs[worker] = None
+        self.idle[worker] = None
+
+    def evicted(self, trial_id: int) -> None:
+        """The trial is in nobody's memory any more."""
+        self._last_on.pop(trial_id, None)
+
+    def home(self, trial_id: int) -> int | None:
+        """The idle worker that still holds this trial."""
+        worker = self._last_on.get(trial_id)
+        if worker in self.idle and trial_id in self._residents.get(worker, ()):
+            return worker
+        return None
+
+    def may_take(self, failed_on: Collection[int]) -> bool:
+        """Whether an idle worker is there for a trial that failed on these; all failed: any is."""
+        return (
+            not failed_on
+            or set(failed_on) >= self.jobs.keys()
+            or bool(self.idle.keys() - failed_on)
+        )
+
+    def place(self, todo: Sequence[tuple[int, Collection[int]]]) -> list[int]:
+        """A worker for each (trial, workers on which it failed): at most as many as are idle.
+
+        Trials whose home is idle go there, the others to the workers left.
+        """
+        homes = {
+            home: trial_id for trial_id, _ in todo if (home := self.home(trial_id)) is not None
+        }
+        others = (worker for worker in self.idle if worker not in homes)
+        n_avoided = max((len(failed_on) for _, failed_on in todo), default=0)
+        free = list(islice(others, len(todo) - len(homes) + n_avoided))
+        placed = []
+        for trial_id, failed_on in todo:
+            worker = self.home(trial_id)
+            if worker is None or homes[worker] != trial_id:
+                worker = next((w for w in free if w not in failed_on), free[0])
+                free.remove(worker)
+            placed.append(worker)
+        return placed
+
+    def strike(self, worker: int) -> bool:
+        """The worker failed a job; True if it is one too many."""
+        self.strikes[worker] = self.strikes.get(worker, 0) + 1
+        return self.strikes[worker] >= MAX_STRIKES
+
+    def forgive(self, workers: Collection[int]) -> None:
+        """It was not their fault, or they did better since."""
+        for worker in workers:
+            self.strikes.pop(worker, None)
