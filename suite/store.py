@@ -59,9 +59,16 @@ class Store:
         if self.folder is None:
             yield
             return
+        handle = self._locked(self.folder)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+            yield
+        finally:
+            os.close(handle)
+
+    def _locked(self, folder: Path) -> int:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise ConfigError(
                 f"store={self.name}: {error.strerror}; name a folder that can be written "
@@ -73,16 +80,15 @@ class Store:
             except BlockingIOError:
                 print(f"store {self.name}: another import writes; waiting", flush=True)
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        except OSError as error:
-            if error.errno is None or error.filename is not None:
+        except BaseException as error:
+            os.close(handle)
+            if not isinstance(error, OSError):
                 raise
             raise ConfigError(
                 f"store={self.name}: {error.strerror}: SQLite needs a file system with locks; name "
                 "a folder on another one (--store, SUITE_STORE)."
             ) from None
-        finally:
-            os.close(handle)
+        return handle
 
     @property
     def tracking(self) -> Any:
@@ -92,23 +98,26 @@ class Store:
         return self._tracking
 
     def _server(self) -> Any:
-        from mlflow.store.tracking.rest_store import RestStore
-        from mlflow.tracking._tracking_service.utils import _get_default_host_creds
+        from mlflow.store.tracking import rest_store
+        from mlflow.utils import credentials
 
-        return RestStore(lambda: _get_default_host_creds(self.uri))
+        rest: Any = rest_store.RestStore
+        credentials_of: Any = credentials.get_default_host_creds
+        return rest(lambda: credentials_of(self.uri))
 
     def prepare(self) -> Any:
         """Open the data base; a new one is built beside, so that a kill leaves no half schema."""
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+        from mlflow.store.tracking import sqlalchemy_store
 
+        sql: Any = sqlalchemy_store.SqlAlchemyStore
         assert self.folder is not None
         final, beside = self.folder / DATABASE, self.folder / f".{DATABASE}.part"
         if not final.exists():
             beside.unlink(missing_ok=True)
             print(f"store {self.name}: making it ...", flush=True)
-            SqlAlchemyStore(f"sqlite:///{beside}", _PROXY).engine.dispose()
+            sql(f"sqlite:///{beside}", _PROXY).engine.dispose()
             beside.rename(final)
-        return SqlAlchemyStore(f"sqlite:///{final}", _PROXY)
+        return sql(f"sqlite:///{final}", _PROXY)
 
     # --- what the importer does -------------------------------------------------------------------
 

@@ -82,7 +82,7 @@ class Launcher:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         new = sorted(set(runs.rglob(journals.NAME)) - before)
-        # mpirun may pass on the status of a worker whose loss the run survived; as ./bench, ask rank 0.
+        # mpirun may pass on a lost worker's status; as ./bench does, ask rank 0.
         code = int(verdict.read_text()) if verdict.exists() else done.returncode
         return Done(code, done.stdout, new[0].parent if new else None, time.monotonic() - start)
 
