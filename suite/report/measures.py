@@ -149,6 +149,22 @@ def parts(found: Spread | None, measure: Measure) -> tuple[str, str]:
     return show(found.median), around if found.n > 1 else ""
 
 
+def saved_by_prediction(group: Group) -> list[str]:
+    """What predictions did to one run, on average over the runs that have them."""
+    names = [name for name in group.algorithms if any(run.n_stopped for run in group.of(name))]
+    runs = [run for name in names for run in group.of(name)]
+    if not runs:
+        return []
+    stopped = sum(run.n_stopped for run in runs) / len(runs)
+    said = f"a run with a predictor ({', '.join(names)}; n = {len(runs)}), on average: "
+    said += f"{stopped:.1f} trials stopped by prediction"
+    known = {run.seed: epochs for run in group.of(group.baseline or "") if (epochs := _epochs(run))}
+    shares = [1 - (_epochs(run) or 0) / known[run.seed] for run in runs if run.seed in known]
+    if shares:
+        said += f", {100 * sum(shares) / len(shares):.1f} % of {group.baseline}'s epochs saved"
+    return [said]
+
+
 def tests(group: Group, margin: Margin) -> list[str]:
     """A sentence on cost and quality of each algorithm against the baseline, and on the tests."""
     if group.baseline is None:

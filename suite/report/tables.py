@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from suite.report.measures import Measure, cell, measures, parts, tests
+from suite.report.measures import Measure, cell, measures, parts, saved_by_prediction, tests
 from suite.report.runs import Group
 from suite.report.statistics import Margin
 
@@ -75,7 +75,8 @@ def as_text(group: Group, margin: Margin, width: int = WIDTH) -> str:
             take -= 1
         lines += ["", *_aligned(rows(group, names[:take]))]
         names = names[take:]
-    for title, said in ((None, tests(group, margin)), ("not in these numbers:", notes(group))):
+    said_by = (*saved_by_prediction(group), *tests(group, margin))
+    for title, said in ((None, said_by), ("not in these numbers:", notes(group))):
         if said:
             lines += ["", *([title] if title else [])]
             lines += [line for sentence in said for line in _folded(sentence, width)]
@@ -115,7 +116,7 @@ def as_markdown(group: Group, margin: Margin, figures: Sequence[tuple[str, str]]
         shown = " | ".join(map(escape_markdown, cells))
         lines.append(f"| {indent}{escape_markdown(label.strip())} | {shown} |")
     lines.append("")
-    for said in (tests(group, margin), notes(group)):
+    for said in ((*saved_by_prediction(group), *tests(group, margin)), notes(group)):
         lines += [f"- {escape_markdown(sentence)}" for sentence in said] + ([""] if said else [])
     for name, words in figures:
         shown = escape_markdown(words)
