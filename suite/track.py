@@ -132,7 +132,7 @@ def follow(
     while True:
         now = time.monotonic()
         for folder in find(folders):
-            size = (folder / NAME).stat().st_size
+            size = _size(folder)
             if size and (folder not in seen or seen[folder][0] != size):
                 with store.lock():
                     view = _try(folder, store, calm=folder in seen)
@@ -146,6 +146,13 @@ def follow(
     if not seen:
         print(f"track: no {NAME} came within {quiet_s:g} s", file=sys.stderr)
     return sum(status == "import failed" for *_, status in seen.values()) + (not seen)
+
+
+def _size(folder: Path) -> int:
+    try:
+        return (folder / NAME).stat().st_size
+    except OSError:  # removed since it was found
+        return 0
 
 
 def _try(folder: Path, store: Store, *, calm: bool = False) -> RunView | None:
@@ -243,7 +250,8 @@ def _import_trials(store: Store, experiment: str, parent: str, view: RunView, si
         spans.setdefault(job.trial_id, []).extend(times)
     n_rows = 0
     for trial in view.trials.values():
-        begin, end = min(spans[trial.trial_id]), max(spans[trial.trial_id])
+        times = spans.get(trial.trial_id, [view.time_s])
+        begin, end = min(times), max(times)
         run = known.get(trial.trial_id)
         rows = trial_rows(view, trial, since if run is not None else float("-inf"))
         if run is None:

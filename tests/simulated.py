@@ -1,7 +1,7 @@
-"""Searches on a clock that the test turns, with losses, failures, cuts and resumes: real journals, no training.
+"""Searches on a clock that the test turns: losses, failures, cuts and resumes, but no training.
 
-Conductor, driver and journal are the real ones; only workers are played. What they report may differ when an epoch is
-trained again (`drift`), so that the rules for re-trained epochs show.
+Conductor, driver and journal are the real ones; only workers are played. What they report may
+differ when an epoch is trained again (`drift`), so that the rules for re-trained epochs show.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from driving import last_value, power_law
+
 from models.table_target import TableTarget
 from suite.core import types as t
 from suite.core.scheduler import Scheduler
@@ -26,14 +27,26 @@ from suite.searchers.random import Random
 def header(**other: Any) -> dict[str, Any]:
     """A journal's header as launch writes it."""
     return {
-        "run_id": "0123abcd", "suite_version": "0.1.0", "date_utc": "2026-01-31T12:00:00Z", "experiment": "played",
-        "algorithm": "hyperband", "model": "table_target", "seed": 3, "n_workers": 3, "overlap": True,
-        "reproducible": "whole run", "max_epochs": 9,
+        "run_id": "0123abcd",
+        "suite_version": "0.1.0",
+        "date_utc": "2026-01-31T12:00:00Z",
+        "experiment": "played",
+        "algorithm": "hyperband",
+        "model": "table_target",
+        "seed": 3,
+        "n_workers": 3,
+        "overlap": True,
+        "reproducible": "whole run",
+        "max_epochs": 9,
         "target": {"metric": "val_loss", "mode": "min", "data": "synthetic", "framework": "numpy"},
-        "config": {"eta": 3, "scheduler": {"_target_": "suite.schedulers.hyperband.Hyperband", "eta": 3}},
-        "versions": {"suite": "0.1.0", "python": "3.11.2"}, "git": {"revision": "abc", "dirty": False},
+        "config": {
+            "eta": 3,
+            "scheduler": {"_target_": "suite.schedulers.hyperband.Hyperband", "eta": 3},
+        },
+        "versions": {"suite": "0.1.0", "python": "3.11.2"},
+        "git": {"revision": "abc", "dirty": False},
         "host": {"cpu": "a processor", "n_cores": 2, "os": "Linux 6"},
-    } | other  # fmt: skip
+    } | other
 
 
 def facts(worker: int, device: str = "cpu") -> dict[str, Any]:
@@ -56,7 +69,7 @@ def swift() -> Scheduler:
 
 
 class Played:
-    """One run folder, played by `seed`. p_*: chances a step; drift: how far values of one epoch may lie apart."""
+    """One run folder, played by `seed`. p_*: chances a step; drift: spread of an epoch's values."""
 
     def __init__(
         self,

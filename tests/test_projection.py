@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from simulated import Played, header, hyperband, swift
+
 from suite.core.errors import JournalError
 from suite.privacy import clean
 from suite.projection import load_run
@@ -33,18 +33,31 @@ def joined(worker: int, time_s: float, *do: Any, **facts: Any) -> dict[str, Any]
 
 def epoch(worker: int, job_id: int, n: int, objective: float, time_s: float) -> dict[str, Any]:
     return {
-        "event": "epoch", "worker": worker, "job_id": job_id, "epoch": n, "objective": objective,
-        "metrics": {"val_loss": objective}, "train_s": 0.5, "eval_s": 0.25, "time_s": time_s,
-    }  # fmt: skip
+        "event": "epoch",
+        "worker": worker,
+        "job_id": job_id,
+        "epoch": n,
+        "objective": objective,
+        "metrics": {"val_loss": objective},
+        "train_s": 0.5,
+        "eval_s": 0.25,
+        "time_s": time_s,
+    }
 
 
 def finished(
     worker: int, job_id: int, time_s: float, *do: Any, busy_s: float = 2.0
 ) -> dict[str, Any]:
     return {
-        "event": "finished", "worker": worker, "job_id": job_id, "restore_s": 0.25, "checkpoint_s": 0.125,
-        "busy_s": busy_s, "time_s": time_s, "do": list(do),
-    }  # fmt: skip
+        "event": "finished",
+        "worker": worker,
+        "job_id": job_id,
+        "restore_s": 0.25,
+        "checkpoint_s": 0.125,
+        "busy_s": busy_s,
+        "time_s": time_s,
+        "do": list(do),
+    }
 
 
 def lost(worker: int, time_s: float, *do: Any) -> dict[str, Any]:
@@ -58,7 +71,7 @@ def met(line: dict[str, Any], *trial_ids: int) -> dict[str, Any]:
     }
 
 
-# --- against the conductor --------------------------------------------------------------------------------------------
+# --- against the conductor ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [hyperband, swift])
@@ -143,7 +156,7 @@ def test_anytime_never_gets_worse_and_ends_with_the_best_of_all_curves(tmp_path,
     assert view.anytime[-1].n_epochs == view.n_epochs
 
 
-# --- against journals written by hand ---------------------------------------------------------------------------------
+# --- against journals written by hand -------------------------------------------------------------
 
 
 def test_the_first_report_of_an_epoch_stays_where_a_decision_rests_on_it(tmp_path):
@@ -151,12 +164,16 @@ def test_the_first_report_of_an_epoch_stays_where_a_decision_rests_on_it(tmp_pat
         tmp_path / "run",
         met(joined(1, 1.0, ["start", 1, 0, 0, 0, 2]), 0),
         joined(2, 1.0),
-        epoch(1, 0, 1, 0.9, 2.0), epoch(1, 0, 2, 0.8, 3.0),
+        epoch(1, 0, 1, 0.9, 2.0),
+        epoch(1, 0, 2, 0.8, 3.0),
         finished(1, 0, 4.0, ["start", 1, 1, 0, 2, 4]),
         epoch(1, 1, 3, 0.7, 5.0),
         lost(1, 6.0, ["start", 2, 2, 0, 0, 4]),
-        epoch(2, 2, 1, 0.91, 7.0), epoch(2, 2, 2, 0.8, 8.0), epoch(2, 2, 3, 0.6, 9.0), epoch(2, 2, 4, 0.65, 10.0),
-    )  # fmt: skip
+        epoch(2, 2, 1, 0.91, 7.0),
+        epoch(2, 2, 2, 0.8, 8.0),
+        epoch(2, 2, 3, 0.6, 9.0),
+        epoch(2, 2, 4, 0.65, 10.0),
+    )
     assert view.trials[0].curve == (0.9, 0.8, 0.6, 0.65)
     assert (view.n_epochs, view.n_retrained, view.n_differences) == (4, 3, 2)
     assert view.max_difference == pytest.approx(0.1)
@@ -170,8 +187,10 @@ def test_the_first_report_of_an_epoch_stays_where_a_decision_rests_on_it(tmp_pat
         (4, 0.6),
     ]
     assert [(job.outcome, job.from_epoch, job.end_s) for job in view.jobs] == [
-        ("finished", 0, 4.0), ("lost", 2, 6.0), ("running", 0, None),
-    ]  # fmt: skip
+        ("finished", 0, 4.0),
+        ("lost", 2, 6.0),
+        ("running", 0, None),
+    ]
     assert [(w.worker, w.left_s, w.lost) for w in view.workers] == [
         (1, 6.0, "died"),
         (2, 10.0, None),
@@ -249,12 +268,19 @@ def test_what_is_not_in_flight_or_comes_after_the_end_is_dropped(tmp_path):
         epoch(1, 7, 1, 0.1, 1.5),  # another job's
         epoch(1, 0, 1, 0.9, 2.0),
         lost(9, 2.5),
-        {"event": "forecast", "key": "never asked", "values": [1.0], "fit_s": 1.0, "predict_s": 1.0, "sampler": None,
-         "time_s": 2.5},
+        {
+            "event": "forecast",
+            "key": "never asked",
+            "values": [1.0],
+            "fit_s": 1.0,
+            "predict_s": 1.0,
+            "sampler": None,
+            "time_s": 2.5,
+        },
         lost(1, 3.0, ["shutdown", "failed", "no workers"]),
         epoch(1, 0, 2, 0.1, 3.5),
         joined(2, 4.0),
-    )  # fmt: skip
+    )
     assert view.trials[0].curve == (0.9,)
     assert (view.n_epochs, view.n_retrained) == (1, 0)
     assert view.forecasts == ()
@@ -265,10 +291,23 @@ def test_forecasts_say_what_was_asked_what_it_cost_and_which_failed(tmp_path):
     view = by_hand(
         tmp_path / "run",
         joined(1, 1.0, ["ask", "a", 5, 2], ["ask", "b", 6, 3]),
-        {"event": "forecast", "key": "a", "values": [1.0, None], "fit_s": 2.0, "predict_s": 0.5, "sampler": "sa",
-         "time_s": 4.0},
-        {"event": "forecast_failed", "key": "b", "reason": "ValueError", "message": "singular", "time_s": 5.0},
-    )  # fmt: skip
+        {
+            "event": "forecast",
+            "key": "a",
+            "values": [1.0, None],
+            "fit_s": 2.0,
+            "predict_s": 0.5,
+            "sampler": "sa",
+            "time_s": 4.0,
+        },
+        {
+            "event": "forecast_failed",
+            "key": "b",
+            "reason": "ValueError",
+            "message": "singular",
+            "time_s": 5.0,
+        },
+    )
     a, b = view.forecasts
     assert (a.n, a.m, a.asked_s, a.time_s, a.predictor_s, a.values, a.failed) == (
         5,
@@ -291,13 +330,20 @@ def test_forecasts_say_what_was_asked_what_it_cost_and_which_failed(tmp_path):
 
 def test_trials_end_in_the_state_the_journal_names(tmp_path):
     start = met(joined(1, 1.0, ["start", 1, 0, 0, 0, 2]), 0, 1, 2, 3, 4)
-    end = {**finished(1, 0, 4.0, ["score", 1, 5, 0, 2]), "stopped": {"1": 1},
-           "given_up": {"2": "diverged: loss is inf", "3": "cost 2 workers"}}  # fmt: skip
+    end = {
+        **finished(1, 0, 4.0, ["score", 1, 5, 0, 2]),
+        "stopped": {"1": 1},
+        "given_up": {"2": "diverged: loss is inf", "3": "cost 2 workers"},
+    }
     lines = [start, epoch(1, 0, 1, 0.9, 2.0), epoch(1, 0, 2, 0.8, 3.0), end]
     view = by_hand(tmp_path / "run", *lines, max_epochs=2)
     assert {i: trial.status for i, trial in view.trials.items()} == {
-        0: "finished", 1: "stopped", 2: "diverged", 3: "given up", 4: "cut",
-    }  # fmt: skip
+        0: "finished",
+        1: "stopped",
+        2: "diverged",
+        3: "given up",
+        4: "cut",
+    }
     assert view.winner == 0
     better = [epoch(2, 1, 1, 0.2, 2.5), epoch(2, 1, 2, 0.1, 2.6)]  # of a trial that is given up
     other = joined(2, 1.5, ["start", 2, 1, 3, 0, 2])
@@ -325,7 +371,7 @@ def test_a_metric_to_be_maximised_reads_in_its_own_direction(tmp_path):
     assert view.value(view.best.best) == 0.75
 
 
-# --- what was occupied ------------------------------------------------------------------------------------------------
+# --- what was occupied ----------------------------------------------------------------------------
 
 
 def life(worker: int, start: float, end: float, **facts: Any) -> WorkerView:
@@ -356,7 +402,7 @@ def test_a_processor_is_no_gpu_and_what_is_not_said_is_not_known():
     assert (silent.worker_s, silent.node_s, silent.core_s, silent.gpu_s) == (10, None, None, None)
 
 
-# --- what cannot be read ----------------------------------------------------------------------------------------------
+# --- what cannot be read --------------------------------------------------------------------------
 
 
 def test_a_torn_last_line_is_left_out_and_the_digest_is_of_the_whole_ones(tmp_path):
@@ -420,7 +466,7 @@ def test_no_journal_is_an_error(tmp_path):
         load_run(tmp_path)
 
 
-# --- what must not leave ----------------------------------------------------------------------------------------------
+# --- what must not leave --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,21 @@ from suite.core.errors import JournalError
 
 FAULTS = {"p_loss": 0.02, "p_fail": 0.03, "p_cut": 0.02}
 UNITS = {
-    "s", "h", "1", "epochs", "trials", "jobs", "forecasts", "curves", "workers", "bytes", "lines",
-    "resumes", "threads", "cores",
-}  # fmt: skip
+    "s",
+    "h",
+    "1",
+    "epochs",
+    "trials",
+    "jobs",
+    "forecasts",
+    "curves",
+    "workers",
+    "bytes",
+    "lines",
+    "resumes",
+    "threads",
+    "cores",
+}
 
 
 @pytest.fixture
@@ -70,7 +82,14 @@ def test_a_record_says_what_the_conductor_knew(tmp_path, no_fsync):
     assert winner["test"] == {"value": 0.25, "unit": "1"}
     assert record["result"]["best"]["validation"]["value"] <= winner["validation"]["value"]
     trials = record["trials"]
-    parts = ("finished", "stopped_by_prediction", "cut_by_scheduler", "diverged", "given_up", "open")
+    parts = (
+        "finished",
+        "stopped_by_prediction",
+        "cut_by_scheduler",
+        "diverged",
+        "given_up",
+        "open",
+    )
     assert sum(trials[part]["value"] for part in parts) == trials["total"]["value"]
     assert trials["total"]["value"] == len(done.trials)
     assert trials["stopped_by_prediction"]["value"] == len(done.scheduler.stopped)
