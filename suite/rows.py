@@ -39,7 +39,9 @@ def parameters(view: RunView) -> dict[str, Any]:
     """The search's settings: the configuration's leaves by their dotted names."""
     header = view.header
     named = ("algorithm", "seed", "max_epochs", "n_workers", "overlap")
-    return dict(_leaves(header.get("config") or {})) | {name: header.get(name) for name in named}
+    leaves = dict(_leaves(header.get("config") or {}))
+    leaves.pop("algorithm_name", None)  # it is `algorithm`: MLflow's comparison would show it twice
+    return leaves | {name: header.get(name) for name in named}
 
 
 def _leaves(node: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:

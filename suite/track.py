@@ -171,8 +171,8 @@ def _try(folder: Path, store: Store, *, calm: bool = False) -> RunView | None:
         print(f"{said}: nothing new", flush=True)
     else:
         print(
-            f"{said}: {len(view.trials)} trials, {view.n_epochs} epochs, {done.n_rows:,} rows into "
-            f"{done.experiment} in {time.monotonic() - began:.1f} s",
+            f"{said}: {len(view.trials)} trials, {view.n_epochs} epochs; {done.n_rows:,} new rows "
+            f"in {done.experiment}, {time.monotonic() - began:.1f} s",
             flush=True,
         )
     return view

@@ -152,7 +152,8 @@ class LastValue(Forecaster):
         """Nothing to import."""
 
     def answer(self, request: t.Predict) -> t.Forecast:
-        return t.Forecast(request.key, tuple(last_value(request)), 0.0, 0.0)
+        stds = (0.01,) * len(request.X_new) if request.with_std else None
+        return t.Forecast(request.key, tuple(last_value(request)), 0.0, 0.0, stds=stds)
 
 
 def conductor(

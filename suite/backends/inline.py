@@ -37,6 +37,7 @@ class Inline:
         # A run's clock starts when it can train: imports are not its own.
         self._worker.target.stage(self._device)
         began = self._clock() - driver.time_s
+        driver.now = lambda: self._clock() - began
         todo: deque[t.Command] = deque()
 
         def send(event: t.Event) -> None:
@@ -56,5 +57,5 @@ class Inline:
                     return
         if driver.conductor.shutdown is None:
             raise StoppedError(
-                f"min_workers={driver.conductor.min_workers}: backend=inline has one worker; lower it."
+                f"min_workers={driver.conductor.min_workers}: backend=inline has one; lower it."
             )

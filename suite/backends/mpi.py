@@ -267,6 +267,7 @@ class MPIBackend:
     def _loop(self, driver: Driver, ask: AskThread) -> None:
         world = self._world
         began = time.monotonic() - driver.time_s
+        driver.now = lambda: time.monotonic() - began
         refused: dict[int, str] = {}
         joined: set[int] = set()
         sleep_s = SLEEP_S[0]

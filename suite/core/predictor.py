@@ -27,6 +27,9 @@ class Predictor(ABC):
     """
 
     random_state: int | None = None
+    learns: bool = True
+    """False: an ablation, whose answer is the mean of y."""
+
     sampler_used_: str | None = None
 
     @abstractmethod

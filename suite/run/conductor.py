@@ -225,6 +225,7 @@ class Conductor:
             self._retry(job, event.message)
             if benched and event.worker in self.force.strikes:  # else the trial took the blame
                 self.force.leave(event.worker)
+                self.notes.benched[event.worker] = event.message
                 message = (
                     f"worker {event.worker} failed {MAX_STRIKES} jobs in a row: {event.message}"
                 )

@@ -38,6 +38,8 @@ class Driver:
         self.conductor = conductor
         self.journal = journal
         self.observers = list(observers)
+        self.now: Callable[[], float] | None = None
+        """The backend's clock, for the closing line: what was waited for counts too."""
         self.time_s = 0.0
         """Time of the last event: a resumed run's clock goes on from here."""
         self._waiting: list[t.Command] = []
@@ -96,7 +98,8 @@ class Driver:
 
     def close(self, status: str, reason: str = "") -> None:
         if self.journal is not None:
-            self.journal.close(status, reason, self.time_s)
+            now_s = round(self.now(), 6) if self.now is not None else 0.0
+            self.journal.close(status, reason, max(self.time_s, now_s))
 
 
 def _clean(event: t.Event) -> t.Event:

@@ -27,7 +27,7 @@ from suite.run.trials import Notes
 
 FORMAT = 1
 NAME = "journal.jsonl"
-CAUSED = ("do", "trials", "stopped", "given_up")
+CAUSED = ("do", "trials", "stopped", "given_up", "benched")
 SYNC_EVERY_S = 1.0
 _FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENTS.values()}
 _BATCHED = tuple(name for name in _FIELDS[t.EpochReport] if name not in ("worker", "job_id"))

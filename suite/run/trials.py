@@ -18,6 +18,8 @@ class Notes:
     trials: dict[int, dict[str, Any]] = field(default_factory=dict)
     stopped: dict[int, int] = field(default_factory=dict)
     given_up: dict[int, str] = field(default_factory=dict)
+    benched: dict[int, str] = field(default_factory=dict)
+    """worker -> why it gets no more jobs; it lives, but failed too often."""
 
 
 class TrialState:

@@ -122,7 +122,8 @@ def replay_rate(folder: Path) -> tuple[int, float]:
 
 
 def middle(values: list[float]) -> str:
-    return f"{statistics.median(values):,.0f} (n = {len(values)}, {min(values):,.0f} to {max(values):,.0f})"
+    spread = f"{min(values):,.0f} to {max(values):,.0f}"
+    return f"{statistics.median(values):,.0f} (n = {len(values)}, {spread})"
 
 
 def main() -> None:
@@ -189,8 +190,8 @@ def main() -> None:
                 "p95": cuts[18],
             }
             print(
-                f"digits   {what:15s} median {cuts[9] * 1e3:6.2f} ms, 95th percentile {cuts[18] * 1e3:6.2f} ms a job"
-                f" (n = {len(row)} jobs)"
+                f"digits   {what:15s} median {cuts[9] * 1e3:6.2f} ms, "
+                f"95th percentile {cuts[18] * 1e3:6.2f} ms a job (n = {len(row)} jobs)"
             )
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError, StoppedError
 from suite.run import journal as journals
-from suite.run.trials import Notes
 from suite.run.journal import Journal, decode, encode, read
+from suite.run.trials import Notes
 from suite.schedulers.random_search import RandomSearch
 from suite.schedulers.successive_halving import SuccessiveHalving
 
@@ -35,6 +35,8 @@ _by_type = {
     "Mapping[str, Any]": st.dictionaries(
         _text, st.none() | _text | _count | st.lists(_count, max_size=2), max_size=3
     ),
+    "tuple[float | None, ...] | None": st.none()
+    | st.lists(st.none() | _number, max_size=4).map(tuple),
     "tuple[float | None, ...]": st.lists(st.none() | _number, max_size=4).map(tuple),
 }
 _events = st.one_of(
