@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,15 @@ class Table(Target):
 
     def start(self, config: Config, seed: int) -> Training:
         return _Replay(self.metric, self.replay(config, seed))
+
+    def reference(self, max_epochs: int) -> Mapping[str, float] | None:
+        """Of the values after max_epochs (of repeats: their mean), failed ones left out."""
+        if max_epochs > self.table.n_epochs:
+            return None
+        last = [_mean(some).values[max_epochs - 1] for some in self.table.recordings]
+        finite = [value for value in last if math.isfinite(value)]
+        best = min(finite) if self.mode == "min" else max(finite)
+        return {"best": best, "median": statistics.median(finite)}
 
     def replay(self, config: Config, seed: int) -> Recording:
         row = self._row[_key(config)]

@@ -46,6 +46,9 @@ def _run(arguments: list[str]) -> int:
         last.update(plain)
         if outcomes and outcomes[-1].status == "interrupted":
             return  # Ctrl-C ends the sweep, not only one of its runs
+        most = (plain["n_seeds"] or {}).get(plain["algorithm_name"])
+        if most is not None and plain["seed"] >= most:
+            return  # an expensive algorithm of a sweep runs fewer seeds
         folder = Path(HydraConfig.get().runtime.output_dir)
         outcome = launch.run(plain, folder)
         outcomes.append(outcome)

@@ -231,6 +231,7 @@ def _header(config: Config, parts: Parts) -> dict[str, Any]:
         # A predictor shared by overlapping brackets learns from what happened to be finished.
         "reproducible": "prefix only" if shared else "whole run",
         "max_epochs": scheduler.max_epochs,
+        **({"reference": dict(known)} if (known := target.reference(scheduler.max_epochs)) else {}),
         "target": {
             "metric": target.metric,
             "mode": target.mode,

@@ -86,6 +86,10 @@ class Target(ABC):
     def start(self, config: Config, seed: int) -> Training:
         """A new trial with freshly initialised weights, drawn from `seed`."""
 
+    def reference(self, max_epochs: int) -> Mapping[str, float] | None:
+        """Where all configurations are known: `best` and `median` value at max_epochs."""
+        return None
+
     def replay(self, config: Config, seed: int) -> Recording:
         """The whole training at once, where it is known beforehand: what simulation needs.
 

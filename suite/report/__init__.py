@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from suite.report import summary as summary_json
 from suite.report import tables
 from suite.report.groups import collect
 from suite.report.runs import Group, common_parent
@@ -39,6 +40,9 @@ def write(
     margin = margin or Margin()
     out = out or common_parent(folders) / "report"
     out.mkdir(parents=True, exist_ok=True)
+    summary_json.write(
+        [run.view for group in groups for run in (*group.runs, *group.left_out)], out
+    )
     slugs = [group.slug.lower() for group in groups]
     drawn = []
     for i, group in enumerate(groups):
@@ -73,7 +77,8 @@ def _figures(group: Group, out: Path, prefix: str) -> list[tuple[Path, str, str]
     from suite.report import figures, portraits, style
 
     n = ", ".join(f"{name} n = {len(group.of(name))}" for name in group.algorithms)
-    about = f"Overlap {group.overlap}" + (f"; {group.data} data." if group.data else ".")
+    time = "; simulated time" if group.simulated else ""
+    about = f"Overlap {group.overlap}{time}" + (f"; {group.data} data." if group.data else ".")
     example = f"One run an algorithm, its lowest seed. {about}"
     wanted: list[tuple[str, str, str, Draw]] = [
         (

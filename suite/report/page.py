@@ -112,6 +112,8 @@ def _badges(group: Group) -> str:
     ]
     data = f"{group.data} data" if group.data else "real data"
     badges = [f'<span class="badge{" loud" if group.data else ""}">{escape(data)}</span>']
+    if group.simulated:
+        badges.append('<span class="badge loud">simulated time</span>')
     badges += [f'<span class="badge">{escape(words)}</span>' for words in said if words]
     return f'<p class="badges">{"".join(badges)}</p>'
 

@@ -131,9 +131,15 @@ class Group:
 
     @property
     def data(self) -> str:
-        """`SYNTHETIC` or `stand-in`; empty for real data."""
+        """`SYNTHETIC`, `recorded` or `stand-in`; empty for real data."""
         kinds = {run.target("data") for run in self.shown} - {"real"}
         return " and ".join(sorted("SYNTHETIC" if kind == "synthetic" else kind for kind in kinds))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any run's seconds were made up by backend=simulate."""
+        backends = ((run.header.get("config") or {}).get("backend") or {} for run in self.shown)
+        return any(backend.get("kind") == "simulate" for backend in backends)
 
     @property
     def workers(self) -> str:

@@ -80,6 +80,7 @@ def save(figure: Any, group: Group, said: str, path: Path) -> Path:
     figure.text(0.01, 0.25 * foot, words, fontsize=8, color=QUIET)
     if group.data:
         label = f"{escape(group.data)} {'DATA' if group.data.isupper() else 'data'}"
+        label += ", SIMULATED TIME" if group.simulated else ""
         figure.text(
             0.99, 0.25 * foot, label, color=WARN, fontsize=8.5, weight="bold", ha="right",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},

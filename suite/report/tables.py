@@ -37,6 +37,7 @@ def caption(group: Group) -> str:
     run = group.first
     said = [
         f"{group.data} data" if group.data else "real data",
+        *(["SIMULATED TIME"] if group.simulated else []),
         f"overlap {group.overlap}",
         f"{run.target('metric')} ({run.better})",
         f"max_epochs {run.header.get('max_epochs')}",

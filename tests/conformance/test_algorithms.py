@@ -3,12 +3,13 @@ experiment only overrides.
 """
 
 import json
+import os
 
 import pytest
 import yaml
 from driving import CONF, compose, names
 
-from suite.core.errors import ConfigError
+from suite.core.errors import ConfigError, DataError
 from suite.launch import assemble, run
 from suite.run import journal as journals
 from suite.run.journal import read
@@ -63,12 +64,18 @@ def test_an_experiment_composes_for_everything_that_it_sweeps(name):
     given = yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text())
     swept = (given.get("hydra", {}).get("sweeper") or {}).get("params", {})
     first = {key: str(value).split(",")[0] for key, value in swept.items() if key != "algorithm"}
+    first = {key: "0" if value.startswith("range(") else value for key, value in first.items()}
     for algorithm in str(swept.get("algorithm", "hyperband")).split(","):
         config = compose(
             f"experiment={name}", f"algorithm={algorithm}", *(f"{k}={v}" for k, v in first.items())
         )
         assert config["algorithm_name"] == algorithm
-        assemble(config)
+        try:
+            assemble(config)
+        except DataError as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"its table is not here: {error}")
 
 
 @pytest.mark.parametrize("name", names("experiment"))
