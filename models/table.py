@@ -150,6 +150,9 @@ def _mean(recordings: tuple[Recording, ...]) -> Recording:
             return None
         return tuple(math.fsum(column) / len(rows) for column in zip(*rows, strict=True))
 
+    # A failed training is a fact about one seed; the configuration's mean is that of the others.
+    whole = tuple(r for r in recordings if all(map(math.isfinite, r.values)))
+    recordings = whole or recordings
     return Recording(
         mean([r.values for r in recordings]),
         mean([r.train_s for r in recordings]),

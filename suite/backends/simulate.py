@@ -39,6 +39,7 @@ class Cluster:
     data. predictor_s: from question to answer. deaths_per_hour: a worker dies, its job is lost;
     return_s: until another joins in its place (null: never). wall_limit_s: every worker goes at
     once, and comes back requeue_s later (null: no limit). speeds: workers' speeds, in turn.
+    checkpoint_every_s: what a lost worker trained since its last checkpoint is trained again.
     dispatch: free; or waves, the published driver's: nobody gets work before all have answered.
     """
 
@@ -57,6 +58,7 @@ class Cluster:
     requeue_s: float = 60.0
     speeds: tuple[float, ...] = (1.0,)
     dispatch: str = "free"
+    checkpoint_every_s: float = 300.0
 
     def __post_init__(self) -> None:
         check_integer("backend.workers", self.workers, 1)
@@ -70,6 +72,10 @@ class Cluster:
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not (value >= 0 and math.isfinite(value)):
                 raise ConfigError(f"backend.{field.name}={value}: must be a finite number >= 0.")
+        if self.checkpoint_every_s <= 0:
+            raise ConfigError(
+                f"backend.checkpoint_every_s={self.checkpoint_every_s}: must be > 0 seconds."
+            )
         if self.epoch_s <= 0:
             raise ConfigError(f"backend.epoch_s={self.epoch_s}: must be > 0 seconds.")
 
@@ -281,7 +287,14 @@ class Simulate:
         )
         while last < limit and ends[last + 1] - ends[job.from_epoch] <= trained:
             last += 1
-        return self._reports(worker, running, last)
+        events = self._reports(worker, running, last)
+        saved_s = trained - trained % self._cluster.checkpoint_every_s
+        saved = job.from_epoch
+        while saved < last and ends[saved + 1] - ends[job.from_epoch] <= saved_s:
+            saved += 1
+        if saved > job.from_epoch:
+            events.append(t.Checkpointed(worker, job.job_id, saved, round(self.now_s, 6)))
+        return events
 
     def _reports(self, worker: int, running: _Running, last: int) -> list[t.Event]:
         job, ends = running.job, running.ends

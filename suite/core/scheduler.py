@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from suite.core.brackets import Plan
+from suite.core.errors import unknown_name
 from suite.core.types import DONE, WAIT, Curve, Decision, Predict, Train
 
 Curves = Mapping[int, Curve | None]
@@ -101,17 +102,25 @@ def best(curves: Curves, n: int, at_epoch: int | None = None) -> list[int]:
     return rank(curves, at_epoch)[:n]
 
 
+ORDERS = ("oldest", "longest_path")
+
+
 class Rounds(Scheduler):
-    """Runs bracket generators. With `overlap`, brackets share idle workers, older ones first; else
-    one at a time.
+    """Runs bracket generators. With `overlap`, brackets share idle workers; else one at a time.
+
+    order, of overlapping brackets: `oldest` first; or `longest_path`, the trial that is farthest
+    from max_epochs, ties to the older bracket: it ends sooner, because no long path begins late.
 
     Trial ids are fixed by the plan, not by the order of events, so that overlapping changes time
     and nothing else.
     """
 
-    def __init__(self, brackets: Iterable[Round], *, overlap: bool) -> None:
+    def __init__(self, brackets: Iterable[Round], *, overlap: bool, order: str = "oldest") -> None:
+        if order not in ORDERS:
+            raise unknown_name("order", order, ORDERS)
         self._brackets = [_Bracket(round_) for round_ in brackets]
-        self._overlap = overlap
+        self._overlap, self._longest_path = overlap, order == "longest_path"
+        self._trained: dict[int, int] = {}  # trial -> epochs it has
         self._owner: dict[int, _Bracket] = {}  # trial in flight -> bracket
         self._asked: dict[str, tuple[_Bracket, bool]] = {}  # prediction in flight: whose, with_std
 
@@ -123,11 +132,17 @@ class Rounds(Scheduler):
         for bracket in self._brackets:
             if not bracket.begun:
                 bracket.advance(None)
-            if bracket.predict is not None or bracket.todo:
+            if bracket.predict is not None or (bracket.todo and not self._longest_path):
                 return self._hand_out(bracket)
             if not self._overlap and not bracket.over:
                 break
+        if self._longest_path and (waiting := [b for b in self._brackets if b.todo]):
+            # All paths end at max_epochs: the fewer epochs a trial has, the longer is its own.
+            return self._hand_out(min(waiting, key=self._epochs_of_next))
         return DONE if all(bracket.over for bracket in self._brackets) else WAIT
+
+    def _epochs_of_next(self, bracket: _Bracket) -> int:
+        return self._trained.get(bracket.todo[0].trial_id, 0)
 
     def _hand_out(self, bracket: _Bracket) -> Decision:
         if (predict := bracket.predict) is not None:
@@ -140,6 +155,7 @@ class Rounds(Scheduler):
 
     def tell(self, trial_id: int, curve: Curve | None) -> None:
         self._observe(trial_id, curve)
+        self._trained[trial_id] = len(curve or ())
         self._owner.pop(trial_id).tell(trial_id, curve)
 
     def tell_forecast(

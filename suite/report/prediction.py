@@ -80,8 +80,9 @@ def published(curves: Curves, cell: Cell, split: int, seed: int) -> Split:
     known = max(1, round(cell.fraction * curves.n_epochs))
     found = features([c[:known] for c, _ in rows], [x for _, x in rows], cell.use, every=2)
     y = np.array([c[-2] for c, _ in rows])
-    X = QuantileTransformer(n_quantiles=50).fit_transform(np.array(found))
-    y = QuantileTransformer(n_quantiles=50).fit_transform(y[:, None])[:, 0]
+    n_quantiles = min(50, len(y))
+    X = QuantileTransformer(n_quantiles=n_quantiles).fit_transform(np.array(found))
+    y = QuantileTransformer(n_quantiles=n_quantiles).fit_transform(y[:, None])[:, 0]
     X, X_test, y, y_test = train_test_split(
         X, y, test_size=0.5, random_state=BASE_SEED + split + 100_000 * seed
     )

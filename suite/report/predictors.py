@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from suite import facts
-from suite.core.errors import ConfigError, SuiteError, unknown_name
+from suite.core.errors import ConfigError, DataError, SuiteError, unknown_name
 from suite.core.plugins import make
 from suite.core.table import CurveTable
 from suite.report import style
@@ -66,7 +66,10 @@ def read(path: Path) -> Curves:
         (tuple(r.values for r in some if np.isfinite(r.values).all()), target.space.encode(config))
         for config, some in zip(table.configs, table.recordings, strict=True)
     ]
-    values, encoded = zip(*(each for each in kept if each[0]), strict=True)
+    kept = [each for each in kept if each[0]]
+    if not kept:
+        raise DataError(f"--table {path}: every training failed; nothing can be predicted.")
+    values, encoded = zip(*kept, strict=True)
     name = Path(str(spec["description"]["file"])).stem
     return Curves(name, target.data, target.metric, table.n_epochs, values, encoded)
 
@@ -141,18 +144,16 @@ def _draw(rows: Sequence[Mapping[str, Any]], curves: Curves, path: Path) -> None
             axes.set_xticks(
                 range(len(said)), [s.replace("hyperparameters", "hyperpar.") for s in said]
             )
-            axes.set_xlabel("" if key == "features" else title)
             style.title(axes, title, "")
         lowest = min(row["r2_mean"] - row["r2_sd"] for row in rows)
         panels[0].set_ylim(max(lowest - 0.03, _FLOOR), 1.0)
         panels[0].set_ylabel("R² on curves not seen (higher is better)")
         style.legend(figure, marks)
         row = rows[0]
-        words = (
-            f"{curves.name}  ·  protocol {row['protocol']}  ·  n = {row['n_splits']} splits  ·  dot: mean, "
-            f"bar: sd  ·  else {Cell().fraction:g} of the curve, {Cell().n_train} curves, curve alone"
-        )
-        words += f"  ·  axis cut at {_FLOOR:g}" if lowest < _FLOOR else ""
+        base = f"else {Cell().fraction:g} of the curve, {Cell().n_train} curves, curve alone"
+        said = [curves.name, f"protocol {row['protocol']}", f"n = {row['n_splits']} splits"]
+        said += ["dot: mean, bar: sd", base]
+        words = "  ·  ".join(said + [f"axis cut at {_FLOOR:g}"] * (lowest < _FLOOR))
         _foot(figure, style.escape(words), style.escape(curves.data))
         figure.savefig(path, metadata={"Software": None})
 
@@ -161,7 +162,7 @@ def _foot(figure: Any, words: str, data: str) -> None:
     """style.save's footer, for a figure that shows no runs."""
     foot = style._FOOT / figure.get_figheight()
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, rect=(0, foot, 1, 1 - foot))
-    figure.text(0.01, 0.25 * foot, words, fontsize=7, color=style.QUIET)
+    figure.text(0.01, 0.25 * foot, words, fontsize=8, color=style.QUIET)
     figure.text(
         0.99, 0.25 * foot, f"{data} data", color=style.WARN, fontsize=8.5, weight="bold", ha="right"
     )

@@ -20,7 +20,9 @@ class Hyperband(Rounds):
     Raises ConfigError for eta < 2 or max_epochs < 1.
     """
 
-    def __init__(self, max_epochs: int, eta: int, overlap: bool = True) -> None:
+    def __init__(
+        self, max_epochs: int, eta: int, overlap: bool = True, order: str = "longest_path"
+    ) -> None:
         self._plan = hyperband_plan(max_epochs, eta)
         self._max_epochs = max_epochs
         rounds: list[Round] = []
@@ -31,7 +33,7 @@ class Hyperband(Rounds):
             self._bracket_of.update(dict.fromkeys(trials, bracket.s))
             rounds.append(self._bracket(bracket, trials))
             first += bracket.n_trials
-        super().__init__(rounds, overlap=overlap)
+        super().__init__(rounds, overlap=overlap, order=order)
 
     @property
     def max_epochs(self) -> int:

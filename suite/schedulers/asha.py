@@ -1,0 +1,119 @@
+"""ASHA: successive halving that waits for nobody; who is in a rung's top 1/eta goes up at once."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Mapping
+
+from suite.core.brackets import Plan, PlannedBracket, Rung
+from suite.core.errors import ConfigError, check_integer
+from suite.core.scheduler import Scheduler
+from suite.core.types import DONE, WAIT, Curve, Decision, Train
+
+Place = tuple[float, int]
+"""(objective at the rung, trial_id): ties go to the lower trial_id."""
+
+
+class Asha(Scheduler):
+    """A free worker gets a promotion, from the highest rung that has one to give, else a new trial.
+
+    max_epochs: R, eta: η, min_epochs: r, s: s, the early-stopping rate; rung k trains to r·η^(s+k)
+    epochs, k = 0 ... floor(log_η(R/r)) - s. n_trials: the end; after that many no new trial begins,
+    and promotions go on until there is none. A diverged trial counts in its rung, as its last.
+
+    Asynchronous: decisions depend on the order in which jobs finish, by definition. With one worker
+    a run can be repeated; with more, only a prefix of it.
+    Source: Li et al. 2020 (MLSys 2:230), Algorithm 2.
+    Deviation: the last rung trains to R itself, also where R is no r·η^k, so that a winner has the
+    epochs that every other scheduler's has; and there is an end.
+    Raises ConfigError for a parameter outside its range, or n_trials that leave the last rung
+    empty.
+    """
+
+    def __init__(
+        self, max_epochs: int, n_trials: int, eta: int = 4, min_epochs: int = 1, s: int = 0
+    ) -> None:
+        check_integer("max_epochs", max_epochs, 1)
+        check_integer("eta", eta, 2, "(Li et al. 2020 use 4)")
+        check_integer("n_trials", n_trials, 1)
+        check_integer("s", s, 0)
+        check_integer("min_epochs", min_epochs, 1)
+        if min_epochs * eta**s > max_epochs:
+            raise ConfigError(
+                f"min_epochs={min_epochs}, s={s}: the first rung, min_epochs·eta^s = "
+                f"{min_epochs * eta**s} epochs, must be at most max_epochs={max_epochs}."
+            )
+        epochs = [min_epochs * eta**s]
+        while epochs[-1] * eta <= max_epochs:
+            epochs.append(epochs[-1] * eta)
+        epochs[-1] = max_epochs
+        if n_trials < (least := eta ** (len(epochs) - 1)):
+            raise ConfigError(
+                f"n_trials={n_trials}: must be at least eta^{len(epochs) - 1} = {least}, or no "
+                f"trial comes to max_epochs={max_epochs}; or raise min_epochs or s."
+            )
+        self._rungs = [_Rung(r) for r in epochs]
+        self._eta, self._n_trials, self._n_begun = eta, n_trials, 0
+        self._flying: dict[int, int] = {}  # trial -> rung for which it is being trained
+        self._bracket_of = dict.fromkeys(range(n_trials), s)
+
+    @property
+    def max_epochs(self) -> int:
+        return self._rungs[-1].to_epoch
+
+    @property
+    def bracket_of(self) -> Mapping[int, int]:
+        return self._bracket_of
+
+    def plan(self) -> Plan:
+        """An upper bound: what is trained if every trial is better than all before it.
+
+        A trial that is told sends at most one up, and the first eta - 1 of a rung none.
+        """
+        rungs, n = [], self._n_trials
+        for rung in self._rungs:
+            n_next = max(n - self._eta + 1, 1)
+            rungs.append(Rung(n, rung.to_epoch, n_next))
+            n = n_next
+        return Plan((PlannedBracket(next(iter(self._bracket_of.values())), tuple(rungs)),))
+
+    def ask(self) -> Decision:
+        for k in reversed(range(len(self._rungs) - 1)):
+            if (trial_id := self._rungs[k].promote(self._eta)) is not None:
+                return self._train(trial_id, k + 1)
+        if self._n_begun < self._n_trials:
+            self._n_begun += 1
+            return self._train(self._n_begun - 1, 0)
+        return WAIT if self._flying else DONE
+
+    def _train(self, trial_id: int, k: int) -> Train:
+        self._flying[trial_id] = k
+        return Train(trial_id, self._rungs[k].to_epoch)
+
+    def tell(self, trial_id: int, curve: Curve | None) -> None:
+        self._rungs[self._flying.pop(trial_id)].tell(trial_id, curve)
+
+
+class _Rung:
+    """Who finished here, best first, and who of them was not promoted: two sorted lists."""
+
+    def __init__(self, to_epoch: int) -> None:
+        self.to_epoch = to_epoch
+        self._n_told = 0  # diverged trials too
+        self._finished: list[Place] = []
+        self._waiting: list[Place] = []
+
+    def tell(self, trial_id: int, curve: Curve | None) -> None:
+        self._n_told += 1
+        if curve is not None:
+            place = (curve[self.to_epoch - 1], trial_id)
+            insort(self._finished, place)
+            insort(self._waiting, place)
+
+    def promote(self, eta: int) -> int | None:
+        """The best trial among the top 1/eta that was not promoted before; it is now."""
+        if not self._waiting:
+            return None
+        if bisect_left(self._finished, self._waiting[0]) >= self._n_told // eta:
+            return None
+        return self._waiting.pop(0)[1]

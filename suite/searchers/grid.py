@@ -1,0 +1,88 @@
+"""Grid search: trial k's configuration is the k-th point of a grid over the space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from suite.core.errors import ConfigError, check_integer, unknown_name
+from suite.core.searcher import Searcher
+from suite.core.seeds import stream
+from suite.core.space import Choice, Parameter, Space
+from suite.core.types import Config, Trial
+
+
+class Grid(Searcher):
+    """Every point of the grid once, whatever is told.
+
+    A Float takes `n_per_parameter` values evenly spaced in its encoded interval, both ends
+    included (one value: its middle); an Int those of as many that differ; a Choice all of its own.
+    sizes: other numbers of values, by name. A fixed name has its value. A table's rows are its
+    grid.
+    shuffle: the order is addressed by the seed, so that a search which ends before the grid does
+    has seen all of the space; else the last name runs fastest (and a table's rows come as they
+    stand).
+
+    A scheduler's number of trials is its own: it must not exceed the grid's, and where it is
+    smaller the rest of the grid is not tried.
+    Raises ConfigError for a size < 1, a name that the space has not, or a trial beyond the grid.
+    """
+
+    def __init__(
+        self,
+        n_per_parameter: int = 10,
+        sizes: Mapping[str, int] | None = None,
+        shuffle: bool = True,
+    ) -> None:
+        check_integer("searcher.n_per_parameter", n_per_parameter, 1)
+        for name, size in (sizes or {}).items():
+            check_integer(f"searcher.sizes.{name}", size, 1)
+        self._n, self._sizes, self._shuffle = n_per_parameter, dict(sizes or {}), shuffle
+
+    def begin(self, space: Space, seed: int) -> None:
+        super().begin(space, seed)
+        for name in self._sizes:
+            if name not in space:
+                raise unknown_name("searcher.sizes", name, space)
+        self._axes = {name: self._values(name, space[name]) for name in space.free}
+        self._shape = tuple(len(values) for values in self._axes.values())
+        if space.rows is not None:
+            self._shape = (len(space.rows),)
+        self._rng = stream(seed, "grid")
+        self._order: list[int] = []
+        self._moved: dict[int, int] = {}
+
+    def propose(self, trial_id: int, trials: Mapping[int, Trial]) -> Config:
+        n_points = math.prod(self._shape)
+        if trial_id >= n_points:
+            shape = " x ".join(map(str, self._shape))
+            raise ConfigError(
+                f"trial {trial_id} is number {trial_id + 1}, the grid has {n_points} points "
+                f"({shape}): lower the scheduler's number of trials, or raise "
+                "searcher.n_per_parameter."
+            )
+        point = self._shuffled(trial_id, n_points) if self._shuffle else trial_id
+        if self.space.rows is not None:
+            return dict(self.space.rows[point])
+        config = self.space.decode([0.0] * len(self.space))  # fixed names have their values
+        for name, i in zip(self._axes, np.unravel_index(point, self._shape), strict=True):
+            config[name] = self._axes[name][int(i)]
+        return config
+
+    def _values(self, name: str, parameter: Parameter) -> list[Any]:
+        if isinstance(parameter, Choice):
+            return list(parameter.values)
+        n = self._sizes.get(name, self._n)
+        units = np.linspace(0.0, 1.0, n).tolist() if n > 1 else [0.5]
+        return list(dict.fromkeys(parameter.decode(u) for u in units))
+
+    def _shuffled(self, position: int, n_points: int) -> int:
+        """Fisher and Yates as far as it is needed: a grid may be too large to be laid out."""
+        for i in range(len(self._order), position + 1):
+            j = int(self._rng.integers(i, n_points))
+            self._order.append(self._moved.get(j, j))
+            self._moved[j] = self._moved.pop(i, i)
+        return self._order[position]

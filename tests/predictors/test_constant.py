@@ -1,0 +1,42 @@
+"""The ablation: the mean of y for everybody; with Swift-Hyperband only the quotas are left."""
+
+import numpy as np
+import pytest
+from driving import play
+
+from suite.predictors.constant import Constant
+from suite.schedulers.swift_hyperband import SwiftHyperband
+
+
+def test_everybody_is_predicted_the_mean_with_the_spread_of_y():
+    values, stds = (
+        Constant()
+        .fit([[0.0], [1.0], [2.0]], [1.0, 2.0, 6.0])
+        .predict([[5.0], [-5.0]], return_std=True)
+    )
+    assert values.tolist() == [3.0, 3.0]
+    assert stds == pytest.approx([np.std([1.0, 2.0, 6.0])] * 2)
+
+
+def test_with_swift_hyperband_the_lowest_trial_ids_fill_up_or_all_are_finished():
+    scheduler = SwiftHyperband(64, 2, n_curves=2)
+    asked = []
+
+    def constant(request):
+        asked.append(request)
+        return Constant().fit(request.X, request.y).predict(request.X_new).tolist()
+
+    played = play(scheduler, forecast=constant)
+    assert scheduler.stopped
+    by_bracket = {}
+    for trial_id, epoch in scheduler.stopped.items():
+        by_bracket.setdefault((scheduler.bracket_of[trial_id], epoch), []).append(trial_id)
+    assert len(asked) > len(by_bracket)
+    for request in asked:
+        s, rung, epoch = (
+            int("".join(filter(str.isdigit, part))) for part in request.key.split("/")[:3]
+        )
+        partial = sorted(i for i, c in played.curves.items() if c[:epoch] in request.X_new)
+        stopped = by_bracket.get((s, epoch), [])
+        finished = [i for i in partial if played.epochs[i] >= rung]
+        assert not stopped or max(finished, default=-1) < min(stopped)
