@@ -11,6 +11,9 @@ from suite.report.groups import collect
 from suite.report.runs import Group, common_parent
 from suite.report.statistics import Margin
 
+MOST_DRAWN = 8
+"""Comparisons that get figures: a sweep over clusters has dozens, and tables and summary.json say all."""
+
 FORMATS = ("html", "md", "png")
 
 __all__ = ["FORMATS", "summary", "write"]
@@ -47,7 +50,8 @@ def write(
     drawn = []
     for i, group in enumerate(groups):
         twin = f"-{slugs[:i].count(slugs[i]) + 1}" if slugs[i] in slugs[:i] else ""
-        drawn.append((group, _figures(group, out, f"{group.slug}{twin}")))
+        found = _figures(group, out, f"{group.slug}{twin}") if i < MOST_DRAWN else []
+        drawn.append((group, found))
     if "md" in formats:
         text = ["# swiftbench report", ""]
         text += [

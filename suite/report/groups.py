@@ -130,8 +130,15 @@ def _task(run: Run) -> str:
             "max_epochs": run.header["max_epochs"],
             "target": run.part("target"),
             "model": run.part("config").get("model"),
+            "cluster": _cluster(run),
         }
     )
+
+
+def _cluster(run: Run) -> Mapping[str, Any] | None:
+    """Of a simulation, what was simulated: seconds on two clusters are two things."""
+    backend = run.part("config").get("backend") or {}
+    return {**backend, "overlap": run.header.get("overlap")} if run.simulated else None
 
 
 def _exact(value: Any) -> str:

@@ -77,6 +77,12 @@ class Run:
         found = self.header.get(name)
         return found if isinstance(found, Mapping) else {}
 
+    @property
+    def simulated(self) -> bool:
+        """Whether its seconds were made up by backend=simulate."""
+        backend = (self.header.get("config") or {}).get("backend") or {}
+        return backend.get("kind") == "simulate"
+
     def target(self, name: str) -> str:
         return str(self.part("target").get(name, ""))
 
@@ -137,9 +143,8 @@ class Group:
 
     @property
     def simulated(self) -> bool:
-        """Whether any run's seconds were made up by backend=simulate."""
-        backends = ((run.header.get("config") or {}).get("backend") or {} for run in self.shown)
-        return any(backend.get("kind") == "simulate" for backend in backends)
+        """Whether any run's seconds were made up."""
+        return any(run.simulated for run in self.shown)
 
     @property
     def workers(self) -> str:

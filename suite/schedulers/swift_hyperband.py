@@ -27,6 +27,8 @@ class SwiftHyperband(Rounds):
     objectives, below which a prediction is good. `features` says what a predictor sees (the
     predictor's YAML holds it; published: the curve alone).
 
+    straight: a trial that is certain to be trained in full goes there in one job; False: every
+    trial stops at the decision point, as published: the same result from more jobs.
     overlap=False is the published, deterministic form. overlap=True lets brackets share idle
     workers: a training set then holds the curves that happened to be finished, so only a prefix of
     the run is reproducible.
@@ -50,6 +52,7 @@ class SwiftHyperband(Rounds):
         quantile: float = 0.25,
         overlap: bool = False,
         features: Mapping[str, Any] | None = None,
+        straight: bool = True,
     ) -> None:
         plan = hyperband_plan(max_epochs, eta)
         check_integer("n_curves", n_curves, 2, "(published: 15)")
@@ -61,6 +64,7 @@ class SwiftHyperband(Rounds):
             if not 0 < share < 1:
                 raise ConfigError(f"{name}={share}: must lie between 0 and 1, both excluded.")
         self._max_epochs, self._overlap_brackets = max_epochs, overlap
+        self._straight = straight
         self._n_curves, self._full_share, self._quantile = n_curves, full_share, quantile
         self._features = check_features(features)
         self._plan = Plan(tuple(_with_decision_points(b, known_share) for b in plan.brackets))
@@ -121,7 +125,7 @@ class SwiftHyperband(Rounds):
         # What is certain to be trained in full goes there in one job. With overlap, other brackets
         # may still bring the missing curves before this rung reaches e.
         missing = 0 if self._overlap_brackets else self._n_curves - self._n_known(rung.to_epoch)
-        certain = trials[: max(n_full, missing)]
+        certain = trials[: max(n_full, missing)] if self._straight else []
         partial = trials[len(certain) :]
         curves = yield [Train(t, rung.to_epoch) for t in certain] + [Train(t, e) for t in partial]
         full: dict[int, Curve | None] = {t: curves[t] for t in certain}
