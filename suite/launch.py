@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import math
 import os
 import signal
@@ -76,6 +77,11 @@ def assemble(config: Config) -> Parts:
         made = make({k: v for k, v in predictor.items() if k != "features"}, "predictor")
         if not isinstance(made, Predictor):
             raise ConfigError(f"predictor._target_={predictor['_target_']}: must be a Predictor.")
+        if scheduler.needs_std and "return_std" not in inspect.signature(made.predict).parameters:
+            raise ConfigError(
+                f"predictor={type(made).__name__}: {type(scheduler).__name__} needs standard "
+                "deviations, predict(X, return_std=True); use predictor=loo_svr."
+            )
     elif "features" in config["scheduler"]:
         raise ConfigError(
             f"predictor=none: {type(scheduler).__name__} needs one; use predictor=svr or "
@@ -85,7 +91,7 @@ def assemble(config: Config) -> Parts:
     if rows is not None and n_trials > len(rows):
         raise ConfigError(
             f"max_epochs={scheduler.max_epochs}: the scheduler asks for {n_trials} configurations, "
-            f"the table has {len(rows)}; lower max_epochs, or take a larger table."
+            f"the table has {len(rows)}; lower max_epochs (or n_trials), or take a larger table."
         )
     conductor = Conductor(
         scheduler, searcher, target.space,
@@ -212,7 +218,6 @@ def _tidy(config: Config, folder: Path, driver: Driver, status: str) -> None:
 
 def _header(config: Config, parts: Parts) -> dict[str, Any]:
     scheduler, target = parts.scheduler, parts.target
-    shared = bool(config["overlap"]) and "features" in config["scheduler"]
     settings = {
         k: v
         for k, v in config.items()
@@ -228,8 +233,7 @@ def _header(config: Config, parts: Parts) -> dict[str, Any]:
         "seed": config["seed"],
         "n_workers": _n_workers(config["backend"]),
         "overlap": bool(config["overlap"]),
-        # A predictor shared by overlapping brackets learns from what happened to be finished.
-        "reproducible": "prefix only" if shared else "whole run",
+        "reproducible": "whole run" if scheduler.deterministic else "prefix only",
         "max_epochs": scheduler.max_epochs,
         **({"reference": dict(known)} if (known := target.reference(scheduler.max_epochs)) else {}),
         "target": {
@@ -323,7 +327,8 @@ def plan(config: Config, n_workers: int) -> tuple[str, int]:
             n_decisions += 1 + bool(rung.decision_epoch)
             rungs.append(f"{rung.n_trials} x {rung.to_epoch}{point}")
         lines.append(f"{bracket.s:7d}  {', '.join(rungs)}")
-    bound = "at most " if any(r.decision_epoch for b in planned.brackets for r in b.rungs) else ""
+    points = any(rung.decision_epoch for b in planned.brackets for rung in b.rungs)
+    bound = "at most " if planned.upper_bound or points else ""
     n_files = planned.n_trials * 4  # two of earlier jobs, two of the present one
     hours = planned.n_epochs * target.epoch_s / 3600
     longest = max(b.rungs[-1].to_epoch for b in planned.brackets) * target.epoch_s / 3600

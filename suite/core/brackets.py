@@ -40,6 +40,8 @@ class Plan:
     """Brackets in the order they start."""
 
     brackets: tuple[PlannedBracket, ...]
+    upper_bound: bool = False
+    """True where even without predictions less may be trained (asynchronous promotion)."""
 
     @property
     def n_trials(self) -> int:

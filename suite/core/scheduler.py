@@ -67,6 +67,16 @@ class Scheduler(ABC):
         """R: the most epochs one trial can get."""
 
     @property
+    def deterministic(self) -> bool:
+        """Whether the order of arrival changes nothing; else a run's prefix is reproducible."""
+        return True
+
+    @property
+    def needs_std(self) -> bool:
+        """Whether it asks for standard deviations, which not every predictor gives."""
+        return False
+
+    @property
     def stopped(self) -> Mapping[int, int]:
         """trial_id -> epoch at which a prediction stopped it."""
         return {}

@@ -15,8 +15,8 @@ class Constant(Predictor):
 
     What a scheduler saves with it, it saves without knowing anything: by its quotas alone. Equal
     predictions leave the choice to the scheduler's order of ties: Swift-Hyperband finishes the
-    lowest trial ids of a rung's partial trials, as many as n_next lacks, or all of them where the
-    mean lies below the threshold.
+    first of a rung's partial trials (the better ones so far), as many as n_next lacks, or all of
+    them where the mean lies below the threshold.
 
     Shapes: fit X (n, n_features), y (n,), n >= 2; predict X (m, n_features) -> (m,).
     Raises ValueError for other shapes and non-finite numbers.

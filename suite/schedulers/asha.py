@@ -65,6 +65,10 @@ class Asha(Scheduler):
     def bracket_of(self) -> Mapping[int, int]:
         return self._bracket_of
 
+    @property
+    def deterministic(self) -> bool:
+        return False  # asynchronous by definition
+
     def plan(self) -> Plan:
         """An upper bound: what is trained if every trial is better than all before it.
 
@@ -75,7 +79,9 @@ class Asha(Scheduler):
             n_next = max(n - self._eta + 1, 1)
             rungs.append(Rung(n, rung.to_epoch, n_next))
             n = n_next
-        return Plan((PlannedBracket(next(iter(self._bracket_of.values())), tuple(rungs)),))
+        return Plan(
+            (PlannedBracket(next(iter(self._bracket_of.values())), tuple(rungs)),), upper_bound=True
+        )
 
     def ask(self) -> Decision:
         for k in reversed(range(len(self._rungs) - 1)):

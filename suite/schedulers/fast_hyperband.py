@@ -77,6 +77,7 @@ class FastHyperband(Rounds):
             self._bracket_of.update(dict.fromkeys(trials, bracket.s))
             rounds.append(self._bracket(bracket, trials))
             first += bracket.n_trials
+        self._overlaps = overlap
         super().__init__(rounds, overlap=overlap)
 
     @property
@@ -90,6 +91,14 @@ class FastHyperband(Rounds):
     @property
     def bracket_of(self) -> Mapping[int, int]:
         return self._bracket_of
+
+    @property
+    def deterministic(self) -> bool:
+        return not self._overlaps
+
+    @property
+    def needs_std(self) -> bool:
+        return True
 
     def plan(self) -> Plan:
         return self._plan

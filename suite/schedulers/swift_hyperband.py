@@ -89,6 +89,10 @@ class SwiftHyperband(Rounds):
         return self._max_epochs
 
     @property
+    def deterministic(self) -> bool:
+        return not self._overlap_brackets
+
+    @property
     def stopped(self) -> Mapping[int, int]:
         return self._stopped
 
@@ -163,9 +167,8 @@ class SwiftHyperband(Rounds):
         all.
         """
         # A row without a finite forecast is not evidence against its trial: it is finished.
-        ranked = sorted(
-            predicted, key=lambda t: (-math.inf if (p := predicted[t]) is None else p, t)
-        )
+        # Equal forecasts: by position, the rung's better ones first (sorted() is stable).
+        ranked = sorted(predicted, key=lambda t: -math.inf if (p := predicted[t]) is None else p)
         threshold = float(np.quantile(objectives, self._quantile))
         n_below = sum(1 for p in predicted.values() if p is None or p < threshold)
         return ranked[: max(n_below, n_next - len(objectives))]

@@ -117,8 +117,10 @@ class Escapes(BaseException):
 class FaultHyperband(Hyperband):
     """Strikes on rank 0 at the n-th finished job."""
 
-    def __init__(self, max_epochs, eta, overlap=True, fault="none", at=10, marker=""):
-        super().__init__(max_epochs, eta, overlap)
+    def __init__(
+        self, max_epochs, eta, overlap=True, order="longest_path", fault="none", at=10, marker=""
+    ):
+        super().__init__(max_epochs, eta, overlap, order)
         self.fault, self.at, self.marker, self.n = fault, at, marker, 0
 
     def tell(self, trial_id, curve):

@@ -18,7 +18,7 @@ def test_everybody_is_predicted_the_mean_with_the_spread_of_y():
     assert stds == pytest.approx([np.std([1.0, 2.0, 6.0])] * 2)
 
 
-def test_with_swift_hyperband_the_lowest_trial_ids_fill_up_or_all_are_finished():
+def test_with_swift_hyperband_the_first_by_position_fill_up_or_all_are_finished():
     scheduler = SwiftHyperband(64, 2, n_curves=2)
     asked = []
 
@@ -36,7 +36,8 @@ def test_with_swift_hyperband_the_lowest_trial_ids_fill_up_or_all_are_finished()
         s, rung, epoch = (
             int("".join(filter(str.isdigit, part))) for part in request.key.split("/")[:3]
         )
-        partial = sorted(i for i, c in played.curves.items() if c[:epoch] in request.X_new)
+        trial_of = {c[:epoch]: i for i, c in played.curves.items()}
+        partial = [trial_of[row] for row in request.X_new]  # by position in the rung
         stopped = by_bracket.get((s, epoch), [])
-        finished = [i for i in partial if played.epochs[i] >= rung]
-        assert not stopped or max(finished, default=-1) < min(stopped)
+        reached = [played.epochs[i] >= rung for i in partial]
+        assert not stopped or reached == sorted(reached, reverse=True)
