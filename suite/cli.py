@@ -146,11 +146,14 @@ def _finish(outcomes: list[Outcome], config: dict[str, Any]) -> int:
     failed = [outcome for outcome in outcomes if outcome.status != "completed"]
     if failed and len(outcomes) > 1:  # a single run's end was just printed
         print(f"{len(failed)} of {len(outcomes)} runs did not complete:", file=sys.stderr)
+        same: dict[tuple[str, str], list[Outcome]] = {}
         for outcome in failed:
-            print(
-                f"  {outcome.label}: {outcome.status}: {outcome.reason} ({shown(outcome.folder)})",
-                file=sys.stderr,
-            )
+            same.setdefault((outcome.status, outcome.reason), []).append(outcome)
+        for outcome, *more in same.values():
+            others = f" and {len(more)} more" if more else ""
+            where = shown(outcome.folder)
+            said = f"{outcome.label}{others}: {outcome.status}: {outcome.reason} ({where})"
+            print(f"  {said}", file=sys.stderr)
     if interrupted:
         return INTERRUPTED
     return 1 if failed else 0
