@@ -302,11 +302,18 @@ class Simulate:
         if last <= first:
             return []
         values = running.recording.values[first:last]
+        objectives = values if self._sign > 0 else [-value for value in values]
+        if self._driver.journal is None:  # nobody will read when
+            now_s = self.now_s
+            return [
+                t.EpochBatch(
+                    worker, job.job_id, first + 1, objectives, "", values, (), (), (), now_s
+                )
+            ]
         offset, speed = running.began_s - ends[first] / running.speed, running.speed
         times = [round(offset + end / speed, 6) for end in ends[first + 1 : last + 1]]
         start = round(running.began_s, 6)
         train_s = [round(b - a, 6) for a, b in itertools.pairwise([start, *times])]
-        objectives = values if self._sign > 0 else [-value for value in values]
         return [
             t.EpochBatch(
                 worker,

@@ -157,6 +157,7 @@ class Space(Mapping[str, Parameter]):
                 raise unknown_name("hyperparameter", name, self._parameters)
         for name, value in self._fixed.items():
             self._check(name, value)
+        self._free = tuple(name for name in self._parameters if name not in self._fixed)
 
     def __getitem__(self, name: str) -> Parameter:
         return self._parameters[name]
@@ -173,7 +174,7 @@ class Space(Mapping[str, Parameter]):
     @property
     def free(self) -> tuple[str, ...]:
         """Names that are searched."""
-        return tuple(n for n in self._parameters if n not in self._fixed)
+        return self._free
 
     def sample(self, rng: np.random.Generator) -> Config:
         """A uniform draw. A fixed name still consumes its number, so fixing one leaves the others

@@ -355,9 +355,10 @@ class Conductor:
             else:
                 self._over = isinstance(decision, t.Done)
                 break
-        workers = self.force.place([(i, self._trials[i].failed_on) for i, _ in todo])
-        for worker, (trial_id, to_epoch) in zip(workers, todo, strict=True):
-            commands.append(self._start(worker, trial_id, to_epoch))
+        if todo:
+            workers = self.force.place([(i, self._trials[i].failed_on) for i, _ in todo])
+            for worker, (trial_id, to_epoch) in zip(workers, todo, strict=True):
+                commands.append(self._start(worker, trial_id, to_epoch))
         if self._over and not self.in_flight:
             commands += self._end()
         elif n_idle and not (todo or self.in_flight or self._asked or self._queue):
