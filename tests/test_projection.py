@@ -479,7 +479,7 @@ def test_no_journal_is_an_error(tmp_path):
         ("file:///data/jane/a.db", "file://<path>/a.db"),
         ("login07:/data/jane/x", "login07:<path>"),
         ("cc -L/home/jane/lib -I/Users/jane", "cc -L<path> -I<path>"),
-        ("/root/.config/dwave/dwave.conf", "<path>/dwave.conf"),
+        ("/home/ada/.config/dwave/dwave.conf", "<path>/dwave.conf"),
         (
             "trials/epoch 3/4 and a/b, https://example.org/a/b",
             "trials/epoch 3/4 and a/b, https://example.org/a/b",

@@ -43,6 +43,14 @@ class Plan:
     upper_bound: bool = False
     """True where even without predictions less may be trained (asynchronous promotion)."""
 
+    def assigned(self) -> list[tuple[PlannedBracket, list[int]]]:
+        """Each bracket with its trials' ids: 0, 1, 2, ... through all brackets."""
+        pairs, first = [], 0
+        for bracket in self.brackets:
+            pairs.append((bracket, list(range(first, first + bracket.n_trials))))
+            first += bracket.n_trials
+        return pairs
+
     @property
     def n_trials(self) -> int:
         return sum(b.n_trials for b in self.brackets)

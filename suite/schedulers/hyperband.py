@@ -25,14 +25,9 @@ class Hyperband(Rounds):
     ) -> None:
         self._plan = hyperband_plan(max_epochs, eta)
         self._max_epochs = max_epochs
-        rounds: list[Round] = []
-        self._bracket_of: dict[int, int] = {}
-        first = 0
-        for bracket in self._plan.brackets:
-            trials = list(range(first, first + bracket.n_trials))
-            self._bracket_of.update(dict.fromkeys(trials, bracket.s))
-            rounds.append(self._bracket(bracket, trials))
-            first += bracket.n_trials
+        assigned = self._plan.assigned()
+        self._bracket_of = {t: bracket.s for bracket, trials in assigned for t in trials}
+        rounds = [self._bracket(bracket, trials) for bracket, trials in assigned]
         super().__init__(rounds, overlap=overlap, order=order)
 
     @property

@@ -74,14 +74,9 @@ class SwiftHyperband(Rounds):
             tuple[int, int], tuple[Rows, tuple[float, ...]]
         ] = {}  # (r_i, e) -> training set
         self._stopped: dict[int, int] = {}
-        self._bracket_of: dict[int, int] = {}
-        rounds: list[Round] = []
-        first = 0
-        for bracket in self._plan.brackets:
-            trials = list(range(first, first + bracket.n_trials))
-            self._bracket_of.update(dict.fromkeys(trials, bracket.s))
-            rounds.append(self._bracket(bracket, trials))
-            first += bracket.n_trials
+        assigned = self._plan.assigned()
+        self._bracket_of = {t: bracket.s for bracket, trials in assigned for t in trials}
+        rounds = [self._bracket(bracket, trials) for bracket, trials in assigned]
         super().__init__(rounds, overlap=overlap)
 
     @property
