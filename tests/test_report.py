@@ -16,10 +16,11 @@ from suite.report.groups import collect
 from suite.report.statistics import (
     Margin,
     equivalence,
+    fewer,
     holm,
+    interval,
     paired,
     parse_margin,
-    signed_rank,
     spread,
 )  # fmt: skip
 
@@ -136,7 +137,7 @@ def test_the_table_says_what_was_worked_out_by_hand(exam):
     baseline = column(group, "hyperband")
     assert baseline.pop("idle share of workers [%]").startswith("10.0")
     assert baseline == {
-        "": "hyperband", "seeds (n)": "3",
+        "": "hyperband", "seeds (n)": "3", "runs failed or unfinished": "0",
         "epochs trained": "20 (all equal)", "saved, paired [%]": "baseline",
         "wall clock [s]": "110 (100..120)", "ratio, paired": "baseline",
         "trials stopped by prediction": "0 (all equal)",
@@ -176,8 +177,12 @@ def test_six_pairs_get_tests_with_n_margin_and_names(tmp_path):
         )  # fmt: skip
     group = the_group(tmp_path)
     said = " ".join(measures.tests(group, Margin()))
-    assert "n = 6, p = 0.031" in said  # all six differences on one side: 2 / 2**6
-    assert "quality equivalent within the margin, n = 6, p = 0.016" in said  # 1 / 2**6
+    # (30 - 20 - seed) / 30, seed 0..5: the median is 25 %; all six on one side: 1 / 2**6
+    assert "epochs saved 25.0 % (median; 95 % CI [18.3, 31.7]), n = 6, one-sided p = 0.016" in said
+    assert "quality equivalent within the margin: difference +0.00250 (median; 95 % CI [" in said
+    assert "]), n = 6, TOST p = 0.016" in said  # 1 / 2**6
+    assert "one-sided (fewer epochs than hyperband)" in said
+    assert "two-sided" not in said
     assert "margin 0.0500 (5 % of the baseline's median)" in said
     assert "Wilcoxon" in said
     assert "TOST" in said
@@ -201,8 +206,14 @@ def test_statistics():
     assert (found.n, found.median, found.low, found.high) == (3, 3.0, 1.0, 10.0)
     assert spread([None]) is None
     assert paired({1: 1.0, 2: None, 5: 3.0}, {5: 4.0, 2: 1.0, 1: 2.0}) == [(1.0, 2.0), (3.0, 4.0)]
-    assert signed_rank([1, 2, 3, 4, 5, 6]) == pytest.approx(2 / 2**6)
-    assert signed_rank([0.0] * 6) == 1.0
+    assert fewer([-1, -2, -3, -4, -5, -6]) == pytest.approx(1 / 2**6)
+    assert fewer([1, 2, 3, 4, 5, 6]) == 1.0  # more epochs are no evidence of fewer
+    assert fewer([0.0] * 6) == 1.0
+    assert interval([2.0] * 6) == (2.0, 2.0)
+    assert interval([1.0] * 5) is None
+    assert interval([1.0] * 5 + [float("nan")]) is None
+    # Half 0, half 1: all draws of 6 have median 0 or 1 or 1/2, the outer ones 34 % each.
+    assert interval([0.0] * 3 + [1.0] * 3) == (0.0, 1.0)
     assert equivalence([0.0] * 6, 0.1) == pytest.approx(1 / 2**6)
     assert equivalence([0.2] * 6, 0.1) > 0.9
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
@@ -286,6 +297,9 @@ def test_interrupted_unfinished_and_failed_runs_are_named_and_left_out(tmp_path)
     group = the_group(tmp_path)
     assert column(group, "hyperband")["seeds (n)"] == "1"
     text = report.summary([tmp_path])
+    cells = column(group, "hyperband")
+    assert cells["runs failed or unfinished"] == "2 (1 interrupted, 1 unfinished)"
+    assert column(group, "swift_svr")["runs failed or unfinished"] == "1 (1 failed)"
     assert "hyperband seed 1: interrupted: stopped by a signal (20 epochs; b)" in text
     assert "hyperband seed 2: unfinished (20 epochs; c)" in text
     assert "swift_svr seed 0: failed: 0 workers left" in text

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from suite.report import ranks, tables
 from suite.report import summary as summary_json
-from suite.report import tables
 from suite.report.groups import collect
 from suite.report.runs import Group, common_parent
 from suite.report.statistics import Margin
 
 MOST_DRAWN = 8
-"""Comparisons that get figures: a sweep over clusters has dozens, and tables and summary.json say all."""
+"""Comparisons that get figures: a sweep over clusters has dozens; the tables say all."""
 
 FORMATS = ("html", "md", "png")
 
@@ -52,6 +52,9 @@ def write(
         twin = f"-{slugs[:i].count(slugs[i]) + 1}" if slugs[i] in slugs[:i] else ""
         found = _figures(group, out, f"{group.slug}{twin}") if i < MOST_DRAWN else []
         drawn.append((group, found))
+    found_ranks = ranks.rank(groups)
+    said = ranks.sentences(found_ranks) if found_ranks else []
+    over = _ranks_figure(found_ranks, out) if found_ranks else []
     if "md" in formats:
         text = ["# swiftbench report", ""]
         text += [
@@ -60,11 +63,17 @@ def write(
         for group, found in drawn:
             captions = [(path.name, f"{title}. {said}") for path, title, said in found]
             text.append(tables.as_markdown(group, margin, captions))
+        if said:
+            captions = [(path.name, f"{title}. {words}") for path, title, words in over]
+            text += ["## Ranks over tables", "", *tables.markdown_sentences(said)]
+            text += tables.markdown_figures(captions)
         (out / "report.md").write_text("\n".join(text), encoding="utf-8")
     if "html" in formats:
         from suite.report.page import page
 
-        (out / "report.html").write_text(page(drawn, unreadable, margin), encoding="utf-8")
+        (out / "report.html").write_text(
+            page(drawn, unreadable, margin, (said, over)), encoding="utf-8"
+        )
     return out
 
 
@@ -72,8 +81,21 @@ def summary(folders: Sequence[Path], *, margin: Margin | None = None) -> str:
     """The comparisons as plain text for a terminal. Raises ConfigError where there is no run."""
     groups, unreadable = collect(folders)
     texts = [tables.as_text(group, margin or Margin()) for group in groups]
+    if found := ranks.rank(groups):
+        texts.append(tables.sentences_as_text(ranks.sentences(found)))
     texts += [tables.printable(f"could not be read: {line}") for line in unreadable]
     return "\n\n\n".join(texts)
+
+
+def _ranks_figure(found: ranks.Ranks, out: Path) -> list[tuple[Path, str, str]]:
+    from suite.report import ranks_figure
+
+    path = ranks_figure.draw(found, out / ranks_figure.NAME)
+    caption = (
+        f"Mean ranks over n = {found.n_blocks} blocks of {len(found.tables)} tables (1 is best). "
+        "Algorithms under one bar lie no further apart than the critical difference (Nemenyi, 5 %)."
+    )
+    return [(path, "Critical differences", caption)] if path is not None else []
 
 
 def _figures(group: Group, out: Path, prefix: str) -> list[tuple[Path, str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from suite.report import style
 from suite.report.measures import cell, measures, number
+from suite.report.regret import scale
 from suite.report.runs import Group, Run
 
 Steps = tuple[list[float], list[float]]
@@ -45,6 +46,7 @@ def anytime(group: Group, path: Path) -> Path | None:
     left.set_ylabel(f"best validation {style.escape(group.metric)} so far\n({run.better})")
     values = [v for runs in shown.values() for run in runs for v in _steps(run)[1]]
     _focus(left, values, early, run.sign)
+    _regret(right, group)
     figure.legend(loc="outside upper left", ncols=min(len(shown), 4))
     said = "line: median, band: min to max over seeds, thin: each seed, dot: its end"
     return style.save(figure, group, said, path)
@@ -93,6 +95,22 @@ def _focus(axes: Any, values: Sequence[float], early: Sequence[float], sign: flo
     elif high > low:
         pad = 0.05 * (high - low)
         axes.set_ylim(low - pad, high + pad)
+
+
+def _regret(axes: Any, group: Group) -> None:
+    """Normalised regret on the right, where the table is known and the axis linear."""
+    ends = {scale(run.view) for run in group.runs}
+    if len(ends) != 1 or (found := ends.pop()) is None or axes.get_yscale() != "linear":
+        return
+    best, median = found
+    other = axes.secondary_yaxis(
+        "right",
+        functions=(
+            lambda y: (y - best) / (median - best),
+            lambda r: best + r * (median - best),
+        ),
+    )
+    other.set_ylabel("normalised regret")
 
 
 def comparison(group: Group, path: Path) -> Path | None:

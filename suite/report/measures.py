@@ -7,16 +7,19 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from suite.report.regret import nregret, scale
 from suite.report.runs import Group, Run
 from suite.report.statistics import (
     ALPHA,
     LEAST,
+    N_RESAMPLES,
     Margin,
     Spread,
     equivalence,
+    fewer,
     holm,
+    interval,
     paired,
-    signed_rank,
     spread,
 )  # fmt: skip
 
@@ -43,6 +46,9 @@ class Measure:
 def measures(group: Group) -> list[Measure]:
     """The rows of a group's table. Values in the metric's own direction; seconds; per cent."""
     best, test = f"best validation {group.metric}", f"test {group.metric} of the winner"
+    regret = Measure(
+        "nregret", "normalised regret of the winner", "normalised regret", _nregret, digits=3
+    )
     rows = [
         Measure("epochs", "epochs trained", "epochs", _epochs, decimals=0),
         Measure("saved", "  saved, paired [%]", "saved [%]", _epochs, _saved, decimals=1),
@@ -52,6 +58,7 @@ def measures(group: Group) -> list[Measure]:
         Measure("best", best, "best validation", _best),
         Measure("difference", "  difference, paired", "difference", _best, _minus, True, digits=3),
         Measure("test", test, "test", lambda run: run.view.test_value),
+        *([regret] if any(scale(run.view) for run in group.runs) else []),
         Measure("idle", "idle share of workers [%]", "idle [%]", _idle, decimals=1),
         Measure("predictor", "predictor [s]", "predictor [s]", _predictor, digits=3),
     ]
@@ -72,6 +79,10 @@ def _stopped(run: Run) -> float | None:
 
 def _best(run: Run) -> float | None:
     return run.best
+
+
+def _nregret(run: Run) -> float | None:
+    return nregret(run.view)
 
 
 def _idle(run: Run) -> float | None:
@@ -175,7 +186,7 @@ def tests(group: Group, margin: Margin) -> list[str]:
     limit = margin.absolute(at_baseline.median) if at_baseline else 0.0
     cost = {name: pairs(group, found["epochs"], name) for name in others}
     quality = {name: pairs(group, found["best"], name) for name in others}
-    p_cost = _adjusted(cost, signed_rank)
+    p_cost = _adjusted(cost, fewer)
     p_quality = _adjusted(quality, lambda values: equivalence(values, limit)) if limit > 0 else {}
     lines = []
     for name in others:
@@ -188,10 +199,11 @@ def tests(group: Group, margin: Margin) -> list[str]:
     if p_cost or p_quality:
         share = f" ({margin} of the baseline's median)" if margin.relative else ""
         lines.append(
-            "Tests on pairs of equal seed: cost by Wilcoxon's signed-rank test, two-sided, on "
-            "epochs; quality by two one-sided signed-rank tests (TOST) on the best validation "
-            f"{group.metric}, margin {number(limit, 3)}{share}; p adjusted for the number of "
-            "algorithms (Holm)."
+            "Tests on pairs of equal seed: cost by Wilcoxon's signed-rank test, one-sided (fewer "
+            f"epochs than {group.baseline}); quality by two one-sided signed-rank tests (TOST) on "
+            f"the best validation {group.metric}, margin {number(limit, 3)}{share}; p adjusted for "
+            "the number of algorithms (Holm). Intervals: 95 % of the median over pairs, percentile "
+            f"bootstrap ({N_RESAMPLES:,} resamples, seeded), each on its own."
         )
     return lines
 
@@ -207,17 +219,34 @@ def _cost(values: Pairs, p: float | None) -> str:
     n = len(values)
     if p is None:
         return f"cost: n = {n}: too few for a test"
-    middle = statistics.median(-_saved(x, b) for x, b in values)
-    return f"cost {middle:+.1f} % epochs (median), n = {n}, p {_p(p)}"
+    saved = [_saved(x, b) for x, b in values]
+    around = _within(interval(saved), lambda value: f"{value:.1f}")
+    middle = statistics.median(saved)
+    return f"epochs saved {middle:.1f} % (median{around}), n = {n}, one-sided p {say_p(p)}"
 
 
 def _quality(values: Pairs, p: float | None) -> str:
     n = len(values)
+    if n < LEAST:
+        return f"quality: n = {n}: too few for a test"
+    differences = [_minus(x, b) for x, b in values]
+    ends, middle = interval(differences), statistics.median(differences)
+    like = max(abs(value) for value in (middle, *(ends or ()))) or None
+
+    def show(value: float) -> str:
+        return number(value, 3, True, like)
+
+    said = f"difference {show(middle)} (median{_within(ends, show)}), n = {n}"
     if p is None:
-        return f"quality: n = {n}: " + ("too few for a test" if n < LEAST else "no test, margin 0")
+        return f"quality: {said}, no test, margin 0"
     verdict = "equivalent within the margin" if p < ALPHA else "equivalence not shown"
-    return f"quality {verdict}, n = {n}, p {_p(p)}"
+    return f"quality {verdict}: {said}, TOST p {say_p(p)}"
 
 
-def _p(p: float) -> str:
+def _within(ends: tuple[float, float] | None, show: Callable[[float], str]) -> str:
+    return f"; 95 % CI [{show(ends[0])}, {show(ends[1])}]" if ends else ""
+
+
+def say_p(p: float) -> str:
+    """`= 0.012`, or `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"

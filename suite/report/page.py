@@ -19,8 +19,16 @@ Figures = Sequence[tuple[Path, str, str]]
 """(file, title, caption) of each figure of a group."""
 
 
-def page(groups: Sequence[tuple[Group, Figures]], unreadable: Sequence[str], margin: Margin) -> str:
-    """The whole page. The policy in its head loads nothing and runs only the page's own script."""
+def page(
+    groups: Sequence[tuple[Group, Figures]],
+    unreadable: Sequence[str],
+    margin: Margin,
+    over_tables: tuple[Sequence[str], Figures] = ((), ()),
+) -> str:
+    """The whole page; over_tables: sentences and figures on ranks over tables, if any.
+
+    The policy in its head loads nothing and runs only the page's own script.
+    """
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -31,6 +39,7 @@ def page(groups: Sequence[tuple[Group, Figures]], unreadable: Sequence[str], mar
     if unreadable:
         body.append(_box("warn", "Could not be read", unreadable))
     body += [_section(i, group, figures, margin) for i, (group, figures) in enumerate(groups)]
+    body.append(_over_tables(*over_tables))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -82,13 +91,25 @@ def _section(index: int, group: Group, figures: Figures, margin: Margin) -> str:
         parts.append(_box("warn", "Warning", group.warnings))
     parts += [_cards(group), '<h3 class="label">Comparison</h3>', _comparison(group)]
     if tests := measures.tests(group, margin):
-        items = "".join(f"<li>{escape(line)}</li>" for line in tests)
-        parts.append(f'<ul class="tests">{items}</ul>')
+        parts.append(_sentences(tests))
     if left := tables.notes(group):
         parts.append(_box("note", "Not in these numbers", left))
     parts += [_figure(path, title, said) for path, title, said in figures]
     parts += ['<h3 class="label">Runs</h3>', runs_table(group), "</section>"]
     return "\n".join(parts)
+
+
+def _over_tables(said: Sequence[str], figures: Figures) -> str:
+    if not said:
+        return ""
+    parts = ['<section id="ranks"><h2>Ranks over tables</h2>', _sentences(said)]
+    parts += [_figure(path, title, words) for path, title, words in figures]
+    return "\n".join([*parts, "</section>"])
+
+
+def _sentences(said: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in said)
+    return f'<ul class="tests">{items}</ul>'
 
 
 def _figure(path: Path, title: str, said: str) -> str:
@@ -158,7 +179,9 @@ def _comparison(group: Group) -> str:
     head = "".join(f"<th>{escape(measure.short)}</th>" for measure in wanted)
     rows = []
     for name in group.algorithms:
+        lost, *kinds = group.not_completed(name).split(" ", 1)
         cells = [f"<td>{len(group.of(name))}</td>"]
+        cells.append(f"<td>{lost}<small>{escape(' '.join(kinds))}</small></td>")
         for measure in wanted:
             if measure.pair is not None and name == group.baseline:
                 cells.append('<td class="quiet">baseline</td>')
@@ -181,7 +204,8 @@ def _comparison(group: Group) -> str:
     said.append(f"Tests are made from {LEAST} pairs on.")
     return (
         '<div class="scroll"><table class="sortable"><thead><tr><th>algorithm</th><th>seeds</th>'
-        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<th>failed or unfinished</th>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
         f'<p class="caption">{escape(" ".join(said))}</p>'
     )
 

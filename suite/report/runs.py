@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +163,14 @@ class Group:
         """Completed runs of one algorithm, by seed."""
         found = (run for run in self.runs if run.algorithm == algorithm)
         return sorted(found, key=lambda run: run.seed)
+
+    def not_completed(self, algorithm: str) -> str:
+        """How many of its runs failed or did not end: `0`, or `2 (1 failed, 1 unfinished)`."""
+        found = Counter(str(r.view.status) for r in self.unfinished if r.algorithm == algorithm)
+        if not found:
+            return "0"
+        kinds = ", ".join(f"{n} {status}" for status, n in sorted(found.items()))
+        return f"{found.total()} ({kinds})"
 
     def example(self, algorithm: str) -> Run | None:
         """The run that figures show: the lowest completed seed, else the lowest that trained."""

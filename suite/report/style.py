@@ -74,13 +74,18 @@ def rc() -> Any:
 
 def save(figure: Any, group: Group, said: str, path: Path) -> Path:
     """Write the figure with its footer: whose runs, overlap, data, what lines and bands are."""
-    words = "  ·  ".join([escape(group.title), f"overlap {group.overlap}", said])
+    words = "  ·  ".join([group.title, f"overlap {group.overlap}", said])
+    return footed(figure, words, group.data, group.simulated, path)
+
+
+def footed(figure: Any, words: str, data: str, simulated: bool, path: Path) -> Path:
+    """Write a figure with these words below it, and what its data are where they are not real."""
     foot = _FOOT / figure.get_figheight()
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, rect=(0, foot, 1, 1 - foot))
-    figure.text(0.01, 0.25 * foot, words, fontsize=8, color=QUIET)
-    if group.data:
-        label = f"{escape(group.data)} {'DATA' if group.data.isupper() else 'data'}"
-        label += ", SIMULATED TIME" if group.simulated else ""
+    figure.text(0.01, 0.25 * foot, escape(words), fontsize=8, color=QUIET)
+    if data:
+        label = f"{escape(data)} {'DATA' if data.isupper() else 'data'}"
+        label += ", SIMULATED TIME" if simulated else ""
         figure.text(
             0.99, 0.25 * foot, label, color=WARN, fontsize=8.5, weight="bold", ha="right",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from suite.report.regret import final, nregret, table_of
 from suite.views import RunView
 
 NAME = "summary.json"
@@ -16,8 +17,8 @@ NAME = "summary.json"
 def rows(views: Sequence[RunView]) -> list[dict[str, Any]]:
     """Completed runs, grouped; objectives are minimised, times in seconds, nregret without unit.
 
-    nregret = (winner at max_epochs - table's best) / (table's median - table's best), where a table
-    is known. makespan_over_bound: against max(work / workers, longest trial), the mean of ratios.
+    nregret: see suite.report.regret. makespan_over_bound: against max(work / workers, longest
+    trial), the mean of ratios.
     """
     groups: dict[tuple[Any, ...], list[RunView]] = {}
     for view in views:
@@ -28,8 +29,8 @@ def rows(views: Sequence[RunView]) -> list[dict[str, Any]]:
         table, algorithm, scheduler, predictor, workers, overlap, dispatch, overhead = key
         epochs = [view.n_epochs for view in some]
         makespans = [view.wall_s for view in some]
-        finals = [x for view in some if (x := _final(view)) is not None]
-        regrets = [x for view in some if (x := _nregret(view)) is not None]
+        finals = [x for view in some if (x := final(view)) is not None]
+        regrets = [x for view in some if (x := nregret(view)) is not None]
         ratios = [view.wall_s / bound for view in some if (bound := _bound(view)) > 0]
         found.append(
             {
@@ -64,7 +65,7 @@ def _key(view: RunView) -> tuple[Any, ...]:
     config = view.header.get("config") or {}
     backend = config.get("backend") or {}
     return (
-        view.header["model"] if "reference" not in view.header else _table(config),
+        table_of(view),
         view.header["algorithm"],
         _last((config.get("scheduler") or {}).get("_target_")),
         _last((config.get("predictor") or {}).get("_target_")),
@@ -75,28 +76,8 @@ def _key(view: RunView) -> tuple[Any, ...]:
     )
 
 
-def _table(config: dict[str, Any]) -> str:
-    file = str(((config.get("model") or {}).get("description") or {}).get("file", "table"))
-    return file.removesuffix(".csv")
-
-
 def _last(target: object) -> str | None:
     return str(target).split(".")[-2] if target else None
-
-
-def _final(view: RunView) -> float | None:
-    """The winner's objective at max_epochs."""
-    if view.winner is None:
-        return None
-    return view.trials[view.winner].epochs[-1].objective
-
-
-def _nregret(view: RunView) -> float | None:
-    reference, final = view.header.get("reference"), _final(view)
-    if not reference or final is None or reference["median"] == reference["best"]:
-        return None
-    own = view.value(final)
-    return float((own - reference["best"]) / (reference["median"] - reference["best"]))
 
 
 def _bound(view: RunView) -> float:

@@ -26,7 +26,8 @@ def text_cell(group: Group, measure: Measure, algorithm: str) -> str:
 def rows(group: Group, algorithms: Sequence[str]) -> list[list[str]]:
     """Header and rows as strings, the first column being labels."""
     n = [str(len(group.of(name))) for name in algorithms]
-    out = [["", *algorithms], ["seeds (n)", *n]]
+    lost = [group.not_completed(name) for name in algorithms]
+    out = [["", *algorithms], ["seeds (n)", *n], ["runs failed or unfinished", *lost]]
     for measure in measures(group):
         out.append([measure.label, *(text_cell(group, measure, name) for name in algorithms)])
     return out
@@ -84,6 +85,11 @@ def as_text(group: Group, margin: Margin, width: int = WIDTH) -> str:
     return "\n".join(printable(line).rstrip() for line in lines)
 
 
+def sentences_as_text(said: Sequence[str], width: int = WIDTH) -> str:
+    lines = [line for sentence in said for line in _folded(sentence, width)]
+    return "\n".join(printable(line) for line in lines)
+
+
 def _width(table: Sequence[Sequence[str]]) -> int:
     return sum(max(map(len, column)) + 2 for column in zip(*table, strict=True)) - 2
 
@@ -118,11 +124,20 @@ def as_markdown(group: Group, margin: Margin, figures: Sequence[tuple[str, str]]
         lines.append(f"| {indent}{escape_markdown(label.strip())} | {shown} |")
     lines.append("")
     for said in ((*saved_by_prediction(group), *tests(group, margin)), notes(group)):
-        lines += [f"- {escape_markdown(sentence)}" for sentence in said] + ([""] if said else [])
+        lines += markdown_sentences(said)
+    return "\n".join([*lines, *markdown_figures(figures)])
+
+
+def markdown_sentences(said: Sequence[str]) -> list[str]:
+    return [f"- {escape_markdown(sentence)}" for sentence in said] + ([""] if said else [])
+
+
+def markdown_figures(figures: Sequence[tuple[str, str]]) -> list[str]:
+    lines = []
     for name, words in figures:
         shown = escape_markdown(words)
         lines += [f"![{shown}]({name})", "", f"*{shown}*", ""]
-    return "\n".join(lines)
+    return lines
 
 
 def escape_markdown(text: str) -> str:
