@@ -45,10 +45,11 @@ class Float:
 
     def encode(self, value: Any) -> tuple[float, ...]:
         if self.log:
-            u = (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
+            low = math.log(self.low)
+            u = (math.log(value) - low) / (math.log(self.high) - low)
         else:
             u = (value - self.low) / (self.high - self.low)
-        return (min(max(u, 0.0), 1.0),)
+        return (0.0 if u < 0.0 else 1.0 if u > 1.0 else u,)
 
     def check(self, value: Any) -> str | None:
         if (
@@ -196,7 +197,10 @@ class Space(Mapping[str, Parameter]):
 
     def encode(self, config: Mapping[str, Any]) -> tuple[float, ...]:
         """The searched hyperparameters as a vector in [0, 1]^d."""
-        return tuple(x for name in self.free for x in self._parameters[name].encode(config[name]))
+        vector: list[float] = []
+        for name in self._free:
+            vector += self._parameters[name].encode(config[name])
+        return tuple(vector)
 
     def check(self, config: Mapping[str, Any]) -> None:
         """Raise ConfigError unless config names every parameter, no other, each in range."""

@@ -131,6 +131,8 @@ class EpochBatch:
     """Several EpochReports of one job at once, from `epoch` on: what a simulation hands up.
 
     It is journaled as they would be; a reader cannot tell the difference. Lists run over epochs.
+    `ends_s`, one longer than the others: when each epoch began and the last one ended, since
+    `origin_s`; seconds of an epoch are made of it where they are written.
     """
 
     kind: ClassVar[str] = "epoch"
@@ -140,9 +142,8 @@ class EpochBatch:
     objectives: Sequence[float]
     metric: str
     values: Sequence[float]
-    train_s: Sequence[float]
-    eval_s: Sequence[float]
-    times_s: Sequence[float]
+    origin_s: float
+    ends_s: Sequence[float]
     time_s: float = 0.0
 
 

@@ -342,7 +342,7 @@ class Conductor:
         commands: list[t.Command] = []
         todo: list[tuple[int, int]] = []
         while len(todo) < n_idle and not self._over:
-            if (again := self._take_again()) is not None:
+            if self._queue and (again := self._take_again()) is not None:
                 todo.append(again)
                 continue
             decision = self.scheduler.ask()
@@ -382,9 +382,12 @@ class Conductor:
         self, worker: int, trial_id: int, to_epoch: int, score: bool = False
     ) -> t.Start | t.Score:
         trial = self._trials[trial_id]
-        from_epoch = (
-            to_epoch if score else max(e for e in trial.checkpoints if e <= len(trial.curve))
-        )
+        n_known = len(trial.curve)
+        from_epoch = trial.checkpoints[-1]
+        if score:
+            from_epoch = to_epoch
+        elif from_epoch > n_known:
+            from_epoch = max(e for e in trial.checkpoints if e <= n_known)
         trial.reached = from_epoch
         job = t.Job(self._next_job, trial_id, from_epoch, to_epoch, trial.config, trial.seed)
         self._next_job += 1

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,8 +46,7 @@ class Driver:
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]:
         """Fold the events in order. Reports of one job that came together share a journal line."""
         out, self._waiting = self._waiting, []
-        for _, group in groupby(map(_clean, events), key=_line_of):
-            batch = list(group)
+        for batch in _lines(events):
             commands: list[t.Command] = []
             for event in batch:
                 commands += self.conductor.handle(event)
@@ -102,15 +100,29 @@ class Driver:
             self.journal.close(status, reason, max(self.time_s, now_s))
 
 
+_WORDED = frozenset((t.JobFailed, t.WorkerLost, t.ForecastFailed))
+
+
 def _clean(event: t.Event) -> t.Event:
     """Messages are worded by other people's code: no secret may reach the fold, or the journal."""
-    if isinstance(event, t.JobFailed | t.WorkerLost | t.ForecastFailed):
+    if type(event) in _WORDED:
+        assert isinstance(event, t.JobFailed | t.WorkerLost | t.ForecastFailed)
         return dataclasses.replace(event, message=redact(event.message))
     return event
 
 
-def _line_of(event: t.Event) -> object:
-    return (event.worker, event.job_id) if isinstance(event, t.EpochReport) else id(event)
+def _lines(events: Sequence[t.Event]) -> list[list[t.Event]]:
+    """Epoch reports of one job that follow each other share a line; other events stand alone."""
+    lines: list[list[t.Event]] = []
+    last: tuple[int, int] | None = None
+    for event in events:
+        job = (event.worker, event.job_id) if type(event) is t.EpochReport else None
+        if job is not None and job == last:
+            lines[-1].append(event)
+        else:
+            lines.append([_clean(event)])
+        last = job
+    return lines
 
 
 def _first_difference(was: Any, now: Any) -> tuple[Any, Any]:

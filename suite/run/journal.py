@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import itertools
 import json
 import os
 import time
@@ -29,6 +30,7 @@ FORMAT = 1
 NAME = "journal.jsonl"
 CAUSED = ("do", "trials", "stopped", "given_up", "benched")
 SYNC_EVERY_S = 1.0
+_DUMPS = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENTS.values()}
 _BATCHED = tuple(name for name in _FIELDS[t.EpochReport] if name not in ("worker", "job_id"))
 
@@ -42,15 +44,17 @@ def encode(
     first = events[0]
     line: dict[str, Any] = {"event": first.kind}
     if isinstance(first, t.EpochBatch):
+        at = first.origin_s
+        times = [round(at + end, 6) for end in first.ends_s]
         line |= {
             "worker": first.worker,
             "job_id": first.job_id,
             "epoch": list(range(first.epoch, first.epoch + len(first.objectives))),
             "objective": list(first.objectives),
             "metrics": [{first.metric: value} for value in first.values],
-            "train_s": list(first.train_s),
-            "eval_s": list(first.eval_s),
-            "time_s": list(first.times_s),
+            "train_s": [round(b - a, 6) for a, b in itertools.pairwise(times)],
+            "eval_s": [0.0] * (len(times) - 1),
+            "time_s": times[1:],
         }
     elif len(events) == 1:
         for name in _FIELDS[type(first)]:
@@ -242,7 +246,7 @@ class Journal:
             self.tick()
 
     def write(self, line: Mapping[str, Any]) -> None:
-        data = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        data = _DUMPS(line).encode() + b"\n"
         try:
             done = 0
             while done < len(data):

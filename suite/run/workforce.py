@@ -77,6 +77,9 @@ class Workforce:
 
         Trials whose home is idle go there, the others to the workers left.
         """
+        if len(todo) == 1 and not todo[0][1]:  # what a finished job brings, mostly
+            home = self.home(todo[0][0])
+            return [home if home is not None else next(iter(self.idle))]
         homes = {
             home: trial_id for trial_id, _ in todo if (home := self.home(trial_id)) is not None
         }

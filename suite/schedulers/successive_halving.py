@@ -37,6 +37,7 @@ class SuccessiveHalving(Rounds):
             if r == max_epochs:
                 break
             n, r = n_next, r * eta
+        self._bracket_of = dict.fromkeys(range(n_trials), 0)
         super().__init__([self._bracket()], overlap=True)
 
     @property
@@ -45,7 +46,7 @@ class SuccessiveHalving(Rounds):
 
     @property
     def bracket_of(self) -> Mapping[int, int]:
-        return dict.fromkeys(range(self._rungs[0].n_trials), 0)
+        return self._bracket_of
 
     def plan(self) -> Plan:
         return Plan((PlannedBracket(0, tuple(self._rungs)),))
