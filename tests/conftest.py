@@ -28,6 +28,17 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_sessionstart(session):
+    """With CI=true no test may skip for want of recorded curves: better no run than that."""
+    import driving
+
+    table = driving.DATA / "curves" / "mlpf_delphes.csv"
+    if os.environ.get("CI") == "true" and not table.exists():
+        raise pytest.UsageError(
+            f"CI=true: {table.name} is not in SUITE_DATA={driving.DATA}; the tests need it there."
+        )
+
+
 def pytest_collection_modifyitems(config, items):
     """Slow tests run where CI=true, or when they are asked for with -m."""
     if os.environ.get("CI") == "true" or config.getoption("-m"):

@@ -33,9 +33,12 @@ def table(folder: Path, n=200, epochs=27, spoil=None, **description) -> Table:
         rows.append(",".join(map(repr, [lr, width, *curve])))
     (folder / "t.csv").write_text("\n".join(spoil(rows) if spoil else rows) + "\n")
     named = {
-        "file": "t.csv", "hyperparameters": ["lr", "width"],
-        "curve": {"prefix": "v", "first": 1, "last": epochs}, "metric": "loss", "mode": "min",
-    }  # fmt: skip
+        "file": "t.csv",
+        "hyperparameters": ["lr", "width"],
+        "curve": {"prefix": "v", "first": 1, "last": epochs},
+        "metric": "loss",
+        "mode": "min",
+    }
     return Table(named | description, str(folder))
 
 
@@ -112,9 +115,13 @@ def test_dying_workers_cost_time_and_nothing_else(tmp_path, deaths_per_hour):
     target = table(tmp_path)
     calm, quick = simulate(target, Hyperband(27, 3), workers=10)
     dying, slow = simulate(
-        target, Hyperband(27, 3), workers=10, deaths_per_hour=deaths_per_hour, return_s=600.0,
+        target,
+        Hyperband(27, 3),
+        workers=10,
+        deaths_per_hour=deaths_per_hour,
+        return_s=600.0,
         max_attempts=1000,
-    )  # fmt: skip
+    )
     assert dying.n_retrained > 0 or deaths_per_hour < 0.1
     assert curves(dying) == curves(calm) and not dying.given_up
     assert dying.n_epochs == calm.n_epochs, "no epoch is counted twice"
@@ -182,12 +189,21 @@ def test_repeats_are_seeds_of_one_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda rows: [rows[0].replace("v3,", "x,"), *rows[1:]], "t.csv, row 1, column v3: missing"),
-        (lambda rows: [*rows[:4], rows[4].replace(rows[4].split(",")[5], "many"), *rows[5:]], "t.csv, row 5, column v4: 'many': must be a number"),
-        (lambda rows: [*rows[:3], rows[3] + ",1", *rows[4:]], "t.csv, row 4: 30 cells; must have 29"),
+        (
+            lambda rows: [rows[0].replace("v3,", "x,"), *rows[1:]],
+            "t.csv, row 1, column v3: missing",
+        ),
+        (
+            lambda rows: [*rows[:4], rows[4].replace(rows[4].split(",")[5], "many"), *rows[5:]],
+            "t.csv, row 5, column v4: 'many': must be a number",
+        ),
+        (
+            lambda rows: [*rows[:3], rows[3] + ",1", *rows[4:]],
+            "t.csv, row 4: 30 cells; must have 29",
+        ),
         (lambda rows: rows[:1], "must hold a header and rows"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_table_is_named_by_file_row_and_column(tmp_path, spoil, says):
     with pytest.raises(DataError) as error:
         table(tmp_path, spoil=spoil)
@@ -202,26 +218,42 @@ def test_a_negative_duration_and_a_wrong_description(tmp_path):
     with pytest.raises(DataError, match="sha256="):
         table(tmp_path, sha256="0" * 64)
     with pytest.raises(DataError, match="must be a duration >= 0"):
-        table(tmp_path, train_s={"prefix": "v", "first": 1, "last": 27},
-              spoil=lambda rows: [*rows[:2], rows[2].rsplit(",", 1)[0] + ",-1", *rows[3:]])  # fmt: skip
+        table(
+            tmp_path,
+            train_s={"prefix": "v", "first": 1, "last": 27},
+            spoil=lambda rows: [*rows[:2], rows[2].rsplit(",", 1)[0] + ",-1", *rows[3:]],
+        )
 
 
 def test_too_few_configurations_give_both_numbers(tmp_path):
     (tmp_path / "t").mkdir()
     table(tmp_path / "t", n=20)
     config = compose("model=mlpf_table", "max_epochs=27", "backend=simulate")
-    config["model"] |= {"folder": str(tmp_path / "t"), "description": {
-        "file": "t.csv", "hyperparameters": ["lr", "width"], "metric": "loss", "mode": "min",
-        "curve": {"prefix": "v", "first": 1, "last": 27}}}  # fmt: skip
+    config["model"] |= {
+        "folder": str(tmp_path / "t"),
+        "description": {
+            "file": "t.csv",
+            "hyperparameters": ["lr", "width"],
+            "metric": "loss",
+            "mode": "min",
+            "curve": {"prefix": "v", "first": 1, "last": 27},
+        },
+    }
     with pytest.raises(ConfigError, match="asks for 43 configurations, the table has 20"):
         launch.assemble(config)
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
-    [({"workers": 0}, "workers=0"), ({"workers": 10**6}, "at most 100000"), ({"speeds": (0.0,)}, "speeds"),
-     ({"epoch_s": -1.0}, "epoch_s=-1.0"), ({"dispatch": "wave"}, "Did you mean waves"), ({"load_s": math.nan}, "load_s=nan")],
-)  # fmt: skip
+    [
+        ({"workers": 0}, "workers=0"),
+        ({"workers": 10**6}, "at most 100000"),
+        ({"speeds": (0.0,)}, "speeds"),
+        ({"epoch_s": -1.0}, "epoch_s=-1.0"),
+        ({"dispatch": "wave"}, "Did you mean waves"),
+        ({"load_s": math.nan}, "load_s=nan"),
+    ],
+)
 def test_bad_clusters(wrong, says):
     with pytest.raises(ConfigError, match=says):
         Cluster(**wrong)
@@ -279,9 +311,14 @@ def test_simulate_and_inline_agree_on_a_recorded_table(tmp_path, algorithm):
     found = {}
     for backend in ("simulate", "inline"):
         config = compose(
-            f"algorithm={algorithm}", "model=mlpf_table", f"backend={backend}", "max_epochs=27",
-            "overlap=false", "n_curves=6", "seed=3",
-        )  # fmt: skip
+            f"algorithm={algorithm}",
+            "model=mlpf_table",
+            f"backend={backend}",
+            "max_epochs=27",
+            "overlap=false",
+            "n_curves=6",
+            "seed=3",
+        )
         folder = tmp_path / backend
         assert launch.run(config, folder).status == "completed"
         parts = launch.assemble(config)

@@ -27,6 +27,10 @@ def build(name):
     try:
         return make(_leaves[name], "model")
     except DataError as error:
+        # In CI only a table that has to be fetched (its checksum is not known here) may be absent.
+        described = _leaves[name].get("description", {})
+        if os.environ.get("CI") == "true" and described.get("sha256"):
+            raise
         pytest.skip(str(error))
 
 

@@ -43,8 +43,9 @@ def test_suite_plugins_admits_a_package_and_no_other(tmp_path, monkeypatch):
 def test_an_unknown_argument_lists_the_known_ones():
     with pytest.raises(ConfigError) as error:
         make(LEAF | {"etaa": 3}, "scheduler")
-    assert "scheduler=etaa: unknown; known are eta, max_epochs, order, overlap. Did you mean eta?" in str(
-        error.value
+    assert (
+        "scheduler=etaa: unknown; known are eta, max_epochs, order, overlap. Did you mean eta?"
+        in str(error.value)
     )
 
 
