@@ -77,6 +77,7 @@ def assemble(config: Config) -> Parts:
         made = make({k: v for k, v in predictor.items() if k != "features"}, "predictor")
         if not isinstance(made, Predictor):
             raise ConfigError(f"predictor._target_={predictor['_target_']}: must be a Predictor.")
+        made.check()
         if scheduler.needs_std and "return_std" not in inspect.signature(made.predict).parameters:
             raise ConfigError(
                 f"predictor={type(made).__name__}: {type(scheduler).__name__} needs standard "
@@ -150,7 +151,7 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
     kind = settings["kind"]
     if kind not in _KINDS:
         raise unknown_name("backend.kind", kind, _KINDS)
-    forecaster = Forecaster(config["predictor"], config["seed"])
+    forecaster = Forecaster(config["predictor"], config["seed"], folder=folder)
     if kind == "simulate":
         from suite.backends.simulate import Simulate, cluster
 

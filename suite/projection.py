@@ -297,6 +297,7 @@ class _Fold:
                 fit_s=answered.fit_s if answered else 0.0,
                 predict_s=answered.predict_s if answered else 0.0,
                 sampler=answered.sampler if answered else None,
+                sampler_info=self.clean(answered.sampler_info) if answered else None,
                 values=answered.values if answered else None,
                 message=self.clean(f"{event.reason}: {event.message}")
                 if isinstance(event, t.ForecastFailed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import statistics
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -203,6 +204,8 @@ def _jobs(view: RunView) -> Record:
 
 def _predictor(view: RunView) -> Record:
     answered = [forecast for forecast in view.forecasts if not forecast.failed]
+    infos = [forecast.sampler_info for forecast in answered if forecast.sampler_info]
+    breaks = [info["chain_break_fraction"] for info in infos if "chain_break_fraction" in info]
     missing = sum((forecast.values or ()).count(None) for forecast in answered)
     return {
         **_numbers(
@@ -212,6 +215,11 @@ def _predictor(view: RunView) -> Record:
         "fit": _number(round(sum(f.fit_s for f in view.forecasts), 6), "s"),
         "predict": _number(round(sum(f.predict_s for f in view.forecasts), 6), "s"),
         "samplers": sorted({f.sampler for f in answered if f.sampler}),
+        **_numbers("s", qpu_access=sum(i.get("qpu_access_time_s", 0.0) for i in infos)),
+        "chain_break_fraction": _number(round(statistics.fmean(breaks), 6), "1")
+        if breaks
+        else None,
+        "fallbacks": sorted({i["fallback_why"] for i in infos if "fallback_why" in i}),
         "failures": sorted({f.message for f in view.forecasts if f.message}),
     }
 

@@ -98,6 +98,7 @@ class ForecastView:
     fit_s: float
     predict_s: float
     sampler: str | None
+    sampler_info: dict[str, Any] | None
     values: tuple[float | None, ...] | None
     message: str | None
 

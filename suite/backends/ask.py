@@ -4,12 +4,14 @@ workers.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from suite.core import types as t
 from suite.core.plugins import make
 from suite.core.predictor import Predictor
 from suite.core.seeds import stream_seed
+from suite.predictors.recordings import Recordings
+from suite.run.secrets import redact
 
 _FITTED = 8  # models kept: a rung's questions to one training set come close together
 
@@ -26,6 +30,7 @@ class Forecaster:
     """Answers Predict requests with one kind of predictor; each (X, y) is fitted once.
 
     `spec` is the predictor's YAML leaf; its random_state is addressed by (seed, digest of X and y).
+    folder: the run's, where sample sets of annealing devices are kept.
     """
 
     def __init__(
@@ -33,9 +38,11 @@ class Forecaster:
         spec: Mapping[str, Any] | None,
         seed: int,
         clock: Callable[[], float] = time.perf_counter,
+        folder: Path | None = None,
     ) -> None:
         self._spec = {k: v for k, v in (spec or {}).items() if k != "features"}
         self._seed, self._clock = seed, clock
+        self._recordings = None if folder is None else Recordings(folder)
         self._fitted: OrderedDict[str, Predictor] = OrderedDict()
 
     def warm_up(self) -> None:
@@ -45,20 +52,23 @@ class Forecaster:
         scikit-learn. Errors come back with the first real question.
         """
         if self._spec.get("_target_"):
-            X = tuple((float(i), float(i * i)) for i in range(4))
-            self.answer(t.Predict("warm-up", X, (0.0, 1.0, 2.0, 3.0), X))
+            with contextlib.suppress(Exception):
+                make(self._spec, "predictor", random_state=0).warm_up()
 
     def answer(self, request: t.Predict) -> t.Forecast | t.ForecastFailed:
         start = self._clock()
         try:
             X, y = np.asarray(request.X), np.asarray(request.y)
+            info = None  # said once: a model that is asked again anneals nothing
             digest = hashlib.sha256(X.tobytes() + y.tobytes()).hexdigest()
             model = self._fitted.get(digest)
             if model is None:
                 # A model without random choices takes no random_state: make() leaves it out.
                 random_state = stream_seed(self._seed, "predictor", digest)
                 model = make(self._spec, "predictor", random_state=random_state)
+                model.recordings = self._recordings
                 model.fit(X, y)
+                info = model.sampler_info_
                 self._fitted[digest] = model
                 if len(self._fitted) > _FITTED:
                     self._fitted.popitem(last=False)
@@ -67,7 +77,7 @@ class Forecaster:
         except (
             Exception
         ) as error:  # the run goes on without it: the rung's trials are trained instead
-            return t.ForecastFailed(request.key, type(error).__name__, str(error)[:500])
+            return t.ForecastFailed(request.key, type(error).__name__, redact(str(error))[:500])
         values, stds = (
             tuple(float(v) if math.isfinite(v) else None for v in column) for column in answer
         )
@@ -78,7 +88,15 @@ class Forecaster:
             round(self._clock() - fitted, 6),
             model.sampler_used_,
             stds=stds if request.with_std else None,
+            sampler_info=_redacted(info),
         )
+
+
+def _redacted(info: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A device's words go into the journal: never with a secret in them."""
+    if info is None:
+        return None
+    return {key: redact(v) if isinstance(v, str) else v for key, v in info.items()}
 
 
 def _predict(model: Any, X_new: Any, with_std: bool) -> list[Any]:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from suite.core.errors import ConfigError, unknown_name
+from suite.core.seeds import stream
 from suite.core.types import Curve, Rows
 
 FEATURES = ("curve", "differences", "hyperparameters")
@@ -31,6 +32,18 @@ class Predictor(ABC):
     """False: an ablation, whose answer is the mean of y."""
 
     sampler_used_: str | None = None
+    sampler_info_: Mapping[str, Any] | None = None
+    recordings: Any = None
+    """Where an annealed predictor keeps what its device answered; the suite sets it."""
+
+    def check(self) -> None:
+        """Raise ConfigError for parameters out of range: before anything is trained."""
+        return
+
+    def warm_up(self) -> None:
+        """Import what a fit needs, by a question whose answer nobody wants."""
+        rows = np.array([[float(i), float(i * i)] for i in range(4)])
+        self.fit(rows, rows[:, 0]).predict(rows)
 
     @abstractmethod
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self: ...
@@ -54,6 +67,19 @@ def check_training_set(
     if not (np.isfinite(X).all() and np.isfinite(y).all()):
         raise ValueError("X or y holds NaN or infinity: leave diverged trials out.")
     return X, y
+
+
+def subset(
+    X: NDArray[np.float64], y: NDArray[np.float64], n: int | None, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`n` of the rows, drawn by `seed` and in their order; all where there are no more, or n=None.
+
+    Predictors that are given the same rows, n and seed train on the same ones: comparisons need it.
+    """
+    if n is None or len(y) <= n:
+        return X, y
+    keep = np.sort(stream(seed, "points").choice(len(y), n, replace=False))
+    return X[keep], y[keep]
 
 
 def features(

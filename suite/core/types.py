@@ -203,6 +203,9 @@ class WorkerLost:
 class Forecast:
     """The answer to a Predict: one value for each row of X_new (None where the predictor gave no
     finite number); `stds` likewise, where the question was `with_std`.
+
+    sampler: what annealed, for annealed predictors; sampler_info: what of it can be counted (calls,
+    reads, chain breaks, device seconds, a fallback and why), where this answer needed a new fit.
     """
 
     kind: ClassVar[str] = "forecast"
@@ -213,6 +216,7 @@ class Forecast:
     sampler: str | None = None
     time_s: float = 0.0
     stds: tuple[float | None, ...] | None = None
+    sampler_info: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,38 @@
-"""Samplers by name: dimod's contract, `sample_qubo(Q, num_reads=...)`.
+"""Samplers by name, and one fit's use of them: dimod's contract, `sample(bqm, num_reads=...)`.
 
 The D-Wave libraries are imported when asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suite.core.errors import unknown_name
+from suite.core.seeds import stream_seed
+from suite.predictors.recordings import Recordings, Replay
+from suite.predictors.sampler_errors import ProblemTooLarge, SamplerError
 
 SAMPLERS = {
-    "sa": "dwave.samplers.SimulatedAnnealingSampler",
-    "tabu": "dwave.samplers.TabuSampler",
-    "steepest_descent": "dwave.samplers.SteepestDescentSampler",
+    "simulated": "simulated annealing",
+    "path_integral": "simulated quantum annealing (path-integral Monte Carlo)",
+    "tabu": "tabu search",
+    "steepest_descent": "steepest descent from random starts",
+    "exact": "all bit strings, for at most 20 variables",
+    "random": "uniform bits: the control, which anneals nothing",
+    "qpu": "a D-Wave annealer; DWAVE_API_TOKEN, read when a fit begins",
+    "mock": "a D-Wave annealer's graph and chains, simulated; no network",
+    "replay": "recorded sample sets",
 }
+"""Name -> what it is. All but `qpu` run on this machine's processor."""
+
+_DEVICES = ("qpu", "mock")
+_EXACT = 20  # variables: 2^20 states take about a second and 300 MiB
+
+Floats = NDArray[np.float64]
 
 
 class Sampler(Protocol):
@@ -25,38 +41,154 @@ class Sampler(Protocol):
     def sample(self, bqm: Any, **options: Any) -> Any: ...
 
 
-def check(name: str) -> None:
+def check(name: str, what: str = "sampler") -> None:
     """Raise ConfigError for a name that is not a sampler's."""
     if name not in SAMPLERS:
-        raise unknown_name("sampler", name, SAMPLERS)
+        raise unknown_name(what, name, SAMPLERS)
 
 
-def sampler(name: str) -> Sampler:
-    """A dimod sampler for `name`. All known ones run on this machine's processor; none needs a
-    network.
+class Annealer:
+    """One fit's sampler: its calls are counted, seeded, sorted, recorded, and fall back if asked.
 
-    Raises ConfigError for an unknown name.
+    sampler: a name of SAMPLERS, or an object with dimod's `sample(bqm, ...)`. options: for `qpu`
+    and `mock` arguments of their constructor, for `replay` {"recording": folder or file}, else
+    further arguments of each call. The k-th call's seed is addressed by (seed, k). fallback: a name
+    that takes over, for the rest of the fit, when the sampler fails; None: the failure is raised.
+    recordings: where the sample sets of samplers that cannot be repeated are kept (devices,
+    objects).
     """
-    check(name)
-    import dwave.samplers
 
-    found: Sampler = getattr(dwave.samplers, SAMPLERS[name].rsplit(".", 1)[1])()
-    return found
+    def __init__(
+        self, sampler: str | Sampler, options: Mapping[str, Any] | None, *, num_reads: int,
+        num_sweeps: int, seed: int, fallback: str | None = None,
+        recordings: Recordings | None = None,
+    ) -> None:  # fmt: skip
+        self._sampler, self._options = sampler, dict(options or {})
+        self._num_reads, self._num_sweeps, self._seed = num_reads, num_sweeps, seed
+        self._fallback, self._recordings = fallback, recordings
+        self._opened: Sampler | None = None
+        self.name = sampler if isinstance(sampler, str) else type(sampler).__name__
+        self.info: dict[str, Any] = {"sampler": self.name, "n_calls": 0, "n_reads": 0}
+
+    def ising(self, h: Floats, J: Floats) -> NDArray[np.int8]:
+        """Different spins of low energy h's + s'Js (J upper triangular), best first.
+
+        Shapes: h (v,), J (v, v) -> (<= num_reads, v).
+        """
+        return self._reads(_model(h, J, "SPIN"))[0]
+
+    def qubo(self, Q: Floats) -> tuple[NDArray[np.int8], Floats]:
+        """Different bits of low energy x'Qx (Q upper triangular), best first, and the energies.
+
+        Shapes: Q (v, v) -> (<= num_reads, v), (<= num_reads,).
+        """
+        return self._reads(_model(np.diag(Q).copy(), np.triu(Q, 1), "BINARY"))
+
+    def _reads(self, bqm: Any) -> tuple[NDArray[np.int8], Floats]:
+        try:
+            found = self._sample(bqm)
+        except SamplerError as error:
+            if self._fallback is None:
+                raise
+            self.info |= {"fallback": self._fallback, "fallback_from": self.name}
+            self.info["fallback_why"] = f"{type(error).__name__}: {error}"
+            self.name = f"{self._fallback} (for {self.name}: {type(error).__name__})"
+            self._sampler, self._options, self._opened = self._fallback, {}, None
+            self._fallback = None
+            found = self._sample(bqm)
+        return _lowest(found)
+
+    def _sample(self, bqm: Any) -> Any:
+        if self._opened is None:
+            self._opened = self._open()
+        options = self._call_options(bqm.num_variables)
+        found = self._opened.sample(bqm, **options)
+        self._count(found)
+        repeatable = isinstance(self._sampler, str) and self._sampler not in _DEVICES
+        if self._recordings is not None and not repeatable:
+            self._recordings.add(bqm, found)
+        return found
+
+    def _open(self) -> Sampler:
+        name = self._sampler
+        if not isinstance(name, str):
+            return name
+        check(name)
+        if name in _DEVICES:
+            from suite.predictors import qpu
+
+            kept = self._recordings
+            return qpu.open_device(name, self._options, lambda: kept.qpu_s if kept else 0.0)
+        if name == "replay":
+            return Replay(**self._options)
+        import dimod
+        import dwave.samplers as local
+
+        makers: dict[str, Any] = {
+            "simulated": local.SimulatedAnnealingSampler,
+            "path_integral": local.PathIntegralAnnealingSampler,
+            "tabu": local.TabuSampler,
+            "steepest_descent": local.SteepestDescentSampler,
+            "exact": dimod.ExactSolver,
+            "random": dimod.RandomSampler,
+        }
+        made: Sampler = makers[name]()
+        return made
+
+    def _call_options(self, n_variables: int) -> dict[str, Any]:
+        """What this call passes beside the problem."""
+        name, reads = self._sampler, {"num_reads": self._num_reads}
+        if not isinstance(name, str):
+            return {**reads, **self._options}
+        if name == "exact":
+            if n_variables > _EXACT:
+                raise ProblemTooLarge(
+                    f"n_variables={n_variables}: sampler=exact tries all 2^n bit strings, at most "
+                    f"n = {_EXACT}; take sampler=simulated, fewer samples or fewer bits."
+                )
+            return self._options
+        seed = stream_seed(self._seed, "anneal", self.info["n_calls"]) % 2**31
+        options: dict[str, Any] = {**reads, "seed": seed}
+        if name in _DEVICES or name == "replay":
+            return options
+        if name in ("simulated", "path_integral"):
+            options["num_sweeps"] = self._num_sweeps
+        elif name == "tabu":
+            # By updates, not by the default's milliseconds: those depend on the machine's load.
+            options |= {"timeout": None, "num_restarts": 0, "coefficient_z_first": 0}
+            options["lower_bound_z"] = self._num_sweeps * n_variables
+        return options | self._options
+
+    def _count(self, found: Any) -> None:
+        info = found.info
+        self.info["n_calls"] += 1
+        self.info["n_reads"] += int(found.record.num_occurrences.sum())
+        for name in ("solver", "topology", "max_chain_length", "chain_strength"):
+            if name in info:
+                self.info[name] = info[name]
+        if "chain_break_fraction" in info:  # the mean over calls
+            so_far, n = self.info.get("chain_break_fraction", 0.0), self.info["n_calls"]
+            mean = so_far + (info["chain_break_fraction"] - so_far) / n
+            self.info["chain_break_fraction"] = mean
+        if "qpu_access_time_s" in info:
+            spent = self.info.get("qpu_access_time_s", 0.0) + info["qpu_access_time_s"]
+            self.info["qpu_access_time_s"] = spent
 
 
-def lowest_reads(
-    using: Sampler, Q: NDArray[np.float64], n_keep: int, **options: Any
-) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Sample the QUBO and return the `n_keep` different bit strings of lowest energy, best first,
-    and their energies.
-
-    Shapes: Q (v, v) upper triangular -> bits (<= n_keep, v), energies (<= n_keep,).
-    """
+def _model(linear: Floats, upper: Floats, vartype: str) -> Any:
     import dimod
 
-    bqm = dimod.BinaryQuadraticModel(Q, "BINARY")
-    found = using.sample(bqm, **options).aggregate()
-    order = np.argsort(found.record.energy, kind="stable")[:n_keep]
-    columns = np.argsort(np.asarray(found.variables))
-    bits = np.asarray(found.record.sample[order][:, columns], dtype=np.int8)
-    return bits, np.asarray(found.record.energy[order], dtype=float)
+    i, j = np.triu_indices(len(linear), 1)
+    make: Any = dimod.BinaryQuadraticModel.from_numpy_vectors
+    return make(linear, (i, j, upper[i, j]), 0.0, vartype)
+
+
+def _lowest(found: Any) -> tuple[NDArray[np.int8], Floats]:
+    """The different samples, columns in the variables' order, sorted by energy (stable)."""
+    variables = np.asarray(found.variables)
+    samples = np.asarray(found.record.sample[:, np.argsort(variables)], dtype=np.int8)
+    _, first = np.unique(samples, axis=0, return_index=True)
+    first = np.sort(first)
+    energies = np.asarray(found.record.energy, dtype=float)[first]
+    order = np.argsort(energies, kind="stable")
+    return samples[first][order], energies[order]

@@ -1,7 +1,7 @@
-"""Support vector regression as a QUBO: build and decode, in pure numpy.
+"""Support vector regression as a QUBO and as an Ising problem: build and decode, in pure numpy.
 
 Symbols: N training points, K bits an unknown, B base, k0 shift; alpha_n and alpha^_n are the dual
-unknowns of point n.
+unknowns of point n, beta_n = alpha_n - alpha^_n. The energy is that of suite.predictors.dual.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from suite.predictors.dual import rbf_kernel
+
 Floats = NDArray[np.float64]
+
+__all__ = ["bit_weights", "build", "build_ising", "decode", "digits", "energy", "rbf_kernel"]
 
 
 def bit_weights(n_bits: int, base: float, shift: float) -> Floats:
@@ -17,21 +21,13 @@ def bit_weights(n_bits: int, base: float, shift: float) -> Floats:
     return np.asarray(float(base) ** (np.arange(n_bits) - shift))
 
 
-def rbf_kernel(A: Floats, B: Floats, gamma: float) -> Floats:
-    """exp(-gamma |a - b|^2) for rows a of A (n, f) and b of B (m, f). Shape (n, m)."""
-    squares = (A**2).sum(1)[:, None] + (B**2).sum(1)[None, :] - 2 * A @ B.T
-    return np.asarray(np.exp(-gamma * np.maximum(squares, 0.0)))
-
-
 def build(kernel: Floats, y: Floats, weights: Floats, epsilon: float, xi: float) -> Floats:
-    """The upper-triangular QUBO matrix of the dual of epsilon-SVR; its energy is that of
-    `dual_energy`.
+    """The published encoding: the upper-triangular QUBO matrix of 2NK bits, x'Qx the energy.
 
     Shapes: kernel (N, N), y (N,), weights (K,) -> (2NK, 2NK); bits of alpha_0, alpha_1, ..., then
-    of alpha^_0, ...
-    Source: Pasetto et al. 2022 (IEEE QCE), equations 7 to 12: E = b'Kb/2 + xi (1'b)^2 + eps
-    1'(alpha + alpha^) - y'b with b = alpha - alpha^; the penalty xi stands for the constraint sum b
-    = 0.
+    of alpha^_0, ... Each unknown is sum_k w_k x_k, so it lies in [0, sum_k w_k] whatever C is.
+    Source: Pasetto et al. 2022 (IEEE QCE), equations 7 to 12; with S = [I(x)w, -I(x)w],
+    Q = S'(K/2 + xi 11')S + diag[(eps - y)(x)w, (eps + y)(x)w], folded to a triangle.
     """
     spread = np.kron(np.eye(len(y)), weights)  # (N, NK): bits -> alpha
     to_b = np.hstack([spread, -spread])
@@ -42,26 +38,42 @@ def build(kernel: Floats, y: Floats, weights: Floats, epsilon: float, xi: float)
 
 
 def decode(bits: NDArray[np.integer] | Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Bits (reads, 2NK) -> alpha (reads, N) and alpha^ (reads, N)."""
+    """Bits of `build` (reads, 2NK) -> alpha (reads, N) and alpha^ (reads, N)."""
     n_bits = len(weights)
     unknowns = np.asarray(bits, dtype=float).reshape(len(bits), -1, n_bits) @ weights
     half = unknowns.shape[1] // 2
     return unknowns[:, :half], unknowns[:, half:]
 
 
-def dual_energy(
-    alpha: Floats, alpha_hat: Floats, kernel: Floats, y: Floats, epsilon: float, xi: float
-) -> float:
-    """The energy that `build` encodes, straight from the unknowns: for tests and for judging a
-    solution.
-    """
-    b = alpha - alpha_hat
-    return float(
-        b @ kernel @ b / 2 + xi * b.sum() ** 2 + epsilon * (alpha + alpha_hat).sum() - y @ b
-    )
-
-
 def energy(Q: Floats, bits: NDArray[np.integer] | Floats) -> Floats:
     """x'Qx for each row x of bits. Shape (reads,)."""
     x = np.asarray(bits, dtype=float)
     return np.asarray(np.einsum("ri,ij,rj->r", x, Q, x))
+
+
+def digits(n_bits: int) -> Floats:
+    """Value of each spin of one unknown of radius 1: 2^(K-1-k) / (2^K - 1), k = 0 .. K-1.
+
+    Sums of +- digits are 2^K evenly spaced values in [-1, 1]. Shape (K,).
+    """
+    powers = 2.0 ** np.arange(n_bits - 1, -1, -1)
+    return np.asarray(powers / powers.sum())
+
+
+def build_ising(
+    kernel: Floats, y: Floats, center: Floats, radius: float, n_bits: int, epsilon: float, xi: float
+) -> tuple[Floats, Floats]:
+    """The zoom encoding: fields h and couplings J (upper triangle) of KN spins around `center`.
+
+    beta = center + W s with W = radius I(x)digits, so one signed unknown a point instead of two:
+    K spins where `build` needs 2K bits. h's + s'Js is D(beta) but for a constant, with
+    A = K + 2 xi 11': h = W'(A center - y + eps sgn), J = triu(W'AW, 1). |beta_n| is no quadratic
+    function where its sign is open; there (|center_n| <= radius) its term is left out, an error of
+    at most eps radius a point, and the true energy judges the reads afterwards.
+    Shapes: kernel (N, N), y and center (N,) -> h (KN,), J (KN, KN).
+    """
+    A = kernel + 2 * xi
+    W = radius * np.kron(np.eye(len(y)), digits(n_bits))  # (N, KN): spins -> beta
+    sign = np.where(np.abs(center) > radius, np.sign(center), 0.0)
+    h = W.T @ (A @ center - y + epsilon * sign)
+    return np.asarray(h), np.triu(W.T @ A @ W, 1)

@@ -7,27 +7,42 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from suite.core.predictor import Predictor, check_training_set
+from suite.core.errors import check_integer
+from suite.core.predictor import Predictor, check_training_set, subset
 
 
 class SVR(Predictor):
     """NuSVR with an RBF kernel (library defaults: nu = 0.5, C = 1, gamma = "scale"); one scaler for
     X, one for y.
 
+    max_samples: most training rows, drawn by `random_state`; None: all (as published).
     Shapes: fit X (n, n_features), y (n,), n >= 2; predict X (m, n_features) -> (m,).
     Raises ValueError for other shapes and non-finite numbers.
     Source: Garcia Amboage et al. 2023 (arXiv 2311.17508), section 3; Schölkopf et al. 2000
     (nu-SVR).
     """
 
-    def __init__(self, nu: float = 0.5, C: float = 1.0, gamma: str | float = "scale") -> None:
+    def __init__(
+        self,
+        nu: float = 0.5,
+        C: float = 1.0,
+        gamma: str | float = "scale",
+        max_samples: int | None = None,
+        random_state: int | None = None,
+    ) -> None:
         self.nu, self.C, self.gamma = nu, C, gamma
+        self.max_samples, self.random_state = max_samples, random_state
+
+    def check(self) -> None:
+        if self.max_samples is not None:
+            check_integer("max_samples", self.max_samples, 2, "(null: all)")
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         from sklearn.preprocessing import MinMaxScaler
         from sklearn.svm import NuSVR
 
-        X, y = check_training_set(X, y)
+        self.check()
+        X, y = subset(*check_training_set(X, y), self.max_samples, self.random_state or 0)
         self._scale_X, self._scale_y = MinMaxScaler(), MinMaxScaler()
         scaled_X = self._scale_X.fit_transform(X)
         scaled_y = self._scale_y.fit_transform(y[:, None])[:, 0]

@@ -32,6 +32,7 @@ CAUSED = ("do", "trials", "stopped", "given_up", "benched")
 SYNC_EVERY_S = 1.0
 _DUMPS = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENTS.values()}
+_OPTIONAL = ("stds", "sampler_info")  # of a Forecast, left out where None
 _BATCHED = tuple(name for name in _FIELDS[t.EpochReport] if name not in ("worker", "job_id"))
 
 
@@ -59,8 +60,10 @@ def encode(
     elif len(events) == 1:
         for name in _FIELDS[type(first)]:
             line[name] = getattr(first, name)
-        if isinstance(first, t.Forecast) and first.stds is None:
-            del line["stds"]
+        if isinstance(first, t.Forecast):
+            for name in _OPTIONAL:
+                if line[name] is None:
+                    del line[name]
     else:
         assert isinstance(first, t.EpochReport)
         line |= {"worker": first.worker, "job_id": first.job_id}
@@ -89,7 +92,7 @@ def decode(line: Mapping[str, Any]) -> list[t.Event]:
             t.EpochReport(worker, job_id, **dict(zip(_BATCHED, values, strict=True)))
             for values in zip(*(line[name] for name in _BATCHED), strict=True)
         ]
-    fields = {name: line[name] for name in _FIELDS[cls] if name != "stds" or name in line}
+    fields = {name: line[name] for name in _FIELDS[cls] if name in line or name not in _OPTIONAL}
     if cls is t.Forecast:
         for name in ("values", "stds"):
             if name in fields:
