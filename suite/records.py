@@ -78,6 +78,7 @@ def of(view: RunView) -> Record:
         "status": view.status,
         "reason": view.reason,
         "data": target.get("data"),
+        "data_sets": _data_sets(view),
         "overlap": header.get("overlap"),
         "reproducible": header.get("reproducible"),
         "target": {
@@ -193,6 +194,19 @@ def _trials(view: RunView) -> Record:
         ),
         "reasons": reasons,
     }
+
+
+def _data_sets(view: RunView) -> list[Record]:
+    """What the workers staged, each once: one entry, unless two nodes hold different data."""
+    found: list[Record] = []
+    for worker in view.workers:
+        staged = (worker.facts or {}).get("data_set")
+        n = dict.fromkeys(("n_train", "n_valid", "n_test"), "examples")
+        words = dict.fromkeys(("name", "origin", "sha256", "stand_in", "split", "split_sha256"))
+        data_set = _picked(staged, **words, **n) if staged else None
+        if data_set and data_set not in found:
+            found.append(data_set)
+    return found
 
 
 def _jobs(view: RunView) -> Record:

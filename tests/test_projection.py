@@ -297,7 +297,8 @@ def test_forecasts_say_what_was_asked_what_it_cost_and_which_failed(tmp_path):
             "values": [1.0, None],
             "fit_s": 2.0,
             "predict_s": 0.5,
-            "sampler": "sa",
+            "sampler": "simulated",
+            "sampler_info": {"sampler": "simulated", "n_calls": 30, "n_reads": 240},
             "time_s": 4.0,
         },
         {
@@ -326,6 +327,8 @@ def test_forecasts_say_what_was_asked_what_it_cost_and_which_failed(tmp_path):
         0.0,
     )
     assert view.predictor_s == 2.5
+    assert (a.sampler, b.sampler, b.sampler_info) == ("simulated", None, None)
+    assert a.sampler_info == {"sampler": "simulated", "n_calls": 30, "n_reads": 240}
 
 
 def test_trials_end_in_the_state_the_journal_names(tmp_path):

@@ -16,6 +16,7 @@ from simulated import Played, header, swift
 
 from suite import launch, records, schema
 from suite.core.errors import JournalError
+from suite.schedulers.swift_hyperband import SwiftHyperband
 
 FAULTS = {"p_loss": 0.02, "p_fail": 0.03, "p_cut": 0.02}
 UNITS = {
@@ -336,3 +337,53 @@ def test_a_launched_run_leaves_a_record_that_says_what_it_ran_on(tmp_path):
     life = record["workers"]["lives"][0]
     assert (life["node"], life["device"]) == ("node0", "cpu")
     assert life["n_threads"] == {"value": 1, "unit": "threads"}
+
+
+# --- what annealed --------------------------------------------------------------------------------
+
+
+def annealed(folder: Path, *infos: dict[str, Any] | None) -> dict[str, Any]:
+    """The record's predictor, of a run whose first forecasts say these `infos`."""
+    Played(folder, lambda: SwiftHyperband(64, 2, n_curves=2), seed=1).play()
+    path, left = folder / "journal.jsonl", [*infos]
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if row.get("event") == "forecast" and left and (info := left.pop(0)) is not None:
+            row |= {"sampler": info["sampler"], "sampler_info": info}
+    assert not left, "fewer forecasts than infos"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    record = records.build(folder)
+    records.validate(record)
+    found: dict[str, Any] = record["predictor"]
+    return found
+
+
+def test_device_seconds_add_up_and_chain_breaks_are_averaged_over_fits(tmp_path, no_fsync):
+    device = {"sampler": "qpu", "n_calls": 3, "n_reads": 12, "solver": "made_1"}
+    predictor = annealed(
+        tmp_path / "run",
+        device | {"qpu_access_time_s": 0.5, "chain_break_fraction": 0.1},
+        None,  # a model that was asked again
+        device | {"qpu_access_time_s": 0.25, "chain_break_fraction": 0.3},
+        {"sampler": "simulated", "n_calls": 3, "n_reads": 12},
+    )
+    assert predictor["qpu_access"] == {"value": 0.75, "unit": "s"}
+    assert predictor["chain_break_fraction"] == {"value": 0.2, "unit": "1"}
+    assert predictor["fallbacks"] == [] and {"qpu", "simulated"} <= set(predictor["samplers"])
+
+
+def test_without_a_device_there_are_no_chains(tmp_path, no_fsync):
+    predictor = annealed(tmp_path / "run", {"sampler": "simulated", "n_calls": 3, "n_reads": 12})
+    assert predictor["qpu_access"] == {"value": 0, "unit": "s"}
+    assert predictor["chain_break_fraction"] is None and predictor["fallbacks"] == []
+
+
+def test_each_reason_of_a_fallback_is_said_once_and_names_no_machine(
+    tmp_path, monkeypatch, no_fsync
+):
+    monkeypatch.setattr(socket, "gethostname", lambda: "login07.cluster.example")
+    said = ["RecordingMissing: /home/janedoe/x at login07", "SolverUnavailable: offline"]
+    infos = [{"sampler": "qpu", "fallback_why": why} for why in (*said, said[0])]
+    predictor = annealed(tmp_path / "run", *infos)
+    assert len(predictor["fallbacks"]) == 2 and said[1] in predictor["fallbacks"]
+    assert "RecordingMissing: <path> at <host>" in predictor["fallbacks"]

@@ -42,7 +42,7 @@ class Forecaster:
     ) -> None:
         self._spec = {k: v for k, v in (spec or {}).items() if k != "features"}
         self._seed, self._clock = seed, clock
-        self._recordings = None if folder is None else Recordings(folder)
+        self._recordings = None if folder is None else Recordings(folder, redact)
         self._fitted: OrderedDict[str, Predictor] = OrderedDict()
 
     def warm_up(self) -> None:

@@ -44,7 +44,9 @@ class Inline:
             stamped = dataclasses.replace(event, time_s=round(self._clock() - began, 6))
             todo.extend(driver.handle([stamped]))
 
-        send(t.WorkerJoined(0, facts=self._facts))
+        staged = dict(self._worker.target.provenance)
+        data = {"data_set": staged} if staged else {}
+        send(t.WorkerJoined(0, facts=self._facts | data))
         while todo:
             match todo.popleft():
                 case t.Start(worker, job):

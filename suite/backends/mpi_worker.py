@@ -108,7 +108,8 @@ class _Server:
             return
         stage_s = round(time.monotonic() - start, 3)  # next to nothing where the last run's serves
         said = facts.worker(self._device, "", settings["threads"])
-        self.post("joined", {**said, "stage_s": stage_s})
+        data_set = dict(self._target.provenance)
+        self.post("joined", {**said, "stage_s": stage_s, "data_set": data_set})
 
     def act(self, word: str, job: t.Job) -> None:
         if word == "end" or self._worker is None:

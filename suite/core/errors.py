@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class SuiteError(Exception):
@@ -50,6 +51,7 @@ def unknown_name(what: str, name: object, known: Iterable[object]) -> ConfigErro
 
 def check_integer(name: str, value: object, least: int, hint: str = "") -> int:
     """`value` if it is an integer >= least, else a ConfigError; `hint` follows the rule."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    # numpy's integers are numbers.Integral too: grids are made of them.
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise ConfigError(f"{name}={value}: must be an integer >= {least}{hint and ' ' + hint}.")
-    return value
+    return int(value)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from suite.core.errors import ConfigError
@@ -58,7 +59,6 @@ class Target(ABC):
     it into an objective that is minimised); framework: what must be alone in a worker ("torch",
     "tensorflow", "numpy"). data: "real", "recorded" (a curve table), "stand-in" or
     "synthetic"; it labels every record.
-    n_parameters_bytes: see `checkpoint_bytes`.
     """
 
     parameters: ClassVar[Mapping[str, Parameter]]
@@ -66,6 +66,10 @@ class Target(ABC):
     mode: str
     framework: str
     data: str
+    provenance: Mapping[str, Any] = MappingProxyType({})
+    """Set by `stage`: which data these are (name, sha256, stand_in), how they were split (split,
+    split_sha256, n_train, n_valid, n_test); plain JSON, for the record.
+    """
     checkpoint_bytes: ClassVar[int]
     """About how large one checkpoint is, for `plan`."""
     epoch_s: ClassVar[float]

@@ -5,13 +5,14 @@ The D-Wave libraries are imported when asked for.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.core.errors import unknown_name
+from suite.core.errors import ConfigError, unknown_name
 from suite.core.seeds import stream_seed
 from suite.predictors.recordings import Recordings, Replay
 from suite.predictors.sampler_errors import ProblemTooLarge, SamplerError
@@ -32,6 +33,10 @@ SAMPLERS = {
 _DEVICES = ("qpu", "mock")
 _EXACT = 20  # variables: 2^20 states take about a second and 300 MiB
 
+_SAID: dict[str, Any] = {
+    "solver": str, "topology": str, "max_chain_length": int, "chain_strength": float,
+}  # fmt: skip
+
 Floats = NDArray[np.float64]
 
 
@@ -41,10 +46,19 @@ class Sampler(Protocol):
     def sample(self, bqm: Any, **options: Any) -> Any: ...
 
 
-def check(name: str, what: str = "sampler") -> None:
-    """Raise ConfigError for a name that is not a sampler's."""
-    if name not in SAMPLERS:
-        raise unknown_name(what, name, SAMPLERS)
+def check(sampler: Any, options: Mapping[str, Any] | None = None, what: str = "sampler") -> None:
+    """Raise ConfigError for what is neither a sampler's name nor an object that samples."""
+    if isinstance(sampler, str):
+        if sampler not in SAMPLERS:
+            raise unknown_name(what, sampler, SAMPLERS)
+        if sampler == "replay" and set(options or {}) != {"recording"}:
+            raise ConfigError(
+                f"{what}=replay: needs sampler_options={{recording: RUN_FOLDER}}, and nothing else."
+            )
+    elif not callable(getattr(sampler, "sample", None)):
+        raise ConfigError(
+            f"{what}={sampler!r}: must be one of {', '.join(SAMPLERS)}, or have dimod's sample()."
+        )
 
 
 class Annealer:
@@ -63,6 +77,9 @@ class Annealer:
         num_sweeps: int, seed: int, fallback: str | None = None,
         recordings: Recordings | None = None,
     ) -> None:  # fmt: skip
+        check(sampler, options)
+        if fallback is not None:
+            check(fallback, None, "fallback")
         self._sampler, self._options = sampler, dict(options or {})
         self._num_reads, self._num_sweeps, self._seed = num_reads, num_sweeps, seed
         self._fallback, self._recordings = fallback, recordings
@@ -113,7 +130,6 @@ class Annealer:
         name = self._sampler
         if not isinstance(name, str):
             return name
-        check(name)
         if name in _DEVICES:
             from suite.predictors import qpu
 
@@ -157,21 +173,26 @@ class Annealer:
             # By updates, not by the default's milliseconds: those depend on the machine's load.
             options |= {"timeout": None, "num_restarts": 0, "coefficient_z_first": 0}
             options["lower_bound_z"] = self._num_sweeps * n_variables
+        assert self._opened is not None
+        known = inspect.signature(self._opened.sample).parameters
+        for option in self._options:
+            if option not in known:
+                raise unknown_name(f"sampler_options of {name}", option, known)
         return options | self._options
 
     def _count(self, found: Any) -> None:
         info = found.info
         self.info["n_calls"] += 1
         self.info["n_reads"] += int(found.record.num_occurrences.sum())
-        for name in ("solver", "topology", "max_chain_length", "chain_strength"):
+        for name, kind in _SAID.items():  # plain JSON: a device may say it in numpy's numbers
             if name in info:
-                self.info[name] = info[name]
+                self.info[name] = kind(info[name])
         if "chain_break_fraction" in info:  # the mean over calls
             so_far, n = self.info.get("chain_break_fraction", 0.0), self.info["n_calls"]
-            mean = so_far + (info["chain_break_fraction"] - so_far) / n
+            mean = so_far + (float(info["chain_break_fraction"]) - so_far) / n
             self.info["chain_break_fraction"] = mean
         if "qpu_access_time_s" in info:
-            spent = self.info.get("qpu_access_time_s", 0.0) + info["qpu_access_time_s"]
+            spent = self.info.get("qpu_access_time_s", 0.0) + float(info["qpu_access_time_s"])
             self.info["qpu_access_time_s"] = spent
 
 

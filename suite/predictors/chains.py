@@ -89,8 +89,8 @@ def clique(graph: WorkingGraph, n: int) -> Chains | None:
     """Chains of K_n, the same ones each time; None if busclique finds none.
 
     0.05 s for K_120 on an ideal 16-Pegasus, some seconds where couplers are missing. Without
-    busclique's own cache: that is a pickle in the home folder, fails where the home cannot be
-    written, and computes the cliques of all sizes first (minutes where couplers are missing).
+    busclique's own cache: that is a pickle in the home folder or the virtual environment, fails
+    where that cannot be written, and wants the cliques of all sizes (minutes if couplers miss).
     """
     from minorminer.busclique import find_clique_embedding
 

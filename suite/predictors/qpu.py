@@ -65,7 +65,7 @@ class CliqueSampler(Sampler):
         self._cache = cache if isinstance(cache, ChainCache) else ChainCache(cache)
         self._budget_s, self.spent_s = qpu_budget_s, spent_s() if spent_s is not None else 0.0
         self._fixed = dict(parameters or {})
-        self._seed, self._n_calls = int(seed), 0
+        self._seed, self._n_calls, self._warned = int(seed), 0, False
         self._simulated = hasattr(child, "substitute_kwargs")
         self._graph = WorkingGraph.of(child)
         self._chains: dict[int, Any] = {}
@@ -105,7 +105,8 @@ class CliqueSampler(Sampler):
         found = problem.unembed(answer)
         weights = found.record.num_occurrences
         broken = float(np.average(found.record.chain_break_fraction, weights=weights))
-        if broken > 0.5:
+        if broken > 0.5 and not self._warned:
+            self._warned = True  # once a fit, which makes many calls
             warnings.warn(
                 f"chain_break_fraction={broken:.2f} on {self._solver}: the reads owe more to how "
                 "broken chains are mended than to the annealer; raise chain_strength "

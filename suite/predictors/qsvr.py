@@ -6,7 +6,9 @@ QSVR(random_state=0).fit(X, y).predict(X_new)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -98,12 +100,13 @@ class QSVR(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc]  # s
         return cls(**parameters | changes)
 
     def check(self) -> None:
-        for name, number in (("C", self.C), ("gamma", self.gamma)):
-            if not number > 0:
-                raise ConfigError(f"{name}={number}: must be greater than 0.")
-        for name, number in (("epsilon", self.epsilon), ("xi", self.xi)):
-            if not number >= 0:
-                raise ConfigError(f"{name}={number}: must be 0 or greater.")
+        for name in ("C", "gamma", "epsilon", "xi"):
+            number = getattr(self, name)
+            positive = name in ("C", "gamma")
+            number = float(number) if isinstance(number, Real) else math.nan
+            if not 0 <= number < math.inf or (positive and number == 0):
+                rule = "greater than 0" if positive else "0 or greater"
+                raise ConfigError(f"{name}={getattr(self, name)}: must be {rule} and finite.")
         for name in ("bits", "rounds", "num_reads", "num_sweeps"):
             check_integer(name, getattr(self, name), 1)
         if self.max_samples is not None:
@@ -115,10 +118,9 @@ class QSVR(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc]  # s
         ):
             if value not in known:
                 raise unknown_name(name, value, known)
-        if isinstance(self.sampler, str):
-            annealers.check(self.sampler)
+        annealers.check(self.sampler, self.sampler_options)
         if self.fallback is not None:
-            annealers.check(self.fallback, "fallback")
+            annealers.check(self.fallback, None, "fallback")
 
     def warm_up(self) -> None:
         """On this machine's processor, whatever the sampler is: a device charges for questions."""

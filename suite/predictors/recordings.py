@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def digest(bqm: Any) -> str:
     place = np.lexsort((np.maximum(rows, columns), np.minimum(rows, columns)))
     values = np.concatenate([linear, quadratic[place], [offset]])
     scale = float(np.abs(values).max()) or 1.0
-    rounded = np.round(values / scale, 6) + 0.0  # + 0.0: no negative zeros
+    # Shifted, for round coefficients such as 1/128 lie just where rounding turns.
+    rounded = np.floor(values / scale * 1e6 + 0.3183)
     named = f"{bqm.vartype.name} {len(order)} {scale:.5e} ".encode()
     return hashlib.sha256(named + rounded.astype("<f8").tobytes()).hexdigest()[:16]
 
@@ -43,11 +45,12 @@ def digest(bqm: Any) -> str:
 class Recordings:
     """Appends sample sets to `folder`/samples.jsonl; made with the first one.
 
+    clean: takes secrets out of a line.
     qpu_s: annealer seconds of everything in the file, those of a run's earlier part included.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+    def __init__(self, folder: Path, clean: Callable[[str], str] = str) -> None:
+        self._path, self._clean = folder / FILE, clean
         _cut_torn_line(self._path)
         self.qpu_s = sum(float(line["qpu_access_time_s"]) for line in _lines(self._path))
 
@@ -61,7 +64,7 @@ class Recordings:
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
-            file.write(json.dumps(line, separators=(",", ":"), default=str) + "\n")
+            file.write(self._clean(json.dumps(line, separators=(",", ":"), default=str)) + "\n")
             file.flush()
             os.fsync(file.fileno())
         self.qpu_s += spent_s

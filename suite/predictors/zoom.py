@@ -38,7 +38,7 @@ class Problem:
 
 
 def minimise(problem: Problem, anneal: Anneal, n_bits: int, rounds: int, refine: bool) -> Floats:
-    """beta (N,) of low dual energy; 0 where no read ever improved on it.
+    """beta (N,) of low dual energy; 0 where no read ever improved on it. At most `rounds` calls.
 
     refine: besides the best reads their mean is a candidate, and the way to each is searched for
     its lowest point (classical work, O(N^2) a candidate). False: the best read alone, as it is.
@@ -46,6 +46,8 @@ def minimise(problem: Problem, anneal: Anneal, n_bits: int, rounds: int, refine:
     center, lowest = np.zeros(len(problem.y)), 0.0
     radius = min(_RADIUS, problem.C)
     for _ in range(rounds):
+        if radius < problem.epsilon:
+            break  # finer moves change no R², and a device charges for each round
         h, J = qubo.build_ising(
             problem.kernel, problem.y, center, radius, n_bits, problem.epsilon, problem.xi
         )

@@ -175,9 +175,7 @@ def timings(found: dict[str, list[tuple[float, float, float]]]) -> None:
     print(f" ratio {1490 / (1e3 * statistics.median(predict_s)):.0f}")
     kernel = dual.rbf_kernel(X, X, 0.1)
     build_s = _repeat(lambda: published.build(kernel, y, 3, 0.02, 0.01), 300)
-    print(
-        f"QUBO build, 20 samples, 120 variables: {_ms(build_s)} ms; published: 460 quoted"
-    )
+    print(f"QUBO build, 20 samples, 120 variables: {_ms(build_s)} ms; published: 460 quoted")
     center = np.zeros(20)
     ising_s = _repeat(lambda: qubo.build_ising(kernel, y, center, 4.0, 2, 0.02, 0.5), 300)
     print(f"Ising build, 20 samples, 40 variables: {_ms(ising_s)} ms")

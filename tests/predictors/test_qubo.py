@@ -1,12 +1,15 @@
-"""The QUBO of the dual: whatever the bits, its energy is that of the unknowns they stand for."""
+"""The QUBO and the Ising problem of the dual: whatever the bits or spins, the energy is that of the
+unknowns they stand for.
+"""
 
-import dimod
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.predictors import annealers, qubo
+from suite.predictors import dual, qubo
 
 
 @st.composite
@@ -35,8 +38,8 @@ def test_the_energy_of_any_bit_string_is_the_dual_energy_of_what_it_decodes_to(p
     bits[0], bits[1] = 0, 1
     alpha, alpha_hat = qubo.decode(bits, weights)
     direct = [
-        qubo.dual_energy(a, h, kernel, y, epsilon, xi)
-        for a, h in zip(alpha, alpha_hat, strict=True)
+        b @ kernel @ b / 2 + xi * b.sum() ** 2 + epsilon * both - y @ b
+        for b, both in zip(alpha - alpha_hat, (alpha + alpha_hat).sum(axis=1), strict=True)
     ]
     assert qubo.energy(Q, bits) == pytest.approx(direct, abs=1e-9 * len(Q) ** 2)
     assert qubo.energy(Q, bits)[0] == 0.0
@@ -83,52 +86,66 @@ def test_the_kernel(n, m, gamma, seed):
     assert (qubo.rbf_kernel(A, A, gamma) <= 1.0).all()
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_simulated_annealing_finds_what_trying_all_bit_strings_finds(seed):
-    """2 points x 2 bits: 8 variables, 256 bit strings."""
-    rng = np.random.default_rng(seed)
-    X, y = rng.random((2, 3)), rng.random(2)
-    weights = qubo.bit_weights(2, 0.5, 0.005)
-    Q = qubo.build(qubo.rbf_kernel(X, X, 0.1), y, weights, 0.02, 0.01)
-    every = (np.arange(256)[:, None] >> np.arange(8)) & 1
-    lowest = qubo.energy(Q, every).min()
-    _, exact = annealers.lowest_reads(dimod.ExactSolver(), Q, 4)
-    bits, energies = annealers.lowest_reads(
-        annealers.sampler("sa"), Q, 4, num_reads=50, num_sweeps=200, seed=1
+@given(_problems())
+def test_where_no_point_is_on_both_sides_of_the_tube_the_energy_is_the_signed_duals(problem):
+    kernel, y, weights, epsilon, xi, rng = problem
+    bits = rng.integers(0, 2, (8, 2 * len(y), len(weights)))
+    bits[:, : len(y)][:, ::2] = bits[:, len(y) :][:, 1::2] = 0
+    bits = bits.reshape(8, -1)
+    alpha, alpha_hat = qubo.decode(bits, weights)
+    direct = dual.dual_energy(alpha - alpha_hat, kernel, y, epsilon, xi)
+    Q = qubo.build(kernel, y, weights, epsilon, xi)
+    assert qubo.energy(Q, bits) == pytest.approx(direct, abs=1e-9 * len(Q) ** 2)
+
+
+@given(st.integers(1, 8))
+def test_sums_of_digits_are_evenly_spaced_from_minus_one_to_one(n_bits):
+    signs = np.array(list(itertools.product((-1, 1), repeat=n_bits)))
+    assert signs @ qubo.digits(n_bits) == pytest.approx(np.linspace(-1, 1, 2**n_bits), abs=1e-12)
+
+
+@st.composite
+def _zooms(draw):
+    """kernel, y, radius, n_bits, epsilon, xi, rng; at most 8 spins."""
+    n, n_bits = draw(st.integers(1, 4)), draw(st.integers(1, 2))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kernel = qubo.rbf_kernel(*2 * (rng.random((n, 3)),), draw(st.floats(0.01, 5)))
+    return (
+        kernel, rng.normal(size=n), draw(st.floats(0.01, 4)), n_bits,
+        draw(st.floats(0, 0.5)), draw(st.floats(0, 1)), rng,
+    )  # fmt: skip
+
+
+def _beyond_the_ising(kernel, y, center, radius, n_bits, epsilon, xi):
+    """D(center + W s) - h's - s'Js for all spins s."""
+    h, J = qubo.build_ising(kernel, y, center, radius, n_bits, epsilon, xi)
+    assert h.shape == (len(y) * n_bits,) and np.array_equal(J, np.triu(J, 1))
+    spins = np.array(list(itertools.product((-1, 1), repeat=len(h))))
+    digits = spins.reshape(len(spins), len(y), n_bits) @ qubo.digits(n_bits)
+    direct = dual.dual_energy(center + radius * digits, kernel, y, epsilon, xi)
+    return direct - spins @ h - np.einsum("ri,ij,rj->r", spins, J, spins)
+
+
+@given(_zooms())
+def test_the_ising_energy_is_the_duals_but_for_a_constant_where_no_sign_is_open(problem):
+    kernel, y, radius, n_bits, epsilon, xi, rng = problem
+    center = rng.choice([-1.0, 1.0], len(y)) * radius * (1.001 + rng.random(len(y)))
+    rest = _beyond_the_ising(kernel, y, center, radius, n_bits, epsilon, xi)
+    assert rest == pytest.approx(rest[0], abs=1e-9 * (1 + abs(rest[0])))
+
+
+@given(_zooms(), st.floats(0, 2))
+def test_each_open_sign_adds_an_error_of_at_most_epsilon_times_the_radius(problem, spread):
+    kernel, y, radius, n_bits, epsilon, xi, rng = problem
+    center = radius * rng.uniform(-spread, spread, len(y))
+    rest = _beyond_the_ising(kernel, y, center, radius, n_bits, epsilon, xi)
+    n_open = (abs(center) <= radius).sum()
+    assert np.ptp(rest) / 2 <= n_open * epsilon * radius + 1e-9 * (1 + abs(rest[0]))
+
+
+def test_where_the_sign_is_open_its_term_is_left_out():
+    kernel, y, center = np.eye(3), np.array([1.0, 2.0, 3.0]), np.array([0.5, -1.0, 1.01])
+    with_, without = (
+        qubo.build_ising(kernel, y, center, 1.0, 1, epsilon, 0.5)[0] for epsilon in (0.1, 0.0)
     )
-    assert exact[0] == pytest.approx(lowest)
-    assert energies[0] == pytest.approx(lowest)
-    assert qubo.energy(Q, bits) == pytest.approx(energies), (
-        "columns are in the order of the variables"
-    )
-    assert len({tuple(b) for b in bits.tolist()}) == len(bits) and list(energies) == sorted(
-        energies
-    )
-
-
-class Backwards:
-    """A sampler that names the variables in the reverse order, as dimod allows."""
-
-    def sample(self, bqm, **options):
-        names = sorted(bqm.variables, reverse=True)
-        rows = np.arange(len(names))[None, :] % 3 == 0
-        samples = rows.astype(np.int8), names
-        energies = bqm.energies(samples)
-        return dimod.SampleSet.from_samples(samples, "BINARY", energies, sort_labels=False)
-
-
-def test_columns_are_in_the_order_of_the_variables_whatever_the_sampler_says():
-    Q = np.triu(np.random.default_rng(2).normal(size=(8, 8)))
-    bits, energies = annealers.lowest_reads(Backwards(), Q, 4)
-    assert bits.tolist() == [[0, 1, 0, 0, 1, 0, 0, 1]]
-    assert qubo.energy(Q, bits) == pytest.approx(energies)
-
-
-def test_an_unknown_sampler_lists_the_known_ones():
-    from suite.core.errors import ConfigError
-
-    with pytest.raises(
-        ConfigError,
-        match="sampler=saa: unknown; known are sa, steepest_descent, tabu. Did you mean sa?",
-    ):
-        annealers.sampler("saa")
+    assert with_ - without == pytest.approx([0.0, 0.0, 0.1])

@@ -35,6 +35,8 @@ _by_type = {
     "Mapping[str, Any]": st.dictionaries(
         _text, st.none() | _text | _count | st.lists(_count, max_size=2), max_size=3
     ),
+    "dict[str, Any] | None": st.none()
+    | st.dictionaries(_text, st.none() | _text | _count | _number, max_size=3),
     "tuple[float | None, ...] | None": st.none()
     | st.lists(st.none() | _number, max_size=4).map(tuple),
     "tuple[float | None, ...]": st.lists(st.none() | _number, max_size=4).map(tuple),
