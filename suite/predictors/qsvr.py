@@ -29,9 +29,9 @@ ENCODINGS = ("zoom", "published")
 class QSVR(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc]  # sklearn is untyped
     """epsilon-SVR with an RBF kernel whose dual is minimised by an annealer.
 
-    encoding "zoom" (default): K = `bits` spins a sample, `rounds` small Ising problems around the
-    last answer (suite.predictors.zoom): 20 samples are 40 variables. "published": one QUBO of 2 K
-    bits a sample, 120 for 20 samples (suite.predictors.published, with its defects named);
+    encoding "zoom" (default): K = `bits` spins a sample, at most `rounds` small Ising problems
+    around the last answer (suite.predictors.zoom): 20 samples are 40 variables. "published": one
+    QUBO of 2 K bits a sample, 120 for 20 samples (suite.predictors.published names its defects);
     `QSVR.published()` has its parameters.
     C: largest |beta_n| (zoom; the published bits end at 1.756); gamma: of exp(-gamma |x - x'|^2);
     epsilon: half the tube; xi: weight of (sum beta)^2, in place of the constraint sum beta = 0;
@@ -71,7 +71,7 @@ class QSVR(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc]  # s
         xi: float = 0.5,
         bits: int = 2,
         encoding: str = "zoom",
-        rounds: int = 30,
+        rounds: int = 60,
         num_reads: int = 8,
         num_sweeps: int = 50,
         sampler: str | annealers.Sampler = "simulated",
