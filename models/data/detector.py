@@ -1,0 +1,272 @@
+"""A parametric detector: stable particles in, tracks and calorimeter towers out.
+
+hardware: 1 thread of a 2-core x86-64 virtual machine; versions: numpy 2.4; n, number: see
+tests/benchmarks/pythia_events.py; lineage: the CMS card of Delphes 3 (de Favereau et al. 2014, JHEP
+02:057; delphes_card_CMS_PileUp.tcl), its formulas written in numpy. A STAND-IN: no displaced
+vertices, no beam spot, no pile-up subtraction, no isolation.
+
+Schema of what comes out: models/data/delphes.py. Lengths in m, energies in GeV, field in T.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+FIELD, RADIUS, HALF_LENGTH = 3.8, 1.29, 3.00
+NEUTRINOS = (12, 14, 16)
+NEUTRAL_HADRON_MIN = 9.0  # GeV: below, a neutral hadron is no target
+
+NONE, CHARGED_HADRON, NEUTRAL_HADRON, PHOTON, ELECTRON, MUON = range(6)
+
+
+@dataclass(frozen=True)
+class Particles:
+    """Stable particles of one event; arrays (n,). pid: PDG number; charge in e."""
+
+    pid: Any
+    charge: Any
+    px: Any
+    py: Any
+    pz: Any
+    E: Any
+
+    @classmethod
+    def joined(cls, parts: list[Particles]) -> Particles:
+        names = ("pid", "charge", "px", "py", "pz", "E")
+        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+
+    def rotated(self, phi: float) -> Particles:
+        c, s = np.cos(phi), np.sin(phi)
+        px, py = c * self.px - s * self.py, s * self.px + c * self.py
+        return Particles(self.pid, self.charge, px, py, self.pz, self.E)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Calorimeter cells: eta_edges (m + 1,), ascending; n_phi (m,): cells round phi of each."""
+
+    eta_edges: Any
+    n_phi: Any
+
+
+def _mirrored(edges: list[float], n_phi: list[int]) -> Grid:
+    """From edges 0 = e0 < e1 < ... and the cells of [e(i), e(i+1)]."""
+    both = np.array([-e for e in edges[:0:-1]] + edges)
+    return Grid(both, np.array(n_phi[::-1] + n_phi))
+
+
+def _ecal() -> Grid:
+    fine = [i * 0.0174 for i in range(86)]  # to 1.479
+    fine += [1.5 + i * 0.0174 for i in range(84)]  # to 2.944
+    coarse = [2.958, 3.125, 3.3, 3.475, 3.65, 3.825, 4.0, 4.175, 4.35, 4.525, 4.7, 5.0]
+    return _mirrored(fine + coarse, [360] * len(fine) + [36] * (len(coarse) - 1))
+
+
+def _hcal() -> Grid:
+    fine = [i * 0.087 for i in range(20)]  # to 1.653
+    coarse = [
+        1.74, 1.83, 1.93, 2.043, 2.172, 2.322, 2.5, 2.65, 2.868, 2.95, 3.125, 3.3, 3.475, 3.65,
+        3.825, 4.0, 4.175, 4.35, 4.525, 4.7, 5.0,
+    ]  # fmt: skip
+    n_phi = [72] * (len(fine) - 1) + [36] * (len(coarse) - 1) + [18]
+    n_phi[-2:] = [18, 18]
+    return _mirrored(fine + coarse, n_phi)
+
+
+ECAL, HCAL = _ecal(), _hcal()
+
+
+def ecal_sigma(E: Any, eta: Any) -> Any:
+    """Resolution of an electromagnetic tower of energy E."""
+    a = np.abs(eta)
+    core = np.sqrt((0.008 * E) ** 2 + 0.11**2 * E + 0.40**2)
+    barrel, endcap = (1 + 0.64 * a**2) * core, (2.16 + 5.6 * (a - 2) ** 2) * core
+    forward = np.sqrt((0.107 * E) ** 2 + 2.08**2 * E)
+    return np.where(a <= 1.5, barrel, np.where(a <= 2.5, endcap, forward))
+
+
+def hcal_sigma(E: Any, eta: Any) -> Any:
+    """Resolution of a hadronic tower of energy E."""
+    near = np.sqrt((0.05 * E) ** 2 + 1.5**2 * E)
+    return np.where(np.abs(eta) <= 3, near, np.sqrt((0.13 * E) ** 2 + 2.7**2 * E))
+
+
+def efficiency(kind: Any, pt: Any, eta: Any) -> Any:
+    """Probability that a charged particle leaves a track. kind: CHARGED_HADRON, ELECTRON, MUON."""
+    a = np.abs(eta)
+    low, near = pt <= 1.0, a <= 1.5
+
+    def table(barrel_low: float, barrel: Any, endcap_low: float, endcap: Any) -> Any:
+        return np.where(near, np.where(low, barrel_low, barrel), np.where(low, endcap_low, endcap))
+
+    falling = np.where(pt > 1000.0, np.exp(0.5 - 5e-4 * pt), 1.0)
+    hadron = table(0.70, 0.95, 0.60, 0.85)
+    electron = table(0.73, np.where(pt > 100, 0.99, 0.95), 0.50, np.where(pt > 100, 0.90, 0.83))
+    muon = table(0.75, 0.99 * falling, 0.70, 0.98 * falling)
+    found = np.where(kind == MUON, muon, np.where(kind == ELECTRON, electron, hadron))
+    return np.where((pt > 0.1) & (a <= 2.5), found, 0.0)
+
+
+def pt_resolution(kind: Any, pt: Any, eta: Any) -> Any:
+    """sigma(pT) / pT of a track."""
+    ring = np.searchsorted([0.5, 1.5], np.abs(eta))
+    b = np.array([1.3e-3, 1.7e-3, 3.1e-3])[ring]
+    hadron = np.hypot(np.array([0.06, 0.10, 0.25])[ring], b * pt)
+    electron = np.hypot(np.array([0.03, 0.05, 0.15])[ring], b * pt)
+    muon_b = np.array([1.0e-4, 1.5e-4, 3.5e-4])[ring]
+    muon = np.hypot(np.array([0.01, 0.015, 0.025])[ring], muon_b * pt)
+    return np.where(kind == MUON, muon, np.where(kind == ELECTRON, electron, hadron))
+
+
+def at_calorimeter(charge: Any, pt: Any, eta: Any, phi: Any) -> tuple[Any, Any]:
+    """(eta, phi) where each particle, from the origin, meets the calorimeter's surface.
+
+    A helix of radius rho = pT / (0.2998 B |q|): turn angle 2a after an arc 2 rho a; particles that
+    never reach the barrel (2 rho < R) go to an endcap. Neutral ones go straight.
+    """
+    curved = charge != 0
+    rho = pt / (0.2998 * FIELD * np.where(curved, np.abs(charge), 1.0))
+    reach = np.minimum(RADIUS / (2 * rho), 1.0)
+    barrel = np.where(2 * rho >= RADIUS, 2 * rho * np.arcsin(reach), np.inf)
+    endcap = HALF_LENGTH / np.maximum(np.abs(np.sinh(eta)), 1e-9)
+    arc = np.minimum(barrel, endcap)
+    a = arc / (2 * rho)
+    r = np.maximum(np.abs(2 * rho * np.sin(a)), 1e-6)
+    eta_out = np.arcsinh(arc * np.sinh(eta) / r)
+    phi_out = _wrapped(phi - np.sign(charge) * a)
+    return np.where(curved, eta_out, eta), np.where(curved, phi_out, phi)
+
+
+def detect(particles: Particles, rng: np.random.Generator, published: bool = False) -> Any:
+    """X (N, 12) and y (N, 7) of one event: tracks, then ECAL, then HCAL towers.
+
+    published: the truth as in the published set: a track's charge is the sign of its PDG number
+    (so an electron's is +1), a tower's charged hadron has charge +1. Else the particles' own.
+    """
+    p = _visible(particles)
+    pt = np.maximum(np.hypot(p.px, p.py), 1e-6)
+    eta, phi = np.arcsinh(p.pz / pt), np.arctan2(p.py, p.px)
+    eta_out, phi_out = at_calorimeter(p.charge, pt, eta, phi)
+    kind = _kinds(p.pid, p.charge)
+    tracked = rng.random(len(pt)) < np.where(p.charge != 0, efficiency(kind, pt, eta), 0.0)
+    charge = np.sign(p.pid) if published else p.charge
+    truth = np.stack([kind, charge, pt, eta, np.sin(phi), np.cos(phi), p.E], axis=1)
+
+    width = pt_resolution(kind, pt, eta)[tracked]
+    spread = np.log1p(width**2)  # log-normal, the mean kept
+    measured = pt[tracked] * np.exp(rng.normal(-spread / 2, np.sqrt(spread)))
+    eta_t, phi_t = (x[tracked] + rng.normal(0, 0.01, tracked.sum()) for x in (eta, phi))
+    out = eta_out[tracked], np.sin(phi_out[tracked]), np.cos(phi_out[tracked])
+    tracks = np.stack(
+        [
+            np.full(len(measured), 2.0), measured, eta_t, np.sin(phi_t), np.cos(phi_t),
+            measured * np.cosh(eta_t), *out, p.charge[tracked],
+            kind[tracked] == MUON, kind[tracked] == ELECTRON,
+        ],
+        axis=1,
+    )  # fmt: skip
+    Xs, ys = [tracks], [truth[tracked]]
+    shares = _shares(p.pid, kind)
+    for grid, share, sigma, least, column in (
+        (ECAL, shares[0], ecal_sigma, 0.5, 6),
+        (HCAL, shares[1], hcal_sigma, 1.0, 7),
+    ):
+        X, y = _towers(
+            grid, share * p.E, sigma, least, column, eta_out, phi_out, p, kind, tracked, rng,
+            published,
+        )  # fmt: skip
+        Xs.append(X)
+        ys.append(y)
+    return np.concatenate(Xs), np.concatenate(ys)
+
+
+def _visible(particles: Particles) -> Particles:
+    seen = ~np.isin(np.abs(particles.pid), NEUTRINOS) & (particles.E > 0)
+    return Particles(
+        *(getattr(particles, name)[seen] for name in ("pid", "charge", "px", "py", "pz", "E"))
+    )
+
+
+def _kinds(pid: Any, charge: Any) -> Any:
+    a = np.abs(pid)
+    hadron = np.where(charge != 0, CHARGED_HADRON, NEUTRAL_HADRON)
+    return np.where(a == 22, PHOTON, np.where(a == 11, ELECTRON, np.where(a == 13, MUON, hadron)))
+
+
+def _shares(pid: Any, kind: Any) -> tuple[Any, Any]:
+    """Share of its energy that each particle leaves in ECAL and in HCAL."""
+    a = np.abs(pid)
+    electromagnetic = np.isin(kind, (PHOTON, ELECTRON)) | (a == 111)
+    mixed = np.isin(a, (310, 3122))  # K0 short and Lambda
+    ecal = np.where(electromagnetic, 1.0, np.where(mixed, 0.3, 0.0))
+    return np.where(kind == MUON, 0.0, ecal), np.where(kind == MUON, 0.0, 1.0 - ecal)
+
+
+def _towers(
+    grid: Grid, deposit: Any, sigma: Any, least: float, column: int, eta: Any, phi: Any,
+    p: Particles, kind: Any, tracked: Any, rng: np.random.Generator, published: bool,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Towers of one calorimeter and their targets. Shapes: (towers, 12), (towers, 7)."""
+    ring = np.searchsorted(grid.eta_edges, eta, side="right") - 1
+    hit = (deposit > 0) & (ring >= 0) & (ring < len(grid.n_phi))
+    ring, deposit = ring[hit], deposit[hit]
+    n_phi = grid.n_phi[ring]
+    column_phi = np.floor((_wrapped(phi[hit]) + np.pi) / (2 * np.pi) * n_phi).astype(int)
+    cell = ring * 1000 + np.minimum(column_phi, n_phi - 1)
+    cells, tower = np.unique(cell, return_inverse=True)
+    energy = np.bincount(tower, deposit, len(cells))
+    ring, n_phi = cells // 1000, grid.n_phi[cells // 1000]
+    low, high = grid.eta_edges[ring], grid.eta_edges[ring + 1]
+    center = (low + high) / 2
+    spread = np.log1p((sigma(energy, center) / np.maximum(energy, 1e-9)) ** 2)
+    measured = energy * np.exp(rng.normal(-spread / 2, np.sqrt(spread)))
+    eta_t = rng.uniform(low, high)
+    phi_t = (cells % 1000 + rng.random(len(cells))) / n_phi * 2 * np.pi - np.pi
+    X = np.zeros((len(cells), 12))
+    X[:, 0], X[:, 1], X[:, 2] = 1, measured / np.cosh(eta_t), eta_t
+    X[:, 3], X[:, 4], X[:, 5], X[:, column] = np.sin(phi_t), np.cos(phi_t), measured, measured
+    y = _tower_targets(tower, len(cells), center, p, kind, tracked, hit, published)
+    keep = (measured >= least) & (measured >= 2 * sigma(measured, center))
+    return X[keep], y[keep]
+
+
+def _tower_targets(
+    tower: Any, n: int, center: Any, p: Particles, kind: Any, tracked: Any, hit: Any,
+    published: bool,
+) -> Any:  # fmt: skip
+    """Sum of the four-vectors of the particles without a track in each tower; the class is the
+    kind that has most of the energy. Shape (n, 7); zero rows where there is no target.
+    """
+    free = ~tracked[hit]
+    tower = tower[free]
+    px, py, pz, E, charge, kinds = (x[hit][free] for x in (p.px, p.py, p.pz, p.E, p.charge, kind))
+    px, py, pz, total = (np.bincount(tower, x, n) for x in (px, py, pz, E))
+    by_kind = np.zeros((n, 6))
+    np.add.at(by_kind, (tower, kinds), E)
+    leading = by_kind.argmax(axis=1)
+    far = (leading == CHARGED_HADRON) & (np.abs(center) > 2.5)  # there are no tracks out there
+    leading = np.where(far, NEUTRAL_HADRON, leading)
+    sign = np.ones(n)
+    if not published:  # the charge of the particle with most energy
+        order = np.argsort(E, kind="stable")
+        sign[tower[order]] = charge[order]
+    charged = np.isin(leading, (CHARGED_HADRON, ELECTRON, MUON))
+    pt = np.maximum(np.hypot(px, py), 1e-9)
+    phi = np.arctan2(py, px)
+    y = np.stack(
+        [
+            leading, np.where(charged, sign, 0.0), pt, np.arcsinh(pz / pt), np.sin(phi),
+            np.cos(phi), total,
+        ],
+        axis=1,
+    )  # fmt: skip
+    none = (total <= 0) | ((leading == NEUTRAL_HADRON) & (total < NEUTRAL_HADRON_MIN))
+    y[none] = 0.0
+    return y
+
+
+def _wrapped(phi: Any) -> Any:
+    return (phi + np.pi) % (2 * np.pi) - np.pi

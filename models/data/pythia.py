@@ -1,0 +1,249 @@
+"""Proton collisions by Pythia 8 through a parametric detector, in the published set's file format.
+
+    python -m models.data.pythia --to DIR --events 3000 --pileup 20 [--seed 0] [--processes 2]
+
+hardware: 1 thread of a 2-core x86-64 virtual machine; versions: pythia8mc 8.317, numpy 2.4; n and
+number (events a second): tests/benchmarks/pythia_events.py; lineage: Pata et al. 2021 (Eur. Phys.
+J. C 81:381), who took Pythia 8 and Delphes 3; Bierlich et al. 2022 (SciPost Phys. Codeb. 8).
+
+A STAND-IN: the same processes, energy and schema, another detector (models/data/detector.py),
+Pythia's internal NNPDF2.3 LO, and pile-up from a pool of minimum-bias events that are used again,
+turned by a random angle. A file is a function of (seed, its number, settings): neither the number
+of processes nor an interruption changes a byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.data import delphes, detector
+from suite.core.errors import ConfigError, DataError, SuiteError, check_integer, unknown_name
+from suite.core.seeds import stream, stream_seed
+
+MANIFEST = "stand_in.json"
+POOL = 500  # minimum-bias events that are used again; two seconds to make
+PER_FILE = 100  # as in the published set
+_COMMON = (
+    "Print:quiet = on", "Beams:eCM = 14000.", "ParticleDecays:limitTau0 = on",
+    "ParticleDecays:tau0Max = 10.", "Tune:pp = 14", "MultipartonInteractions:pT0Ref = 2.09",
+    "MultipartonInteractions:alphaSvalue = 0.126", "Random:setSeed = on",
+)  # fmt: skip
+_PROCESSES = {
+    "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", "6:m0 = 172.5"),
+    "qcd": ("HardQCD:all = on", "PhaseSpace:pTHatMin = 20."),
+    "minbias": (
+        "SoftQCD:nonDiffractive = on", "SoftQCD:singleDiffractive = on",
+        "SoftQCD:doubleDiffractive = on",
+    ),
+}  # fmt: skip
+_NAMES = {"ttbar": "tev14_pythia8_ttbar_0_{}.pkl.bz2", "qcd": "tev14_pythia8_qcd_10_{}.pkl.bz2"}
+
+
+class Generator:
+    """Pythia for one process, seeded. Raises DataError where pythia8mc is not installed."""
+
+    def __init__(self, process: str, seed: int) -> None:
+        try:
+            import pythia8mc
+        except ImportError:
+            raise DataError(
+                "pythia8mc is not installed: install the extra `hep`, or make the events elsewhere "
+                "(python -m models.data.pythia) and bring the folder along."
+            ) from None
+        self._pythia = pythia8mc.Pythia("", False)
+        for line in (*_COMMON, f"Random:seed = {1 + seed % 900_000_000}", *_PROCESSES[process]):
+            if not self._pythia.readString(line):
+                raise DataError(f"Pythia does not know {line!r}; install pythia8mc >= 8.317.")
+        if not self._pythia.init():
+            raise DataError(f"Pythia could not begin with process={process}; see its messages.")
+        self._charges: dict[int, float] = {}
+        self.version = str(self._pythia.settings.parm("Pythia:versionNumber"))
+
+    def __call__(self) -> detector.Particles:
+        """The stable particles of the next event."""
+        while not self._pythia.next():
+            pass  # a failed event is drawn again; Pythia gives up by itself after ten in a row
+        rows = [(p.id(), p.px(), p.py(), p.pz(), p.e()) for p in self._pythia.event if p.isFinal()]
+        table = np.array(rows)
+        pid = table[:, 0].astype(int)
+        for number in set(pid.tolist()) - set(self._charges):
+            self._charges[number] = self._pythia.particleData.charge(number)
+        charge = np.array([self._charges[number] for number in pid.tolist()])
+        return detector.Particles(pid, charge, *table[:, 1:].T)
+
+
+def write(
+    folder: Path, n_events: int, *, pileup: float = 0, seed: int = 0, process: str = "ttbar",
+    per_file: int = PER_FILE, processes: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:  # fmt: skip
+    """`n_events` events in files of `per_file` in `folder`, and the manifest, which is returned.
+
+    pileup: mean number of minimum-bias collisions an event (Poisson). Files that are there and
+    whole are kept. progress(files done, files) is called after each.
+    Raises ConfigError for an argument out of range or a folder of other settings, DataError
+    without pythia8mc.
+    """
+    check_integer("events", n_events, 1)
+    check_integer("per_file", per_file, 1)
+    check_integer("processes", processes, 1)
+    check_integer("seed", seed, 0)
+    if process not in _NAMES:
+        raise unknown_name("process", process, _NAMES)
+    if not 0 <= pileup <= 1000:
+        raise ConfigError(
+            f"pileup={pileup}: must be 0 to 1000 collisions (the published set: 200)."
+        )
+    settings = {
+        "process": process, "pileup": float(pileup), "seed": seed, "per_file": per_file,
+        "pool": POOL, "energy_gev": 14000, "settings": [*_COMMON, *_PROCESSES[process]],
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = _manifest(folder, settings)
+    sizes = [min(per_file, n_events - first) for first in range(0, n_events, per_file)]
+    jobs = [
+        (str(folder), number, size, settings)
+        for number, size in enumerate(sizes)
+        if not _whole(folder, manifest, number, size, process)
+    ]
+    done = len(sizes) - len(jobs)
+    progress(done, len(sizes))
+    if jobs:
+        for name, said in _each(jobs, min(processes, len(jobs))):
+            manifest["files"][name] = said
+            _save(folder, manifest)
+            done += 1
+            progress(done, len(sizes))
+    _save(folder, manifest)
+    return manifest
+
+
+def _each(jobs: list[Any], processes: int) -> Any:
+    if processes == 1:
+        yield from map(_file, jobs)
+        return
+    # spawn: a fork of a process that runs threads (MPI, TensorFlow) can hang.
+    with get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap_unordered(_file, jobs)
+
+
+_pools: dict[Any, list[detector.Particles]] = {}  # one a process and seed
+
+
+def _file(job: tuple[str, int, int, Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
+    folder, number, size, settings = job
+    seed, pileup = int(settings["seed"]), float(settings["pileup"])
+    hard = Generator(settings["process"], stream_seed(seed, "hard", number))
+    rng = stream(seed, "detector", number)
+    if pileup > 0 and seed not in _pools:
+        soft = Generator("minbias", stream_seed(seed, "minbias"))
+        _pools[seed] = [soft() for _ in range(POOL)]
+    events = []
+    for _ in range(size):
+        collisions = [hard()]
+        for pick in rng.integers(POOL, size=rng.poisson(pileup)):
+            collisions.append(_pools[seed][pick].rotated(rng.uniform(0, 2 * np.pi)))
+        events.append(detector.detect(detector.Particles.joined(collisions), rng))
+    name = _NAMES[settings["process"]].format(number)
+    path = Path(folder) / name
+    delphes.write(path, events)
+    elements = [len(X) for X, _ in events]
+    return name, {
+        "n_events": size, "n_elements": int(sum(elements)), "sha256": _digest(path),
+        "bytes": path.stat().st_size, "pythia": hard.version,
+    }  # fmt: skip
+
+
+def _manifest(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    path = folder / MANIFEST
+    new = {
+        "stand_in": True,
+        "what": "Pythia 8 events through a parametric detector; not the published Delphes set",
+        "settings": dict(settings),
+        "files": {},
+    }
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return new
+    if found.get("settings") != dict(settings):
+        raise ConfigError(
+            f"--to {folder}: holds events of other settings ({MANIFEST}); take another folder."
+        )
+    return found
+
+
+def _save(folder: Path, manifest: Mapping[str, Any]) -> None:
+    files = dict(sorted(manifest["files"].items()))
+    part = folder / f"{MANIFEST}.part"
+    part.write_text(json.dumps({**manifest, "files": files}, indent=1) + "\n")
+    part.replace(folder / MANIFEST)
+
+
+def _whole(folder: Path, manifest: Mapping[str, Any], number: int, size: int, process: str) -> bool:
+    name = _NAMES[process].format(number)
+    said = manifest["files"].get(name)
+    path = folder / name
+    if not said or said["n_events"] != size or not path.is_file():
+        return False
+    return bool(_digest(path) == said["sha256"])
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _bar(done: int, total: int) -> None:
+    live = sys.stderr.isatty()
+    filled = 30 * done // total
+    line = f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} files"
+    print(f"\r{line}" if live else line, end="" if live and done < total else "\n", file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0, or 1 where something is wrong, which is then said."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.data.pythia",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--events", type=int, required=True, metavar="N")
+    parser.add_argument("--pileup", type=float, default=0, help="mean collisions an event")
+    parser.add_argument("--process", default="ttbar", help=f"of {', '.join(_NAMES)}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--per-file", type=int, default=PER_FILE)
+    options = parser.parse_args(arguments)
+    folder = options.to / f"delphes_standin_pu{options.pileup:g}"
+    try:
+        manifest = write(
+            folder, options.events, pileup=options.pileup, seed=options.seed,
+            process=options.process, per_file=options.per_file, processes=options.processes,
+            progress=_bar,
+        )  # fmt: skip
+    except SuiteError as error:
+        print(f"models.data.pythia: {error}", file=sys.stderr)
+        return 1
+    files = manifest["files"].values()
+    n, elements = sum(f["n_events"] for f in files), sum(f["n_elements"] for f in files)
+    print(
+        f"{folder}: {n} events of {elements / n:.0f} elements on average, "
+        f"{sum(f['bytes'] for f in files) / 2**20:.1f} MiB. A STAND-IN, not the published set."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
