@@ -8,11 +8,15 @@ device as in cifar10-airbench.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from models.data import splits
 from suite.core.errors import DivergedError
 from suite.core.seeds import stream_seed
 from suite.core.space import Choice, Float, Int
@@ -59,24 +63,27 @@ class DigitsCNN(Target):
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
         images, labels = load_digits(return_X_y=True)
-        rest, test, y_rest, y_test = train_test_split(
-            images, labels, test_size=0.2, stratify=labels, random_state=SPLIT_SEED
+        rows = np.arange(len(labels))
+        rest, test = train_test_split(rows, test_size=0.2, stratify=labels, random_state=SPLIT_SEED)
+        train, valid = train_test_split(
+            rest, test_size=0.25, stratify=labels[rest], random_state=SPLIT_SEED
         )
-        train, valid, y_train, y_valid = train_test_split(
-            rest, y_rest, test_size=0.25, stratify=y_rest, random_state=SPLIT_SEED
-        )
-        mean, std = train.mean(), train.std()
+        mean, std = images[train].mean(), images[train].std()
+        whole = np.ascontiguousarray(images, dtype="<f4")
+        self.provenance = {
+            "name": "digits (UCI, scikit-learn's copy)", "stand_in": False, "split": "fixed",
+            "sha256": hashlib.sha256(whole.tobytes()).hexdigest(),
+            "split_sha256": splits.digest(train, valid, test),
+            "n_train": len(train), "n_valid": len(valid), "n_test": len(test),
+        }  # fmt: skip
 
-        def place(x: Any, y: Any) -> tuple[Any, Any]:
-            pixels = torch.tensor((x - mean) / std, dtype=torch.float32).reshape(-1, 1, 8, 8)
+        def place(kept: Any) -> tuple[Any, Any]:
+            x, y = (images[kept] - mean) / std, labels[kept]
+            pixels = torch.tensor(x, dtype=torch.float32).reshape(-1, 1, 8, 8)
             return pixels.to(device), torch.tensor(y, dtype=torch.int64).to(device)
 
         self.device = device
-        self.train, self.valid, self.test = (
-            place(train, y_train),
-            place(valid, y_valid),
-            place(test, y_test),
-        )
+        self.train, self.valid, self.test = place(train), place(valid), place(test)
 
     def start(self, config: Config, seed: int) -> Training:
         return _Digits(self, config, seed)
