@@ -79,7 +79,8 @@ def test_a_small_network_learns_them_and_a_larger_one_learns_more():
     from models.cifar10_cnn import cnn
 
     x, y = procedural.images(14_000, 32, 10, 1)
-    x, y = torch.from_numpy(x).float() / 255 - 0.4, torch.from_numpy(y)
+    x, y = torch.from_numpy(x).float(), torch.from_numpy(y)
+    x = (x - x.mean()) / x.std()
 
     def accuracies(filters, epochs):
         torch.manual_seed(0)
@@ -95,6 +96,7 @@ def test_a_small_network_learns_them_and_a_larger_one_learns_more():
                 found.append(float((network(x[12_000:]).argmax(1) == y[12_000:]).float().mean()))
         return found
 
+    # Measured over three seeds: 4 filters 0.43 to 0.50, 16 filters 0.61 to 0.64.
     small, large = accuracies(4, 6), accuracies(16, 6)
-    assert small[-1] > 0.3 and small[-1] > small[0] + 0.1
-    assert 0.45 < large[-1] < 0.95 and large[-1] > small[-1] + 0.03
+    assert small[-1] > 0.35 and small[-1] > small[0] + 0.1
+    assert 0.5 < large[-1] < 0.9 and large[-1] > small[-1] + 0.05

@@ -1,0 +1,272 @@
+"""Stage a data set: python -m models.data.fetch NAME --to DIR, on a machine with a network.
+
+    python -m models.data.fetch cifar10 --to /data              downloads, checks, unpacks
+    python -m models.data.fetch cifar10 --to /data --verify     no network: checks what is there
+    python -m models.data.fetch cifar10 --to /data --from /media/copy
+
+A download that was cut goes on where it ended; what is there and right is not fetched again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import fnmatch
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from models.data import transfer
+from models.data.sources import LISTING, SOURCES, File, Source
+from models.data.transfer import Progress
+from models.data.unpack import missing, unpack
+from suite.core.errors import DataError, SuiteError, unknown_name
+
+
+def stage(
+    name: str,
+    root: Path,
+    origin: str | None = None,
+    unpacked: bool | None = None,
+    only: str = "*",
+    progress: Progress | None = None,
+) -> Path:
+    """The data set's folder, `root/name`, with every file there and checked.
+
+    origin: a mirror's address or a folder that holds the files, instead of the published addresses.
+    unpacked: None, as suits the data set. only: names of files, with * and ?.
+
+    Raises DataError where something is missing, damaged or not what was published, another fetch is
+    at work there, or the disk is too full; ConfigError for an unknown name.
+    """
+    source, progress = _source(name), progress or Progress()
+    folder = root / name
+    unpacked = source.unpacked if unpacked is None else unpacked
+    with _alone(folder):
+        files = _chosen(_files(source, folder, origin), only, source)
+        absent = []
+        for file in files:
+            try:
+                progress.say(f"{file.name}: there, {transfer.check(folder / file.name, file)}")
+            except DataError as error:
+                absent.append(file)
+                if (folder / file.name).exists():
+                    progress.say(str(error))
+        _room(folder, source, absent, unpacked)
+        for file in absent:
+            _bring(source, file, folder, origin, progress)
+            progress.say(f"{file.name}: {transfer.check(folder / file.name, file)}")
+        if unpacked and source.archive and not _unpacked(source, folder):
+            progress.say(f"{source.archive.file}: unpacking")
+            unpack(folder / source.archive.file, source.archive)
+    _prepare(name, folder, progress)
+    return folder
+
+
+def verify(name: str, root: Path, only: str = "*", progress: Progress | None = None) -> None:
+    """Check what is staged, without a network.
+
+    Raises DataError naming every file that is missing or wrong.
+    """
+    source, progress = _source(name), progress or Progress()
+    folder = root / name
+    archive = source.archive
+    problems = []
+    for file in _chosen(_files(source, folder, None, offline=True), only, source):
+        if archive and not (folder / file.name).exists() and (folder / archive.folder).is_dir():
+            progress.say(f"{file.name}: not there, unpacked")
+            continue
+        try:
+            progress.say(f"{file.name}: {transfer.check(folder / file.name, file)}")
+        except DataError as error:
+            problems.append(str(error))
+    if archive and (folder / archive.folder).is_dir():
+        for member, checksum in source.members.items():
+            try:
+                transfer.check(folder / member, File(member, (), None, checksum))
+            except DataError as error:
+                problems.append(str(error))
+        if not source.members and (folder / archive.file).exists() and not problems:
+            gone = missing(folder / archive.file, archive)
+            problems += [f"{folder / gone}: missing or of another size."] if gone else []
+    if problems:
+        remedy = f"python -m models.data.fetch {name} --to {root}"
+        raise DataError("\n".join([*problems, f"Stage it again: {remedy}"]))
+    progress.say(f"{name}: verified")
+
+
+# --- parts ----------------------------------------------------------------------------------------
+
+
+def _source(name: str) -> Source:
+    if name not in SOURCES:
+        raise unknown_name("data set", name, SOURCES)
+    return SOURCES[name]
+
+
+def _files(
+    source: Source, folder: Path, origin: str | None, offline: bool = False
+) -> tuple[File, ...]:
+    """What the data set consists of; a publisher's listing is asked for once and kept."""
+    if source.listing is None or source.read_listing is None or source.pattern is None:
+        return source.files
+    kept = folder / LISTING
+    place = Path(origin) if origin and not _is_address(origin) else folder
+    if kept.exists():
+        answer = kept.read_bytes()
+    elif (place / LISTING).exists():
+        answer = (place / LISTING).read_bytes()
+    elif offline or place != folder:
+        names = sorted(p.name for p in place.glob("*") if source.pattern.fullmatch(p.name))
+        return tuple(File(name, ()) for name in names)
+    elif origin:
+        answer = transfer.text(f"{origin.rstrip('/')}/{LISTING}")
+    else:
+        answer = transfer.text(source.listing)
+    try:
+        files = source.read_listing(json.loads(answer))
+    except ValueError as error:
+        raise DataError(f"{kept}: is not JSON ({error}); remove it and stage again.") from error
+    if not offline and not kept.exists():
+        written = kept.with_name(f"{LISTING}.part")
+        written.write_bytes(answer)
+        written.replace(kept)
+    return files
+
+
+def _chosen(files: Sequence[File], only: str, source: Source) -> list[File]:
+    chosen = [file for file in files if fnmatch.fnmatchcase(file.name, only)]
+    if not chosen:
+        known = ", ".join(file.name for file in files[:3]) or "none is there"
+        raise DataError(f"{source.name}: no file is called {only}; files: {known} ...")
+    return chosen
+
+
+def _bring(
+    source: Source, file: File, folder: Path, origin: str | None, progress: Progress
+) -> None:
+    if origin is None:
+        transfer.get(file, folder, source.most_bytes, progress)
+    elif _is_address(origin):
+        address = f"{origin.rstrip('/')}/{urllib.parse.quote(file.name)}"
+        mirrored = File(file.name, (address,), file.n_bytes, file.checksum)
+        transfer.get(mirrored, folder, source.most_bytes, progress)
+    else:
+        transfer.copy(Path(origin) / file.name, file, folder, progress)
+
+
+def _is_address(origin: str) -> bool:
+    return "://" in origin
+
+
+def _unpacked(source: Source, folder: Path) -> bool:
+    """Whether the archive's folder is there and as published."""
+    archive = source.archive
+    if archive is None or not (folder / archive.folder).is_dir():
+        return False
+    if not source.members:
+        return missing(folder / archive.file, archive) is None
+    try:
+        for member, checksum in source.members.items():
+            transfer.check(folder / member, File(member, (), None, checksum))
+    except DataError:
+        return False
+    return True
+
+
+def _room(folder: Path, source: Source, absent: Sequence[File], unpacked: bool) -> None:
+    """Raises DataError where the disk would run full."""
+    needed = sum(file.n_bytes or 0 for file in absent)
+    for file in absent:
+        part = folder / f"{file.name}.part"
+        needed -= part.stat().st_size if part.exists() else 0
+    if unpacked and source.archive and not (folder / source.archive.folder).is_dir():
+        needed += source.archive.n_bytes
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{folder}: {needed} bytes are needed, {free} are free; make room or name another "
+            "folder with --to."
+        )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One fetch into a folder at a time; the lock falls with its process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DataError(
+                    f"{folder}: another fetch is at work there; wait for it, then run this again."
+                ) from None
+            yield
+    except PermissionError as error:
+        raise DataError(f"{folder}: cannot be written ({error}); name another --to.") from error
+
+
+def _prepare(name: str, folder: Path, progress: Progress) -> None:
+    """What a reader would do at its first use, done here, where time is cheap."""
+    if importlib.util.find_spec(f"models.data.{name}") is None:
+        return
+    reader = importlib.import_module(f"models.data.{name}")
+    if hasattr(reader, "prepare"):
+        progress.say(f"{name}: decoding")
+        reader.prepare(folder)
+
+
+# --- command line ---------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    known = "\n".join(
+        f"  {s.name:14} {s.title}\n{'':17}{s.listing or s.files[0].addresses[0]}\n"
+        f"{'':17}licence: {s.licence}"
+        for s in SOURCES.values()
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m models.data.fetch",
+        description="Download, check and unpack a data set, or check one that is there.",
+        epilog=f"data sets:\n{known}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", help="which data set")
+    parser.add_argument(
+        "--to", metavar="DIR", default=os.environ.get("SUITE_DATA"),
+        help="data root; the set lies in DIR/NAME (default: the environment's SUITE_DATA)",
+    )  # fmt: skip
+    parser.add_argument("--verify", action="store_true", help="only check; no network is used")
+    parser.add_argument("--from", dest="origin", metavar="PLACE", help="a mirror's URL or a folder")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="files of this name (* ?)")
+    parser.add_argument(
+        "--unpack", action=argparse.BooleanOptionalAction,
+        help="unpack the archive (default: as suits the data set's reader)",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    if options.to is None:
+        parser.error("--to DIR is needed, or the environment's SUITE_DATA")
+    try:
+        if options.verify:
+            verify(options.name, Path(options.to), options.only)
+        else:
+            stage(options.name, Path(options.to), options.origin, options.unpack, options.only)
+    except SuiteError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
