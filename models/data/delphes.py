@@ -9,6 +9,10 @@ X of a tower: 1, ET, eta, sin phi, cos phi, E, Eem, Ehad, 0, 0, 0, 0. X of a tra
 sin phi, cos phi, p, eta, sin phi and cos phi at the calorimeter, charge, is muon, is electron (of
 the truth). y: class, charge, pT, eta, sin phi, cos phi, E; classes: 0 none, 1 charged hadron, 2
 neutral hadron, 3 photon, 4 electron, 5 muon. Energies and momenta in GeV.
+
+ygen is all the truth there is: what left no kept element, neutral hadrons below 9 GeV and neutrinos
+are not in it. Jets and missing energy of ygen are those of the visible particles (so the best that
+a model of these elements can reach), not the generator's.
 """
 
 from __future__ import annotations

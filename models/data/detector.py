@@ -11,10 +11,11 @@ Schema of what comes out: models/data/delphes.py. Lengths in m, energies in GeV,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+VERSION = 2  # of the formulas: events of two versions are never mixed in a folder
 FIELD, RADIUS, HALF_LENGTH = 3.8, 1.29, 3.00
 NEUTRINOS = (12, 14, 16)
 NEUTRAL_HADRON_MIN = 9.0  # GeV: below, a neutral hadron is no target
@@ -136,7 +137,8 @@ def at_calorimeter(charge: Any, pt: Any, eta: Any, phi: Any) -> tuple[Any, Any]:
     a = arc / (2 * rho)
     r = np.maximum(np.abs(2 * rho * np.sin(a)), 1e-6)
     eta_out = np.arcsinh(arc * np.sinh(eta) / r)
-    phi_out = _wrapped(phi - np.sign(charge) * a)
+    beyond = np.where(np.sin(a) < 0, np.pi, 0.0)  # past half a circle, seen from the axis
+    phi_out = _wrapped(phi - np.sign(charge) * a + beyond)
     return np.where(curved, eta_out, eta), np.where(curved, phi_out, phi)
 
 
@@ -144,7 +146,9 @@ def detect(particles: Particles, rng: np.random.Generator, published: bool = Fal
     """X (N, 12) and y (N, 7) of one event: tracks, then ECAL, then HCAL towers.
 
     published: the truth as in the published set: a track's charge is the sign of its PDG number
-    (so an electron's is +1), a tower's charged hadron has charge +1. Else the particles' own.
+    (so an electron's is +1), a tower's charged hadron has charge +1, and what deposits in both
+    calorimeters is the target of two towers. Else charges are the particles' own, and such a
+    particle counts once: for its HCAL tower (70 % of its energy), or where that was dropped, ECAL.
     """
     p = _visible(particles)
     pt = np.maximum(np.hypot(p.px, p.py), 1e-6)
@@ -170,16 +174,18 @@ def detect(particles: Particles, rng: np.random.Generator, published: bool = Fal
     )  # fmt: skip
     Xs, ys = [tracks], [truth[tracked]]
     shares = _shares(p.pid, kind)
-    for grid, share, sigma, least, column in (
-        (ECAL, shares[0], ecal_sigma, 0.5, 6),
-        (HCAL, shares[1], hcal_sigma, 1.0, 7),
-    ):
-        X, y = _towers(
-            grid, share * p.E, sigma, least, column, eta_out, phi_out, p, kind, tracked, rng,
-            published,
-        )  # fmt: skip
-        Xs.append(X)
-        ys.append(y)
+    ecal = _towers(ECAL, shares[0] * p.E, ecal_sigma, 0.5, 6, eta_out, phi_out, rng)
+    hcal = _towers(HCAL, shares[1] * p.E, hcal_sigma, 1.0, 7, eta_out, phi_out, rng)
+    owned = [towers.of >= 0 for towers in (ecal, hcal)]
+    if not published:
+        twice = owned[0] & owned[1]
+        in_hcal = twice.copy()
+        in_hcal[twice] = hcal.kept[hcal.of[twice]]
+        owned = [owned[0] & ~in_hcal, owned[1] & (in_hcal | ~twice)]
+    for towers, mine in zip((ecal, hcal), owned, strict=True):
+        y = _tower_targets(towers, p, kind, mine & ~tracked, published)
+        Xs.append(towers.X[towers.kept])
+        ys.append(y[towers.kept])
     return np.concatenate(Xs), np.concatenate(ys)
 
 
@@ -200,16 +206,26 @@ def _shares(pid: Any, kind: Any) -> tuple[Any, Any]:
     """Share of its energy that each particle leaves in ECAL and in HCAL."""
     a = np.abs(pid)
     electromagnetic = np.isin(kind, (PHOTON, ELECTRON)) | (a == 111)
-    mixed = np.isin(a, (310, 3122))  # K0 short and Lambda
+    mixed = np.isin(a, (310, 3122))  # K0 short and Lambda; K0 long is like a neutron
     ecal = np.where(electromagnetic, 1.0, np.where(mixed, 0.3, 0.0))
     return np.where(kind == MUON, 0.0, ecal), np.where(kind == MUON, 0.0, 1.0 - ecal)
 
 
+class _Towers(NamedTuple):
+    """Of one calorimeter. X (towers, 12), center (towers,): eta; kept (towers,): over the
+    thresholds; of (particles,): the tower of each, -1 where it leaves nothing.
+    """
+
+    X: Any
+    center: Any
+    kept: Any
+    of: Any
+
+
 def _towers(
     grid: Grid, deposit: Any, sigma: Any, least: float, column: int, eta: Any, phi: Any,
-    p: Particles, kind: Any, tracked: Any, rng: np.random.Generator, published: bool,
-) -> tuple[Any, Any]:  # fmt: skip
-    """Towers of one calorimeter and their targets. Shapes: (towers, 12), (towers, 7)."""
+    rng: np.random.Generator,
+) -> _Towers:  # fmt: skip
     ring = np.searchsorted(grid.eta_edges, eta, side="right") - 1
     hit = (deposit > 0) & (ring >= 0) & (ring < len(grid.n_phi))
     ring, deposit = ring[hit], deposit[hit]
@@ -228,26 +244,21 @@ def _towers(
     X = np.zeros((len(cells), 12))
     X[:, 0], X[:, 1], X[:, 2] = 1, measured / np.cosh(eta_t), eta_t
     X[:, 3], X[:, 4], X[:, 5], X[:, column] = np.sin(phi_t), np.cos(phi_t), measured, measured
-    y = _tower_targets(tower, len(cells), center, p, kind, tracked, hit, published)
-    keep = (measured >= least) & (measured >= 2 * sigma(measured, center))
-    return X[keep], y[keep]
+    kept = (measured >= least) & (measured >= 2 * sigma(measured, center))
+    of = np.full(len(hit), -1)
+    of[hit] = tower
+    return _Towers(X, center, kept, of)
 
 
-def _tower_targets(
-    tower: Any, n: int, center: Any, p: Particles, kind: Any, tracked: Any, hit: Any,
-    published: bool,
-) -> Any:  # fmt: skip
-    """Sum of the four-vectors of the particles without a track in each tower; the class is the
-    kind that has most of the energy. Shape (n, 7); zero rows where there is no target.
+def _tower_targets(towers: _Towers, p: Particles, kind: Any, counted: Any, published: bool) -> Any:
+    """Sum of the four-vectors of the counted particles in each tower; the class is the kind that
+    has most of the energy. Shape (towers, 7); zero rows where there is no target.
     """
-    free = ~tracked[hit]
-    tower = tower[free]
-    px, py, pz, E, charge, kinds = (x[hit][free] for x in (p.px, p.py, p.pz, p.E, p.charge, kind))
+    n, tower = len(towers.X), towers.of[counted]
+    px, py, pz, E, charge, kinds = (x[counted] for x in (p.px, p.py, p.pz, p.E, p.charge, kind))
     px, py, pz, total = (np.bincount(tower, x, n) for x in (px, py, pz, E))
-    by_kind = np.zeros((n, 6))
-    np.add.at(by_kind, (tower, kinds), E)
-    leading = by_kind.argmax(axis=1)
-    far = (leading == CHARGED_HADRON) & (np.abs(center) > 2.5)  # there are no tracks out there
+    leading = np.bincount(6 * tower + kinds, E, 6 * n).reshape(n, 6).argmax(axis=1)
+    far = (leading == CHARGED_HADRON) & (np.abs(towers.center) > 2.5)  # there are no tracks
     leading = np.where(far, NEUTRAL_HADRON, leading)
     sign = np.ones(n)
     if not published:  # the charge of the particle with most energy

@@ -8,8 +8,8 @@ J. C 81:381), who took Pythia 8 and Delphes 3; Bierlich et al. 2022 (SciPost Phy
 
 A STAND-IN: the same processes, energy and schema, another detector (models/data/detector.py),
 Pythia's internal NNPDF2.3 LO, and pile-up from a pool of minimum-bias events that are used again,
-turned by a random angle. A file is a function of (seed, its number, settings): neither the number
-of processes nor an interruption changes a byte.
+turned by a random angle. A file is a function of (seed, its number, settings, versions): neither
+the number of processes nor an interruption changes a byte.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,7 @@ from suite.core.seeds import stream, stream_seed
 MANIFEST = "stand_in.json"
 POOL = 500  # minimum-bias events that are used again; two seconds to make
 PER_FILE = 100  # as in the published set
+ATTEMPTS = 100  # at one event: one in some ten thousand fails once
 _COMMON = (
     "Print:quiet = on", "Beams:eCM = 14000.", "ParticleDecays:limitTau0 = on",
     "ParticleDecays:tau0Max = 10.", "Tune:pp = 14", "MultipartonInteractions:pT0Ref = 2.09",
@@ -60,6 +65,7 @@ class Generator:
                 "pythia8mc is not installed: install the extra `hep`, or make the events elsewhere "
                 "(python -m models.data.pythia) and bring the folder along."
             ) from None
+        self.process = process
         self._pythia = pythia8mc.Pythia("", False)
         for line in (*_COMMON, f"Random:seed = {1 + seed % 900_000_000}", *_PROCESSES[process]):
             if not self._pythia.readString(line):
@@ -67,12 +73,17 @@ class Generator:
         if not self._pythia.init():
             raise DataError(f"Pythia could not begin with process={process}; see its messages.")
         self._charges: dict[int, float] = {}
-        self.version = str(self._pythia.settings.parm("Pythia:versionNumber"))
 
     def __call__(self) -> detector.Particles:
         """The stable particles of the next event."""
-        while not self._pythia.next():
-            pass  # a failed event is drawn again; Pythia gives up by itself after ten in a row
+        for _ in range(ATTEMPTS):  # a failed event is drawn again
+            if self._pythia.next():
+                break
+        else:
+            raise DataError(
+                f"process={self.process}: Pythia failed {ATTEMPTS} times in a row; "
+                "take another seed."
+            )
         rows = [(p.id(), p.px(), p.py(), p.pz(), p.e()) for p in self._pythia.event if p.isFinal()]
         table = np.array(rows)
         pid = table[:, 0].astype(int)
@@ -107,6 +118,7 @@ def write(
     settings = {
         "process": process, "pileup": float(pileup), "seed": seed, "per_file": per_file,
         "pool": POOL, "energy_gev": 14000, "settings": [*_COMMON, *_PROCESSES[process]],
+        "detector": detector.VERSION, "pythia8mc": _version(),
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     manifest = _manifest(folder, settings)
@@ -132,9 +144,19 @@ def _each(jobs: list[Any], processes: int) -> Any:
     if processes == 1:
         yield from map(_file, jobs)
         return
-    # spawn: a fork of a process that runs threads (MPI, TensorFlow) can hang.
-    with get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap_unordered(_file, jobs)
+    # spawn: a fork of a process that runs threads (MPI, TensorFlow) can hang. No multiprocessing
+    # Pool: it waits for ever for a process that was killed.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        try:
+            for task in as_completed([pool.submit(_file, job) for job in jobs]):
+                yield task.result()
+        except BrokenProcessPool:
+            raise DataError(
+                f"processes={processes}: one was killed (memory?); run again with fewer: files "
+                "that are whole are kept."
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 _pools: dict[Any, list[detector.Particles]] = {}  # one a process and seed
@@ -153,14 +175,16 @@ def _file(job: tuple[str, int, int, Mapping[str, Any]]) -> tuple[str, dict[str, 
         collisions = [hard()]
         for pick in rng.integers(POOL, size=rng.poisson(pileup)):
             collisions.append(_pools[seed][pick].rotated(rng.uniform(0, 2 * np.pi)))
-        events.append(detector.detect(detector.Particles.joined(collisions), rng))
+        X, y = detector.detect(detector.Particles.joined(collisions), rng)
+        # Rounded to what MLPF reads, though stored as float64: half the bytes, half the time.
+        events.append((X.astype(np.float32), y.astype(np.float32)))
     name = _NAMES[settings["process"]].format(number)
     path = Path(folder) / name
     delphes.write(path, events)
     elements = [len(X) for X, _ in events]
     return name, {
         "n_events": size, "n_elements": int(sum(elements)), "sha256": _digest(path),
-        "bytes": path.stat().st_size, "pythia": hard.version,
+        "bytes": path.stat().st_size,
     }  # fmt: skip
 
 
@@ -176,11 +200,22 @@ def _manifest(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return new
-    if found.get("settings") != dict(settings):
+    theirs = found.get("settings") or {}
+    differ = [k for k in settings if theirs.get(k) != settings[k] and settings[k] is not None]
+    if differ:
         raise ConfigError(
-            f"--to {folder}: holds events of other settings ({MANIFEST}); take another folder."
+            f"--to {folder}: holds events of other settings ({MANIFEST}: {', '.join(differ)}); "
+            "take another folder."
         )
     return found
+
+
+def _version() -> str | None:
+    """None: not installed, and then what is whole can still be verified."""
+    try:
+        return version("pythia8mc")
+    except PackageNotFoundError:
+        return None
 
 
 def _save(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -204,11 +239,23 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _bar(done: int, total: int) -> None:
-    live = sys.stderr.isatty()
-    filled = 30 * done // total
-    line = f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} files"
-    print(f"\r{line}" if live else line, end="" if live and done < total else "\n", file=sys.stderr)
+class _Bar:
+    """On stderr: files done, and once one is made, seconds left."""
+
+    def __init__(self) -> None:
+        self.found: int | None = None
+        self.begun = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        self.found = done if self.found is None else self.found
+        live = sys.stderr.isatty()
+        filled = 30 * done // total
+        line = f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} files"
+        if self.found < done < total:
+            each = (time.monotonic() - self.begun) / (done - self.found)
+            line += f", about {each * (total - done):.0f} s left"
+        start, end = ("\r", "\x1b[K" if done < total else "\x1b[K\n") if live else ("", "\n")
+        print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -223,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pileup", type=float, default=0, help="mean collisions an event")
     parser.add_argument("--process", default="ttbar", help=f"of {', '.join(_NAMES)}")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--per-file", type=int, default=PER_FILE)
     options = parser.parse_args(arguments)
     folder = options.to / f"delphes_standin_pu{options.pileup:g}"
@@ -231,11 +278,14 @@ def main(arguments: list[str] | None = None) -> int:
         manifest = write(
             folder, options.events, pileup=options.pileup, seed=options.seed,
             process=options.process, per_file=options.per_file, processes=options.processes,
-            progress=_bar,
+            progress=_Bar(),
         )  # fmt: skip
-    except SuiteError as error:
+    except (SuiteError, OSError) as error:
         print(f"models.data.pythia: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"models.data.pythia: stopped; whole files in {folder} are kept.", file=sys.stderr)
+        return 130
     files = manifest["files"].values()
     n, elements = sum(f["n_events"] for f in files), sum(f["n_elements"] for f in files)
     print(

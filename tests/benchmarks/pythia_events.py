@@ -1,8 +1,9 @@
 """Events a second of the Pythia stand-in: python tests/benchmarks/pythia_events.py [--events 100]
 
-For each pile-up: one process and two, whole runs (generator's start and pool included in "cold",
-left out of the split); per event: hard process, pile-up from the pool, detector, writing. Not a
-test: figures depend on the machine and its load.
+For each pile-up: one process and two, two whole files of --events each (a fifth from pile-up 100
+on), the generator's start for each file and the pool included in "cold", left out of the split; per
+event: hard process, pile-up from the pool, detector, writing. Not a test: figures depend on the
+machine and its load.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def split(pileup: float, n: int) -> tuple[list[float], float, float]:
             collisions.append(pool[pick].rotated(rng.uniform(0, 6.28)))
         whole = detector.Particles.joined(collisions)
         at.append(time.perf_counter())
-        events.append(detector.detect(whole, rng))
+        events.append(tuple(a.astype(np.float32) for a in detector.detect(whole, rng)))
         at.append(time.perf_counter())
         steps.append(np.diff(at))
     begun = time.perf_counter()
@@ -47,8 +48,8 @@ def whole(pileup: float, n: int, processes: int) -> float:
     pythia._pools.clear()
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        pythia.write(Path(folder), n, pileup=pileup, processes=processes, per_file=max(1, n // 4))
-    return n / (time.perf_counter() - begun)
+        pythia.write(Path(folder), 2 * n, pileup=pileup, processes=processes, per_file=n)
+    return 2 * n / (time.perf_counter() - begun)
 
 
 def main() -> None:

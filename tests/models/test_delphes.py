@@ -35,6 +35,17 @@ def test_what_was_written_is_read_whatever_the_pickles_protocol(tmp_path, protoc
             assert np.array_equal(X, X_found) and np.array_equal(y, y_found)
 
 
+def test_what_numpy_1_pickled_is_read(tmp_path):
+    """The published files are from 2020: numpy's modules had other names."""
+    X, y = event(4)
+    data = pickle.dumps({"X": [X], "ygen": [y], "ycand": [y]}, protocol=2)
+    old = data.replace(b"numpy._core.", b"numpy.core.")
+    assert old != data
+    (tmp_path / "a.pkl.bz2").write_bytes(bz2.compress(old))
+    ((X_found, y_found),) = delphes.read(tmp_path / "a.pkl.bz2")
+    assert np.array_equal(X, X_found) and np.array_equal(y, y_found)
+
+
 class Evil:
     def __reduce__(self):
         return os.system, ("touch /tmp/suite-was-owned",)

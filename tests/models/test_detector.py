@@ -93,8 +93,9 @@ def test_a_neutral_particle_leaves_its_energy_in_the_right_calorimeter(pid, colu
 
 
 def test_a_kaon_shares_and_a_muon_and_a_neutrino_leave_nothing():
-    kaon = detector.detect(gun(1, 310, 0, 100.0), np.random.default_rng(1))[0]
-    assert sorted((kaon[:, 6] > 0).tolist()) == [False, True]
+    for pid, expected in ((310, [False, True]), (-3122, [False, True]), (130, [False])):
+        neutral = detector.detect(gun(1, pid, 0, 100.0), np.random.default_rng(1))[0]
+        assert sorted((neutral[:, 6] > 0).tolist()) == expected
     for pid, charge in ((13, -1), (14, 0)):
         X, _ = detector.detect(gun(50, pid, charge, 40.0), np.random.default_rng(1))
         assert not (X[:, 0] == 1).any()
@@ -118,6 +119,33 @@ def test_a_looper_ends_at_an_endcap():
     assert abs(eta_out[0]) > 0.5
 
 
+def test_a_particle_meets_the_endcap_where_stepping_along_its_circle_leads():
+    """At every turn, loopers included: 3 m / |sinh eta| of arc, in 20,000 steps."""
+    for pt, eta, phi, charge in ((0.3, 0.5, 1.0, 1), (0.25, 0.9, -2.0, -1), (0.6, 2.2, 3.0, 1)):
+        rho, arc = pt / (0.2998 * 3.8), 3.0 / np.sinh(eta)
+        s = (np.arange(20_000) + 0.5) / 20_000 * arc
+        turned = phi - charge * s / rho
+        x, y = (f(turned).mean() * arc for f in (np.cos, np.sin))
+        found = detector.at_calorimeter(*(np.array([v]) for v in (float(charge), pt, eta, phi)))
+        assert found[0][0] == pytest.approx(np.arcsinh(3.0 / np.hypot(x, y)), rel=1e-4)
+        assert np.cos(found[1][0] - np.arctan2(y, x)) == pytest.approx(1, abs=1e-6)
+
+
+def test_what_feeds_both_calorimeters_counts_once_or_as_published_twice():
+    kaon = gun(1, 310, 0, 100.0, mass=0.5)
+    X, y = detector.detect(kaon, np.random.default_rng(1))
+    assert len(X) == 2
+    assert not y[X[:, 6] > 0].any() and y[X[:, 7] > 0, 6] == pytest.approx(kaon.E)
+    X, y = detector.detect(kaon, np.random.default_rng(1), published=True)
+    assert y[:, 6] == pytest.approx([kaon.E[0]] * 2)
+
+
+def test_where_its_hadronic_tower_was_dropped_the_electromagnetic_one_has_the_particle():
+    found = [(X, y) for X, y in one_by_one(gun(300, 310, 0, 12.0, mass=0.5)) if len(X) == 1]
+    alone = [y[0, 0] for X, y in found if X[0, 6] > 0]
+    assert len(alone) >= 3 and set(alone) == {NEUTRAL_HADRON}
+
+
 def test_the_target_of_a_tower():
     far = one_by_one(gun(60, 211, 1, 20.0, 3.0))
     assert {int(c) for _, y in far for c in y[:, 0]} == {NEUTRAL_HADRON}, "no tracks out there"
@@ -126,6 +154,38 @@ def test_the_target_of_a_tower():
     light = one_by_one(gun(20, 22, 0, 6.0, 0.1, mass=0.0))
     assert {int(c) for _, y in light for c in y[:, 0]} == {PHOTON}
     assert all(y[0, 6] == pytest.approx(6.0 * np.cosh(0.1)) for _, y in light if len(y))
+
+
+def test_what_has_a_track_is_no_towers_target():
+    found = [X_y for X_y in one_by_one(gun(60, 211, 1, 40.0)) if len(X_y[0]) == 2]
+    assert len(found) > 40, "a track and its HCAL tower"
+    assert all(y[0].any() and not y[1].any() for _, y in found)
+
+
+def test_a_towers_class_is_the_kind_with_most_energy_and_its_charge_that_of_the_hardest(
+    monkeypatch,
+):
+    """Five soft positive hadrons and a hard negative one go straight into one tower, untracked."""
+    monkeypatch.setattr(detector, "efficiency", lambda kind, pt, eta: 0.0 * pt)
+    monkeypatch.setattr(detector, "at_calorimeter", lambda charge, pt, eta, phi: (eta, phi))
+
+    def along_x(pid, charge, energy):
+        one = np.array([float(energy)])
+        return Particles(
+            np.array([pid]), np.array([charge]), one, 0 * one, 0.02 * one, 1.0002 * one
+        )
+
+    soft, hard = [along_x(211, 1.0, 4)] * 5, along_x(-211, -1.0, 60)
+    neutrals = [along_x(2112, 0.0, 5)] * 8
+    rng = np.random.default_rng(1)
+    _, y = detector.detect(Particles.joined([*soft, *neutrals, hard]), rng)
+    assert y[:, :2].tolist() == [[CHARGED_HADRON, -1.0]] and y[0, 2] == pytest.approx(120)
+    _, y = detector.detect(Particles.joined([*soft, *neutrals, hard]), rng, published=True)
+    assert y[:, :2].tolist() == [[CHARGED_HADRON, 1.0]]
+    _, y = detector.detect(Particles.joined([*neutrals, *soft]), rng)
+    assert y[:, :2].tolist() == [[NEUTRAL_HADRON, 0.0]]
+    _, y = detector.detect(Particles.joined([*soft, along_x(2112, 0.0, 30)]), rng)
+    assert y[:, :2].tolist() == [[NEUTRAL_HADRON, 0.0]], "most energy, not most particles"
 
 
 def test_the_truths_charge_is_the_particles_or_as_published_the_sign_of_its_number():

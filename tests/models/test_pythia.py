@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
 
-from models.data import delphes, pythia
-from suite.core.errors import ConfigError
+from models.data import delphes, detector, pythia
+from suite.core.errors import ConfigError, DataError
 
 pytest.importorskip("pythia8mc", reason="the extra `hep` is not installed")
 
@@ -42,6 +44,20 @@ def test_the_events_look_like_top_quarks(made):
     assert ((X[:, 6] > 0) + (X[:, 7] > 0) <= 1).all(), "a tower is electromagnetic or hadronic"
 
 
+def test_every_file_has_collisions_and_a_detector_of_its_own(made, monkeypatch, tmp_path):
+    first, second = (
+        np.concatenate(
+            [y[:, 2] for _, y in delphes.read(made[0] / f"tev14_pythia8_ttbar_0_{k}.pkl.bz2")]
+        )
+        for k in (0, 1)
+    )
+    assert not set(first[first > 0]) & set(second)
+    same = pythia.Generator("ttbar", 1)()
+    monkeypatch.setattr(pythia, "Generator", lambda process, seed: lambda: same)
+    pythia.write(tmp_path, 2, per_file=1)
+    assert len(set(digests(tmp_path).values())) == 2
+
+
 def test_two_processes_write_the_same_bytes(made, tmp_path):
     pythia.write(tmp_path, 25, per_file=10, seed=3, processes=2)
     assert digests(tmp_path) == digests(made[0])
@@ -64,6 +80,41 @@ def test_another_seed_makes_other_events_and_the_folder_is_not_mixed(made, tmp_p
     assert not set(digests(tmp_path).values()) & set(digests(made[0]).values())
     with pytest.raises(ConfigError, match="holds events of other settings"):
         pythia.write(tmp_path, 5, seed=5)
+
+
+def test_events_of_another_detector_or_generator_are_not_mixed_in(made, monkeypatch):
+    monkeypatch.setattr(detector, "VERSION", detector.VERSION + 1)
+    monkeypatch.setattr(pythia, "version", lambda name: "8.0")
+    with pytest.raises(ConfigError, match=r"other settings \(stand_in.json: detector, pythia8mc\)"):
+        pythia.write(made[0], 25, per_file=10, seed=3)
+
+
+def dies(job):
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_is_said_and_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(pythia, "_file", dies)
+    with pytest.raises(DataError, match="processes=2: one was killed .* run again"):
+        pythia.write(tmp_path, 2, per_file=1, processes=2)
+
+
+def test_a_generator_that_only_fails_is_given_up():
+    hard = pythia.Generator("ttbar", 1)
+    hard._pythia = type("Failing", (), {"next": lambda self: False})()
+    with pytest.raises(DataError, match="process=ttbar: Pythia failed 100 times"):
+        hard()
+
+
+def test_the_command_writes_shows_and_says(tmp_path, capsys):
+    order = ["--to", str(tmp_path), "--events", "3", "--per-file", "2", "--processes", "1"]
+    assert pythia.main(order) == 0
+    said = capsys.readouterr()
+    assert "3 events of " in said.out and "STAND-IN" in said.out
+    assert "0/2 files\n" in said.err and "1/2 files, about " in said.err and "2/2" in said.err
+    assert len(digests(tmp_path / "delphes_standin_pu0")) == 2
+    assert pythia.main([*order, "--seed", "9"]) == 1
+    assert "take another folder" in capsys.readouterr().err
 
 
 def test_pile_up_adds_soft_particles(made, tmp_path, monkeypatch):
@@ -90,9 +141,12 @@ def test_bad_arguments(tmp_path, wrong, says):
     assert not (tmp_path / "x").exists()
 
 
-def test_without_the_generator_it_says_which_extra(tmp_path, monkeypatch):
-    import sys
+def test_without_the_generator_it_says_which_extra(made, tmp_path, monkeypatch):
+    def absent(name):
+        raise pythia.PackageNotFoundError(name)
 
     monkeypatch.setitem(sys.modules, "pythia8mc", None)
-    with pytest.raises(pythia.DataError, match="install the extra `hep`"):
+    monkeypatch.setattr(pythia, "version", absent)
+    with pytest.raises(DataError, match="install the extra `hep`"):
         pythia.write(tmp_path, 1)
+    assert pythia.write(made[0], 25, per_file=10, seed=3) == made[1], "what is whole is no matter"
