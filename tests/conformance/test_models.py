@@ -17,15 +17,20 @@ from suite.core.target import Target
 from suite.searchers.random import Random
 
 MODELS = names("model")
-every = pytest.mark.parametrize("name", MODELS)
+# Minutes each on a CPU: what they share with a quick one is tested with it.
+SLOW = ("cifar10_cnn_3hp", "mlpf_5hp", "mlpf_10hp", "tiny_imagenet_resnet18")
+every = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in MODELS]
+)
 _staged = {}
-LIMIT = 96  # training examples of targets that can be told to take so few
+LIMIT = {"babi_lstm": 96, "cifar10_cnn": 96, "mlpf": 16, "openml_mlp": 96}  # training examples
 
 
 def _small(name):
     """A model's leaf, its data cut to what 18 epochs in a test can take."""
     leaf = compose(f"model={name}")["model"]
-    small = {"limit": LIMIT, "side": 16}  # pixels: a CPU takes eight 64 x 64 ones a second
+    limit = next((LIMIT[start] for start in LIMIT if name.startswith(start)), 64)
+    small = {"limit": limit, "side": 16}  # pixels: a CPU takes eight 64 x 64 ones a second
     return leaf | {key: value for key, value in small.items() if key in leaf}
 
 
