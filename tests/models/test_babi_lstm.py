@@ -215,8 +215,8 @@ def test_a_learning_rate_that_diverges_ends_the_trial(target, rate):
 
 
 def test_it_memorises_a_hundred_questions(target):
-    training = trained(target, GOOD | {"dropout": 0.0, "learning_rate": 1e-2}, 120)
-    assert training.train_loss < 0.3
+    training = trained(target, GOOD | {"dropout": 0.0, "learning_rate": 1e-2}, 200)
+    assert training.train_loss < 0.4  # of ln 2 = .69 for who guesses
 
 
 # --- checkpoints ----------------------------------------------------------------------------------
