@@ -93,5 +93,6 @@ def tensorflow(device: str) -> Any:
         if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
             tf.config.threading.set_intra_op_parallelism_threads(int(threads))
             tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.get_logger().setLevel("ERROR")  # a step an architecture is traced: it takes that for a slip
     tf.config.experimental.enable_op_determinism()
     return tf
