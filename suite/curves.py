@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one = doors.add_parser("record", help="a table from runs", allow_abbrev=False)
     one.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of them")
     one.add_argument("--to", required=True, type=Path, metavar="DIR", help="folder of the package")
-    one.add_argument("--name", help="of table and model (default: the folder's)")
+    one.add_argument("--name", help="of table and model (default: the folder's; with _recorded, if that is the model's)")
     one.add_argument("--epochs", type=int, metavar="N", help="(default: the least max_epochs)")
     one.add_argument("--partial", action="store_true", help="keep shorter trials, as failed")
     one.add_argument("--licence", help="SPDX identifier, e.g. CC-BY-4.0 (default: none is stated)")
@@ -72,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What was written. n_short, n_diverged: trials; n_twice: trainings that stood in several runs;
-    n_zero: curves that end in 0, which every reader takes for a failure.
-    """
+    """What was written. n_short, n_diverged: trials; n_twice: trainings that several runs held."""
 
     folder: Path
     name: str
@@ -82,7 +80,6 @@ class Recorded:
     n_short: int
     n_diverged: int
     n_twice: int
-    n_zero: int
     partial: bool
     notes: tuple[str, ...]
 
@@ -93,7 +90,6 @@ class Recorded:
             (self.n_short, f"shorter trials: {short}"),
             (self.n_diverged, "diverged trials: kept, as failed"),
             (self.n_twice, "trainings stood in several runs: taken once"),
-            (self.n_zero, "curves end in 0, which readers take for a failure: look at them"),
         ) if n]  # fmt: skip
         use = f"python -m suite --config-dir {self.folder} model={self.name} backend=simulate"
         return [*lines, *(f"note: {note}" for note in self.notes), f"use it: {use}"]
@@ -120,12 +116,20 @@ def record(
     Raises ConfigError (runs that do not go together, a taken folder, nothing long enough),
     JournalError (a damaged run), DataError (what was written does not read back).
     """
-    name = to.resolve().name if name is None else name
+    views = gather(folders)
+    model = str(views[0].header["model"])
+    if name is None:
+        name = to.resolve().name
+        name += "_recorded" if name == model else ""
+    elif name == model:
+        raise ConfigError(
+            f"name={name}: is the name of the model that was trained, and conf/ comes before "
+            f"--config-dir; take another, e.g. {name}_recorded."
+        )
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise ConfigError(f"name={name}: must be small letters, digits, _ . and -; use --name.")
     if (to / datapackage.NAME).exists():
         raise ConfigError(f"to={to.name}: holds a table; name another folder, or remove it.")
-    views = gather(folders)
     if licence and not re.fullmatch(r"[-a-zA-Z0-9._]+", licence):
         raise ConfigError(f"licence={licence}: must be an identifier such as CC-BY-4.0.")
     longest = min(int(view.header["max_epochs"]) for view in views)
@@ -169,7 +173,6 @@ def record(
         **({"licence": licence} if licence else {}), source=f"{datapackage.NAME} beside it",
     )  # fmt: skip
     table = parse(described, text)
-    n_zero = sum(it.values[-1] == 0.0 for it in whole)
     if not datapackage.same_curves(table, rows):
         raise DataError(f"{name}.csv: does not read back as it was written; rename or round "
                         "hyperparameter values that are texts of numbers.")  # fmt: skip
@@ -189,7 +192,7 @@ def record(
     )  # last: the package is whole with it
     n_short, n_twice = len(ends) - len(diverged), n_trials - len(kept)
     notes = tuple(_notes(data, behind, licence))
-    return Recorded(to, name, table, n_short, len(diverged), n_twice, n_zero, partial, notes)
+    return Recorded(to, name, table, n_short, len(diverged), n_twice, partial, notes)
 
 
 def gather(folders: Sequence[Path]) -> list[RunView]:
@@ -238,7 +241,9 @@ def _grouped(kept: Sequence[_Kept]) -> list[_Kept]:
 
 def _notes(data: str, provenance: Mapping[str, Any], licence: str | None) -> list[str]:
     notes = []
-    if data != "real":
+    if data == "stand-in":
+        notes.append("data=stand-in: trained in earnest, but not on the data set of that name.")
+    elif data != "real":
         notes.append(f"data={data}: values and seconds are those of a replay, not of a training.")
     devices = {device for run in provenance["runs"] for device in run["devices"]}
     if len(devices) > 1:

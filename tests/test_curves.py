@@ -20,6 +20,7 @@ from simulated import Played
 from models.table_target import TableTarget
 from suite import curves, launch
 from suite.core.errors import ConfigError, DataError
+from suite.core.table import parse
 from suite.projection import load_run
 from suite.schedulers.random_search import RandomSearch
 from suite.views import RunView
@@ -103,6 +104,23 @@ def test_the_package_says_what_the_standard_asks_for(runs, table):
     assert behind["git"] == header["git"] and behind["versions"] == header["versions"]
     assert behind["n_rows"] == len(rows(table))
     assert package["provenance"]["target"]["data"] == resource["curves"]["data"] == "synthetic"
+
+
+def test_a_table_named_as_its_model_would_be_hidden_by_conf(runs, tmp_path):
+    one = runs / "random_search-0"
+    assert curves.record([one], tmp_path / "table_target").name == "table_target_recorded"
+    with pytest.raises(ConfigError, match=r"name=table_target: .*--config-dir"):
+        curves.record([one], tmp_path / "x", name="table_target")
+
+
+def test_zeros_at_the_end_are_values_in_ours_and_failures_in_published_tables():
+    text = "a,v1,v2\n1,0.5,0.0\n2,0.0,0.0\n3,0.5,\n"
+    described = {"file": "t", "hyperparameters": ["a"], "metric": "acc", "mode": "max"}
+    described |= {"curve": {"prefix": "v", "first": 1, "last": 2}}
+    assert parse(described, text).n_failed == 3
+    assert parse(described | {"trailing_zeros": "values"}, text).n_failed == 1
+    with pytest.raises(ConfigError, match="trailing_zeros=x: must be failed or values"):
+        parse(described | {"trailing_zeros": "x"}, text)
 
 
 def test_no_folder_stands_in_the_package(table):

@@ -22,6 +22,7 @@ _KEYS = (
     "eval_s",
     "metric",
     "mode",
+    "trailing_zeros",
     "data",
     "licence",
     "source",
@@ -64,14 +65,18 @@ def check_description(description: Mapping[str, Any]) -> None:
             raise ConfigError(f"table.{key}: missing; the description of a table needs it.")
     if description["mode"] not in ("min", "max"):
         raise ConfigError(f"table.mode={description['mode']}: must be min or max.")
+    zeros = description.get("trailing_zeros", "failed")
+    if zeros not in ("failed", "values"):
+        raise ConfigError(f"table.trailing_zeros={zeros}: must be failed or values.")
 
 
 def parse(description: Mapping[str, Any], text: str) -> CurveTable:
     """A table from its CSV text and its description.
 
     `curve`, `train_s`, `eval_s`: {prefix, first, last} names columns prefix<first> .. prefix<last>,
-    one an epoch, the first of them epoch 1. A row that ends in zeros or holds an empty cell or NaN
-    in its curve is a failed training. Equal configurations are grouped.
+    one an epoch, the first of them epoch 1. A row that holds an empty cell or NaN in its curve is a
+    failed training; so is one that ends in zeros (published tables say it so), unless
+    `trailing_zeros` is "values". Equal configurations are grouped.
     Raises ConfigError for a wrong description, DataError for the file's faults, by row and column.
     """
     check_description(description)
@@ -92,6 +97,7 @@ def parse(description: Mapping[str, Any], text: str) -> CurveTable:
                 f"{name}, row 1, column {column}: missing; the header has {', '.join(rows[0][:12])}"
                 f"{', ...' if len(rows[0]) > 12 else ''}. Mend the description or the file."
             )
+    zeros_too = description.get("trailing_zeros", "failed") == "failed"
     grouped: dict[tuple[Any, ...], tuple[Config, list[Recording]]] = {}
     n_failed = 0
     for number, row in enumerate(rows[1:], start=2):
@@ -105,7 +111,7 @@ def parse(description: Mapping[str, Any], text: str) -> CurveTable:
         values = [
             _number(name, number, column, row[where[column]], empty=math.nan) for column in columns
         ]
-        failed = _mark_failure(values)
+        failed = _mark_failure(values, zeros_too)
         n_failed += failed
         seconds = {
             key: tuple(_duration(name, number, column, row[where[column]]) for column in some)
@@ -162,10 +168,10 @@ def _duration(name: str, row: int, column: str, cell: str) -> float:
     return seconds
 
 
-def _mark_failure(values: list[float]) -> bool:
+def _mark_failure(values: list[float], zeros_too: bool) -> bool:
     """NaN from the first epoch that is not finite, or of the zeros at the end; True if any."""
     end = len(values)
-    while end > 0 and values[end - 1] == 0.0:
+    while zeros_too and end > 0 and values[end - 1] == 0.0:
         end -= 1
     first = next((i for i in range(end) if not math.isfinite(values[i])), end)
     values[first:] = [math.nan] * (len(values) - first)
