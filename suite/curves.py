@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one = doors.add_parser("record", help="a table from runs", allow_abbrev=False)
     one.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of them")
     one.add_argument("--to", required=True, type=Path, metavar="DIR", help="folder of the package")
-    one.add_argument("--name", help="of table and model (default: the folder's; with _recorded, if that is the model's)")
+    one.add_argument(
+        "--name", help="of table and model (default: the folder's; X_recorded, if X is the model's)"
+    )
     one.add_argument("--epochs", type=int, metavar="N", help="(default: the least max_epochs)")
     one.add_argument("--partial", action="store_true", help="keep shorter trials, as failed")
     one.add_argument("--licence", help="SPDX identifier, e.g. CC-BY-4.0 (default: none is stated)")
