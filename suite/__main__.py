@@ -13,7 +13,9 @@ from pathlib import Path
 
 def main() -> None:
     from suite import launch
+    from suite.run import limit
 
+    limit.listen(worker=launch.launched() and launch.rank() > 0)  # before anything slow
     if not launch.launched():
         from suite import cli
 

@@ -13,20 +13,22 @@ from suite import facts, launch
 from suite.core.errors import ConfigError, SuiteError
 from suite.launch import Outcome
 from suite.run import journal as journals
+from suite.run.limit import PAUSED, Limit
 
 CONF = facts.ROOT / "conf"
 INTERRUPTED = 130
+_ANEW = ("backend", "tracking", "report", "resume", "min_workers", "compare_across_overlap")
 
 
 def main(arguments: list[str]) -> int:
-    """Run, sweep, plan or resume; returns the exit code: 0, 1 (a run failed, or bad input), 130
-    (interrupted).
+    """Run, sweep, plan or resume; returns the exit code: 0, 1 (a run failed, or bad input), 75
+    (paused: the job's time ends), 130 (interrupted).
     """
     try:
         if arguments[:1] == ["plan"]:
             return _plan(arguments[1:])
         named = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
-        if named and named[-1] not in ("", "null"):
+        if named and named[-1] not in ("", "null", "auto"):
             return _resume(Path(named[-1]), [a for a in arguments if not a.startswith("resume=")])
         return _run(arguments)
     except SuiteError as error:
@@ -44,13 +46,13 @@ def _run(arguments: list[str]) -> int:
     def task(config: Any) -> None:
         plain = _plain(config)
         last.update(plain)
-        if outcomes and outcomes[-1].status == "interrupted":
+        if outcomes and outcomes[-1].status in ("interrupted", "paused"):
             return  # Ctrl-C ends the sweep, not only one of its runs
         most = (plain["n_seeds"] or {}).get(plain["algorithm_name"])
         if most is not None and plain["seed"] >= most:
             return  # an expensive algorithm of a sweep runs fewer seeds
         folder = Path(HydraConfig.get().runtime.output_dir)
-        outcome = launch.run(plain, folder)
+        outcome = (_go_on if plain["resume"] == "auto" else launch.run)(plain, folder)
         outcomes.append(outcome)
         print(
             f"{outcome.label}: {outcome.status}{': ' + outcome.reason if outcome.reason else ''}",
@@ -60,6 +62,32 @@ def _run(arguments: list[str]) -> int:
     sys.argv = ["suite", *arguments]
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
     return _finish(outcomes, last) if outcomes else 0
+
+
+def _go_on(config: dict[str, Any], folder: Path) -> Outcome:
+    """resume=auto: begin, or go on with what the folder holds; what is completed is left alone."""
+    path = folder / journals.NAME
+    label = f"{config['algorithm_name']} seed {config['seed']}"
+    if why := Limit(0.0).due():
+        return Outcome("paused", why, folder, label)
+    if not path.exists():
+        return launch.run(config, folder)
+    if b"\n" not in path.read_bytes()[:1_000_000]:  # cut before its first line was whole
+        path.unlink()
+        return launch.run(config, folder)
+    header, lines, _ = journals.read(path)
+    if lines and lines[-1].get("event") == "closed" and lines[-1].get("status") == "completed":
+        return Outcome("completed", "before", folder, label)
+    was = header["config"]
+    for key, value in config.items():
+        if key not in (*_ANEW, "name") and was.get(key) != value:
+            reason = (
+                f"{key}={value}: the run in {shown(folder)} was begun with {was.get(key)}; "
+                "resume=auto goes on with equal settings: restore it, or name another folder "
+                "(SUITE_STAMP)."
+            )
+            return Outcome("failed", reason, folder, label)
+    return launch.run({**was, **{key: config[key] for key in _ANEW}}, folder, resume=True)
 
 
 def _resume(folder: Path, overrides: list[str]) -> int:
@@ -137,7 +165,8 @@ def _finish(outcomes: list[Outcome], config: dict[str, Any]) -> int:
     """After the last run: the report, the import into MLflow, and the verdict."""
     # A run that its configuration stopped has left nothing to report.
     folders = [outcome.folder for outcome in outcomes if (outcome.folder / journals.NAME).exists()]
-    interrupted = any(outcome.status == "interrupted" for outcome in outcomes)
+    paused = any(outcome.status == "paused" for outcome in outcomes)
+    interrupted = paused or any(outcome.status == "interrupted" for outcome in outcomes)
     if folders and not interrupted:
         if config["report"]:
             _report(folders)
@@ -155,7 +184,7 @@ def _finish(outcomes: list[Outcome], config: dict[str, Any]) -> int:
             said = f"{outcome.label}{others}: {outcome.status}: {outcome.reason} ({where})"
             print(f"  {said}", file=sys.stderr)
     if interrupted:
-        return INTERRUPTED
+        return PAUSED if paused else INTERRUPTED
     return 1 if failed else 0
 
 

@@ -83,6 +83,18 @@ def host() -> dict[str, Any]:
     }
 
 
+def image() -> dict[str, str] | None:
+    """The container that this runs in, as the batch script names it; None outside of one."""
+    digest, label = (os.environ.get(f"SUITE_IMAGE_{x}", "") for x in ("DIGEST", "LABEL"))
+    return {"digest": digest, "label": label} if digest or label else None
+
+
+def restart() -> dict[str, int]:
+    """How often the batch system has started this job again; empty where nobody says."""
+    n = os.environ.get("SLURM_RESTART_COUNT", "")
+    return {"restart_count": int(n)} if n.isdigit() else {}
+
+
 def worker(device: str, node: str, threads: int) -> dict[str, Any]:
     """What a worker says of itself when it joins; `node` is an opaque label, given in order of
     joining.

@@ -20,7 +20,13 @@ from suite import __version__, facts
 from suite.backends import devices
 from suite.backends.ask import Forecaster
 from suite.checkpoints import Checkpoints, open_checkpoints
-from suite.core.errors import ConfigError, JournalError, SuiteError, unknown_name
+from suite.core.errors import (
+    ConfigError,
+    JournalError,
+    PausedError,
+    SuiteError,
+    unknown_name,
+)
 from suite.core.plugins import make
 from suite.core.predictor import Predictor, check_features
 from suite.core.scheduler import Scheduler
@@ -31,6 +37,7 @@ from suite.run import journal as journals
 from suite.run.conductor import Conductor
 from suite.run.driver import Backend, Driver, reopen
 from suite.run.journal import Journal
+from suite.run.limit import Limit
 
 Config = Mapping[str, Any]
 
@@ -39,7 +46,7 @@ _KINDS = ("auto", "inline", "mpi", "simulate")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. status: completed, failed, interrupted; folder: its run folder."""
+    """How a run ended. status: completed, failed, interrupted, paused; folder: its run folder."""
 
     status: str
     reason: str
@@ -115,7 +122,7 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> Outcome:
         sign = -1.0 if parts.target.mode == "max" else 1.0
         progress = Progress(label, parts.scheduler.plan().n_epochs, sign, parts.target.metric)
         if resume:
-            driver = reopen(folder, parts.conductor, [progress])
+            driver = reopen(folder, parts.conductor, [progress], facts.restart())
         else:
             _check_overlap(config, folder)
             # The journal exists before MPI is touched: a folder that is taken costs nothing.
@@ -129,6 +136,8 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> Outcome:
         status, reason = shutdown.status, shutdown.reason
     except KeyboardInterrupt:
         status, reason = "interrupted", "stopped by a signal; resume=<run folder> goes on."
+    except PausedError as error:
+        status, reason = "paused", f"{error}; the same line with resume=auto goes on."
     except SuiteError as error:
         status, reason = "failed", str(error)
     except Exception as error:
@@ -138,7 +147,7 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> Outcome:
         progress.close()
     if driver is not None:
         try:
-            driver.close(status, reason)
+            driver.close("interrupted" if status == "paused" else status, reason)
         except SuiteError as error:  # the disk is full: what stands in the journal is whole
             status, reason = "failed", str(error)
         _tidy(config, folder, driver, status)
@@ -152,17 +161,20 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
     if kind not in _KINDS:
         raise unknown_name("backend.kind", kind, _KINDS)
     forecaster = Forecaster(config["predictor"], config["seed"], folder=folder)
+    limit = Limit(settings.get("pause_before_s", 120.0))
     if kind == "simulate":
         from suite.backends.simulate import Simulate, cluster
 
         max_epochs = parts.scheduler.max_epochs
         return Simulate(parts.target, cluster(settings), forecaster, config["seed"], max_epochs)
+    limit.check(parts.target.epoch_s)
     if kind == "mpi" or (kind == "auto" and launched()):
         from suite.backends.mpi import MPIBackend
 
         return MPIBackend(
-            config["model"], parts.target, settings, _checkpoint_folder(config, folder), forecaster
-        )
+            config["model"], parts.target, settings, _checkpoint_folder(config, folder),
+            forecaster, limit,
+        )  # fmt: skip
     from suite.backends.inline import Inline
     from suite.worker import Worker
 
@@ -176,7 +188,8 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
         resident_trials=settings["resident_trials"],
         checkpoint_every_s=settings["checkpoint_every_s"],
     )
-    return Inline(worker, forecaster, device=device, facts=facts.worker(device, "node0", threads))
+    said = facts.worker(device, "node0", threads)
+    return Inline(worker, forecaster, device=device, facts=said, limit=limit)
 
 
 def launched() -> bool:
@@ -247,6 +260,7 @@ def _header(config: Config, parts: Parts) -> dict[str, Any]:
         "versions": facts.versions(),
         "git": facts.git(),
         "host": facts.host(),
+        **({"image": image} if (image := facts.image()) else {}),
     }
 
 

@@ -29,6 +29,10 @@ _OUT_OF_MEMORY = (
 )  # torch's and TensorFlow's, neither imported here
 
 
+class _Paused(Exception):
+    """The job stops here, checkpointed; its end is told by nobody."""
+
+
 class _NotSaved(Exception):
     """A checkpoint could not be written: the run stops, for the next one would not be either."""
 
@@ -39,7 +43,7 @@ class Worker:
 
     checkpoints=None: nothing is saved (a trial then lives as long as it is resident);
     checkpoint_every_s: seconds between checkpoints within a job (one is always written at its end);
-    clock: seconds, replaced in tests.
+    clock: seconds, replaced in tests; paused: asked after each epoch whether the job stops here.
     """
 
     def __init__(
@@ -50,7 +54,9 @@ class Worker:
         resident_trials: int = 1,
         checkpoint_every_s: float = 300.0,
         clock: Callable[[], float] = time.perf_counter,
+        paused: Callable[[], Any] = bool,
     ) -> None:
+        self.paused = paused
         self.target, self.checkpoints = target, checkpoints
         self.resident_trials, self.checkpoint_every_s = max(resident_trials, 1), checkpoint_every_s
         self.clock = clock
@@ -93,6 +99,8 @@ class Worker:
                     raise
                 self._resident.clear()  # make room and try once more
                 work()
+        except _Paused:
+            self._resident.pop(job.trial_id, None)
         except Exception as error:
             self._resident.pop(job.trial_id, None)
             reason, message = _explain(error)
@@ -127,10 +135,16 @@ class Worker:
                     )
                 )  # fmt: skip
                 reported[0] = epoch
-            if epoch < job.to_epoch and evaluated - saved_at >= self.checkpoint_every_s:
+            if epoch == job.to_epoch:
+                break
+            pausing = bool(self.paused())
+            if pausing or evaluated - saved_at >= self.checkpoint_every_s:
                 checkpoint_s += self._save(job, epoch, training)
                 saved_at = self.clock()
-                send(t.Checkpointed(worker, job.job_id, epoch))
+                if self.checkpoints is not None:
+                    send(t.Checkpointed(worker, job.job_id, epoch))
+            if pausing:
+                raise _Paused
         checkpoint_s += self._save(job, job.to_epoch, training)
         self._resident[job.trial_id] = (job.to_epoch, training)
         self._resident.move_to_end(job.trial_id)

@@ -10,8 +10,9 @@ from typing import Any
 
 from suite.backends.ask import Forecaster
 from suite.core import types as t
-from suite.core.errors import StoppedError
+from suite.core.errors import PausedError, StoppedError
 from suite.run.driver import Driver
+from suite.run.limit import Limit
 from suite.worker import Worker
 
 
@@ -29,7 +30,10 @@ class Inline:
         device: str = "cpu",
         facts: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        limit: Limit | None = None,
     ) -> None:
+        self._limit = limit or Limit()
+        worker.paused = self._limit.due
         self._worker, self._forecaster, self._device = worker, forecaster, device
         self._facts, self._clock = dict(facts or {}), clock
 
@@ -47,7 +51,7 @@ class Inline:
         staged = dict(self._worker.target.provenance)
         data = {"data_set": staged} if staged else {}
         send(t.WorkerJoined(0, facts=self._facts | data))
-        while todo:
+        while todo and not self._limit.due():
             match todo.popleft():
                 case t.Start(worker, job):
                     self._worker.run(worker, job, send)
@@ -57,6 +61,8 @@ class Inline:
                     send(self._forecaster.answer(request))
                 case t.Shutdown():
                     return
+        if driver.conductor.shutdown is None and (why := self._limit.due()):
+            raise PausedError(why)
         if driver.conductor.shutdown is None:
             raise StoppedError(
                 f"min_workers={driver.conductor.min_workers}: backend=inline has one; lower it."

@@ -1,8 +1,8 @@
 """The MPI backend, rank 0's side: point to point, no collective; a worker's death is an event.
 
 Messages are tuples (word, run_id, ...), pickled by mpi4py within one job's processes:
-  to a worker    begin(settings) · job(Job) · score(Job) · end() · exit(finalize)
-  from a worker  hello(place) · joined(facts) · refused(why) · events([Event]) · ended()
+  to a worker    begin(settings) · job(Job) · score(Job) · pause() · end() · exit(finalize)
+  from a worker  hello(place) · joined(facts) · refused(why) · events([Event]) · paused() · ended()
                  leaving(why)
 A run is fenced: begin and end carry its id, workers answer both, and what carries another id is
 dropped.
@@ -29,9 +29,10 @@ from typing import Any
 
 from suite.backends.ask import AskThread, Forecaster
 from suite.core import types as t
-from suite.core.errors import ConfigError, StoppedError
+from suite.core.errors import ConfigError, PausedError, StoppedError
 from suite.core.target import Target
 from suite.run.driver import Driver
+from suite.run.limit import Limit
 
 TAG = 7
 SLEEP_S = (
@@ -202,6 +203,13 @@ def world() -> World:
     global _world
     if _world is None:
         _world = World()
+    wanted = os.environ.get("SUITE_WORLD_SIZE", "")
+    if wanted and wanted != str(_world.size):
+        raise ConfigError(
+            f"SUITE_WORLD_SIZE={wanted}: the launcher made a world of {_world.size} rank(s); where "
+            "its MPI and this one's do not go together, srun needs --mpi=pmix for Open MPI and "
+            "--mpi=pmi2 for MPICH."
+        )
     if _world.size < 2:
         n = os.environ.get("SLURM_NTASKS")
         hint = (
@@ -240,7 +248,9 @@ class MPIBackend:
         settings: Mapping[str, Any],
         checkpoints: Path,
         forecaster: Forecaster,
+        limit: Limit | None = None,
     ) -> None:
+        self._limit = limit or Limit()
         self._world = world()
         if self._world.framework not in (None, target.framework):
             raise ConfigError(
@@ -271,7 +281,12 @@ class MPIBackend:
         refused: dict[int, str] = {}
         joined: set[int] = set()
         sleep_s = SLEEP_S[0]
+        paused_at: float | None = None
         while True:
+            if paused_at is None and self._limit.due():
+                paused_at = time.monotonic()
+                for rank in self._heard:
+                    world.send(rank, ("pause", self._run_id, None))
             events: list[t.Event] = []
             for rank, message in world.poll():
                 word, run_id, content = message
@@ -281,6 +296,8 @@ class MPIBackend:
                     self._heard[rank] = time.monotonic()
                 if word == "events":
                     events += content
+                elif word == "paused":
+                    self._heard.pop(rank, None)
                 elif word == "joined":
                     if not joined:  # a run's clock starts when it can train, not with imports
                         began = time.monotonic() - driver.time_s
@@ -302,10 +319,19 @@ class MPIBackend:
                 for event in stamped:
                     if isinstance(event, t.JobFinished | t.JobFailed | t.Scored):
                         self._heard.pop(event.worker, None)
-                if self._carry_out(driver.handle(stamped), ask):
+                commands = driver.handle(stamped)
+                if paused_at is not None:  # nothing begins any more; a resumed run sends it again
+                    commands = [x for x in commands if isinstance(x, t.Shutdown)]
+                if self._carry_out(commands, ask):
                     return
                 sleep_s = SLEEP_S[0]
                 continue
+            if paused_at is not None:
+                late = time.monotonic() - paused_at > max(self._limit.before_s * 0.75, 5.0)
+                if late or not self._heard:
+                    n = len(self._heard)
+                    cut = f"; {n} workers did not reach the end of an epoch in time" if n else ""
+                    raise PausedError(f"{self._limit.due()}{cut}")
             self._check_start(joined, refused, time.monotonic() - began - driver.time_s)
             driver.tick()
             time.sleep(sleep_s)
@@ -357,7 +383,7 @@ class MPIBackend:
             world.send(rank, ("begin", self._run_id, settings))
         try:
             yield
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, PausedError):
             # mpirun leaves a quarter of a second: the journal must be closed now, and the workers
             # are ending
             raise

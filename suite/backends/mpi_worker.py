@@ -56,7 +56,7 @@ class _Server:
         self._run_id: str | None = None
         self._outbox: list[t.Event] = []
         self._flushed = 0.0
-        self._ended = False
+        self._ended = self._pausing = False
 
     def serve(self) -> NoReturn:
         self.post("hello", (socket.gethostname(), os.getpid()))
@@ -72,7 +72,7 @@ class _Server:
             if word == "exit":
                 self.leave(content)
             elif word == "begin":
-                self._run_id, self._ended = run_id, False
+                self._run_id, self._ended, self._pausing = run_id, False, False
                 self.begin(content)
             elif run_id == self._run_id:
                 with contextlib.suppress(_Cancelled):
@@ -101,6 +101,7 @@ class _Server:
                 open_checkpoints(settings, Path(settings["checkpoints"])),
                 resident_trials=settings["resident_trials"],
                 checkpoint_every_s=settings["checkpoint_every_s"],
+                paused=lambda: self._pausing,
             )
         except Exception as error:
             traceback.print_exc(limit=-4)
@@ -112,10 +113,15 @@ class _Server:
         self.post("joined", {**said, "stage_s": stage_s, "data_set": data_set})
 
     def act(self, word: str, job: t.Job) -> None:
-        if word == "end" or self._worker is None:
+        if word == "pause":
+            self._pausing = True
+            self.post("paused", None)
+        if word not in ("job", "score") or self._worker is None or self._pausing:
             return
         (self._worker.run if word == "job" else self._worker.score)(self.rank, job, self.send)
         self.flush()
+        if self._pausing:
+            self.post("paused", None)
 
     def send(self, event: t.Event) -> None:
         """Reports stream up and are never answered; between epochs rank 0's end is noticed."""
@@ -139,6 +145,8 @@ class _Server:
                 word, run_id, content = self._comm.recv(source=0, tag=TAG)
                 if word == "exit":
                     self.leave(content)
+                if word == "pause" and run_id == self._run_id:
+                    self._pausing = True
                 if word == "end" and run_id == self._run_id:
                     self._ended = True
                     raise _Cancelled

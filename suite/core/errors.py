@@ -37,6 +37,10 @@ class StoppedError(SuiteError):
     """The run stopped before its end, with the reason; `resume=<run folder>` goes on."""
 
 
+class PausedError(SuiteError):
+    """The job's time ends: trials are checkpointed, the same line with resume=auto goes on."""
+
+
 class DivergedError(TrialError):
     """The objective is no longer a finite number."""
 

@@ -138,11 +138,17 @@ def _first_difference(was: Any, now: Any) -> tuple[Any, Any]:
     return was, now
 
 
-def reopen(folder: Path, conductor: Conductor, observers: Iterable[Observer] = ()) -> Driver:
+def reopen(
+    folder: Path,
+    conductor: Conductor,
+    observers: Iterable[Observer] = (),
+    facts: Mapping[str, int] | None = None,
+) -> Driver:
     """A driver that has re-folded the folder's journal and goes on; repairs a torn last line.
 
     The conductor's `settings` may differ from those the journal was written with: they count from
-    here on. Where only the closing line is missing, the conductor's `shutdown` stands: close it.
+    here on; `facts` are only noted. Where only the closing line is missing, the conductor's
+    `shutdown` stands: close it.
     """
     journal = Journal(folder, None)
     driver = Driver(conductor, None)
@@ -153,7 +159,7 @@ def reopen(folder: Path, conductor: Conductor, observers: Iterable[Observer] = (
         driver.journal, driver.observers = journal, list(observers)
         done = conductor.shutdown
         if done is None or done.status != "completed" or journal.lines[-1]["event"] == "closed":
-            driver.resume(wanted)
+            driver.resume({**wanted, **(facts or {})})
     except BaseException:
         journal.release()
         raise

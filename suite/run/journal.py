@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
 import json
 import os
@@ -23,6 +22,7 @@ from typing import Any
 
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError, StoppedError
+from suite.run.lock import FolderLock
 from suite.run.secrets import check_secrets, redact
 from suite.run.trials import Notes
 
@@ -198,17 +198,7 @@ class Journal:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / NAME
-        self._lock = os.open(folder / "run.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise ConfigError(
-                f"run folder {folder.name}: another run is in it; name another folder."
-            ) from None
-        except OSError:
-            # a file system without locks: the check for an existing journal below is all there is
-            pass
+        self._lock = FolderLock(folder)
         self._fd = -1
         self.lines: list[dict[str, Any]] = []
         try:
@@ -224,7 +214,7 @@ class Journal:
                 self.header, self._size = {"journal": FORMAT, **header}, 0
             self._fd = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
         except BaseException:
-            os.close(self._lock)
+            self._lock.release(clean=False)
             raise
         os.ftruncate(self._fd, self._size)  # cuts a torn last line off
         os.lseek(self._fd, self._size, os.SEEK_SET)
@@ -270,6 +260,7 @@ class Journal:
 
     def tick(self) -> None:
         """fsync if the last one is a second ago and something was written since."""
+        self._lock.pulse()
         if self._dirty and time.monotonic() - self._synced >= SYNC_EVERY_S:
             self.sync()
 
@@ -291,13 +282,13 @@ class Journal:
             )
             self.sync()
         finally:
-            self.release()
+            self.release(clean=True)
 
-    def release(self) -> None:
+    def release(self, clean: bool = False) -> None:
         """Close the file without a word, as a killed process would."""
         if self._fd >= 0:
             os.close(self._fd)
-            os.close(self._lock)
+            self._lock.release(clean)
             self._fd = -1
 
 
