@@ -40,7 +40,16 @@ def pytest_sessionstart(session):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Slow tests run where CI=true, or when they are asked for with -m."""
+    """Slow tests run where CI=true, or when they are asked for with -m.
+
+    Those of images and of Slurm only when asked for: as an ordinary user, who may submit jobs.
+    """
+    asked = config.getoption("-m")
+    for item in items:
+        for mark in ("apptainer", "slurm"):
+            if mark in item.keywords and mark not in asked:
+                reason = f"-m {mark} runs it, as an ordinary user (.ci/run does)"
+                item.add_marker(pytest.mark.skip(reason=reason))
     if os.environ.get("CI") == "true" or config.getoption("-m"):
         return
     for item in items:

@@ -1,0 +1,240 @@
+"""Chaos: runs that lose workers, rank 0 or their job at random moments, against undisturbed ones.
+
+    python tests/chaos.py                       all of it, about 20 minutes on two cores
+    python tests/chaos.py --workers 3 --rank0 1 --seed 7
+
+    --workers N   runs in which one or two of four workers get SIGKILL at random moments
+    --rank0 N     runs in which rank 0 gets SIGKILL and the same line is submitted again
+    --requeue N   Slurm jobs (slurm/run.sbatch) that `scontrol requeue` sends back
+    --limit N     Slurm jobs whose time limit is shorter than their run
+
+Each run is one of hyperband, swift_svr (overlap=false), successive_halving; on digits_cnn (real
+images, real checkpoints). Every run must end, with the winner, the curves and the trials stopped of
+the undisturbed inline run; epochs trained twice are counted. A line a run, then a summary; exit
+code 1 if any differs. All random choices come from --seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "mpi")]
+
+from mpi_runs import curves, environment  # noqa: E402
+
+from suite.run import journal as journals  # noqa: E402
+
+ALGORITHMS = ("hyperband", "swift_svr", "successive_halving")
+SETTINGS = ("model=digits_cnn", "overlap=false", "resume=auto", "max_attempts=9")
+QUIET = ("tracking=later", "report=false", "backend.checkpoint_every_s=0.5")
+TIMEOUT_S = 180.0  # of one launch: what takes longer hangs
+
+
+@dataclass
+class Ended:
+    """One disturbed run. launches: how often it was submitted; seconds: all of them together."""
+
+    kind: str
+    algorithm: str
+    seed: int
+    launches: int
+    kills: int
+    seconds: float
+    lost: int
+    retrained: int
+    differences: int
+    why: str
+
+    def line(self) -> str:
+        how = f"{self.launches} launches, {self.kills} kills, {self.lost} workers lost"
+        twice = f"{self.retrained} epochs trained twice, {self.differences} of them differently"
+        verdict = self.why or "equal"
+        return (
+            f"{self.kind:8s} {self.algorithm:18s} seed {self.seed}: {verdict}; {how}; {twice}; "
+            f"{self.seconds:.1f} s"
+        )
+
+
+class Chaos:
+    def __init__(self, seed: int, folder: Path, ranks: int = 5, max_epochs: int = 27) -> None:
+        self.max_epochs = max_epochs
+        self.rng, self.folder, self.ranks = random.Random(seed), folder, ranks
+        self._whole: dict[tuple[str, int], Any] = {}
+        self._n = 0
+
+    def undisturbed(self, algorithm: str, seed: int) -> Any:
+        if (algorithm, seed) not in self._whole:
+            env = environment(self.folder / "whole") | {"SUITE_STAMP": f"{algorithm}-{seed}"}
+            line = self.command(algorithm, seed, ranks=0)
+            subprocess.run(line, env=env, cwd=self.folder, check=True, capture_output=True)
+            (found,) = (self.folder / "whole").rglob(f"*/{algorithm}-{seed}/*/{journals.NAME}")
+            self._whole[algorithm, seed] = decided(found.parent)
+        return self._whole[algorithm, seed]
+
+    def command(self, algorithm: str, seed: int, ranks: int) -> list[str]:
+        suite = [sys.executable, "-m", "suite", f"algorithm={algorithm}", f"seed={seed}"]
+        mpirun = ["mpirun", "--with-ft", "ulfm", "--oversubscribe", "-n", str(ranks)]
+        suite.append(f"max_epochs={self.max_epochs}")
+        return [*(mpirun if ranks else []), *suite, *SETTINGS, *QUIET]
+
+    def pick(self) -> tuple[str, int, str, Path]:
+        """Algorithm, seed, a name for the run, and where its runs lie."""
+        self._n += 1
+        algorithm, seed = ALGORITHMS[self._n % len(ALGORITHMS)], self.rng.randrange(3)
+        return algorithm, seed, f"chaos{self._n}", self.folder / f"{self._n}" / "runs"
+
+    def workers(self) -> Ended:
+        """Kill one or two of the workers, each when a random share of the epochs is there."""
+        algorithm, seed, name, runs = self.pick()
+        whole = self.undisturbed(algorithm, seed)
+        n_epochs = sum(len(curve) for curve in whole["curves"].values())
+        victims = self.rng.sample(range(1, self.ranks), self.rng.choice((1, 2)))
+        moments = sorted(self.rng.uniform(0.05, 0.9) for _ in victims)
+        plan = [(victim, int(at * n_epochs)) for victim, at in zip(victims, moments, strict=True)]
+        return self._launched("workers", algorithm, seed, name, runs, [plan])
+
+    def rank0(self) -> Ended:
+        """Kill rank 0 once or twice, and submit again."""
+        algorithm, seed, name, runs = self.pick()
+        whole = self.undisturbed(algorithm, seed)
+        n_epochs = sum(len(curve) for curve in whole["curves"].values())
+        moments = sorted(self.rng.uniform(0.05, 0.9) for _ in range(self.rng.choice((1, 2))))
+        plans = [[(0, int(at * n_epochs))] for at in moments]
+        return self._launched("rank0", algorithm, seed, name, runs, [*plans, []])
+
+    def _launched(
+        self, kind: str, algorithm: str, seed: int, name: str, runs: Path,
+        plans: list[list[tuple[int, int]]],
+    ) -> Ended:  # fmt: skip
+        """One launch a plan, each a list of (rank, epochs after which it is killed)."""
+        runs.parent.mkdir(parents=True)
+        env = environment(runs) | {"SUITE_STAMP": "one", "SUITE_CHAOS": name}
+        start, kills, why = time.monotonic(), 0, ""
+        for plan in plans:
+            Path(env["SUITE_VERDICT"]).unlink(missing_ok=True)
+            with open(runs.parent / "out", "a") as out:
+                process = subprocess.Popen(
+                    self.command(algorithm, seed, self.ranks), env=env, cwd=runs.parent,
+                    stdout=out, stderr=out,
+                )  # fmt: skip
+                deadline = time.monotonic() + TIMEOUT_S
+                try:
+                    for victim, after in plan:
+                        while process.poll() is None and n_reported(runs) < after:
+                            time.sleep(0.02)
+                            if time.monotonic() > deadline:
+                                raise subprocess.TimeoutExpired("mpirun", TIMEOUT_S)
+                        kills += kill(name, victim)
+                    process.wait(max(deadline - time.monotonic(), 0.1))
+                except subprocess.TimeoutExpired:
+                    why = f"hung: not over within {TIMEOUT_S:g} s"
+                    process.kill()
+                    process.wait()
+        return self.judged(kind, algorithm, seed, runs, len(plans), kills, start, why)
+
+    def judged(
+        self, kind: str, algorithm: str, seed: int, runs: Path, launches: int, kills: int,
+        start: float, why: str = "",
+    ) -> Ended:  # fmt: skip
+        seconds = time.monotonic() - start
+        found = list(runs.rglob(journals.NAME))
+        if len(found) != 1:
+            why = why or f"{len(found)} journals"
+            return Ended(kind, algorithm, seed, launches, kills, seconds, 0, 0, 0, why)
+        folder = found[0].parent
+        last = journals.read(found[0])[1][-1]
+        lost = sum(line["event"] == "lost" for line in journals.read(found[0])[1])
+        if (last["event"], last.get("status")) != ("closed", "completed"):
+            why = why or f"not completed: {json.dumps(last)[:200]}"
+        mine, whole = decided(folder), self.undisturbed(algorithm, seed)
+        if not why:
+            why = next((f"{key} differ" for key in whole if mine[key] != whole[key]), "")
+        twice = json.loads((folder / "record.json").read_text())["epochs"] if not why else {}
+        retrained = int(twice.get("retrained", {}).get("value", 0))
+        differences = int(twice.get("differences", {}).get("value", 0))
+        return Ended(
+            kind, algorithm, seed, launches, kills, seconds, lost, retrained, differences, why
+        )
+
+
+def decided(folder: Path) -> dict[str, Any]:
+    """Curves, winner, trials given up, and trials stopped: what must be equal."""
+    lines = journals.read(folder / journals.NAME)[1]
+    stopped = {k: v for line in lines for k, v in line.get("stopped", {}).items()}
+    return curves(folder) | {"stopped": stopped}
+
+
+def n_reported(runs: Path) -> int:
+    """Epochs in the journal, as far as a reader from outside sees them."""
+    n = 0
+    for path in runs.rglob(journals.NAME):
+        for line in path.read_bytes().splitlines():
+            if line.startswith(b'{"event":"epoch"'):
+                n += line.split(b'"epoch":', 1)[1].split(b'"objective"')[0].count(b",")
+    return n
+
+
+def kill(name: str, rank: int) -> int:
+    """SIGKILL that rank of the run: found by its environment. 1 if there was such a process."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        wanted = (f"SUITE_CHAOS={name}", f"OMPI_COMM_WORLD_RANK={rank}")
+        if all(text.encode() in variables for text in wanted):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"suite" in words and b"python" in Path(words[0].decode()).name.encode():
+                os.kill(int(entry.name), signal.SIGKILL)
+                return 1
+    return 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--rank0", type=int, default=None)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    counts = {"workers": given.workers, "rank0": given.rank0}
+    if all(n is None for n in counts.values()):
+        counts = {"workers": 20, "rank0": 10}
+    ended: list[Ended] = []
+    with tempfile.TemporaryDirectory() as folder:
+        chaos = Chaos(given.seed, Path(folder))
+        for kind, n in counts.items():
+            for _ in range(n or 0):
+                ended.append(getattr(chaos, kind)())
+                print(ended[-1].line(), flush=True)
+    for kind in counts:
+        some = [x for x in ended if x.kind == kind]
+        if some:
+            equal = sum(not x.why for x in some)
+            middle = statistics.median(x.seconds for x in some)
+            print(
+                f"{kind}: {equal} of {len(some)} equal to the undisturbed run; "
+                f"{sum(x.kills for x in some)} kills, {sum(x.lost for x in some)} workers lost, "
+                f"{sum(x.retrained for x in some)} epochs trained twice; median {middle:.1f} s"
+            )
+    sys.exit(any(x.why for x in ended))
+
+
+if __name__ == "__main__":
+    main()
