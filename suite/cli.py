@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from suite import facts, launch
+from suite import facts, launch, sbatch
 from suite.core.errors import ConfigError, SuiteError
 from suite.launch import Outcome
 from suite.run import journal as journals
@@ -119,16 +119,18 @@ def _resume(folder: Path, overrides: list[str]) -> int:
 
 
 def _plan(overrides: list[str]) -> int:
-    """Print what would be trained; for a sweep, each algorithm once and the sweep's total."""
+    """Print what would be trained; for a sweep, each algorithm once and the sweep's total.
+
+    With --sbatch: only the line that submits it, for site=NAME (SUITE_SITE) and nodes=N.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
 
-    n_workers = 1
-    for override in [o for o in overrides if o.startswith("workers=")]:
-        overrides.remove(override)
-        if not override.removeprefix("workers=").isdigit() or override.endswith("=0"):
-            raise ConfigError(f"{override}: must be an integer >= 1.")
-        n_workers = int(override.removeprefix("workers="))
+    overrides, submit = [o for o in overrides if o != "--sbatch"], "--sbatch" in overrides
+    site = _taken(overrides, "site", os.environ.get("SUITE_SITE", ""))
+    n_given = int(_taken(overrides, "workers", "0", number=True))
+    n_nodes = int(_taken(overrides, "nodes", "1", number=True))
+    n_workers = n_given or 1
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             whole = compose("config", overrides, return_hydra_config=True)
@@ -139,18 +141,40 @@ def _plan(overrides: list[str]) -> int:
             choices = [[*overrides, f"algorithm={name.strip()}"] for name in algorithms] or [
                 overrides
             ]
-            plans = [
-                launch.plan(_plain(compose("config", choice)), n_workers) for choice in choices
-            ]
+            configs = [_plain(compose("config", choice)) for choice in choices]
+            plans = [launch.plan(config, n_workers) for config in configs]
         except HydraException as error:
             print(f"suite: {error}", file=sys.stderr)
             return 1
+    n_each = math.prod(len(values) for values in swept.values()) if swept or algorithms else 0
+    if submit:
+        # A sweep's runs follow each other: as if the largest came so many times.
+        n_runs = max(n_each, 1) * len(plans)
+        parts = max(map(launch.assemble, configs), key=lambda p: p.scheduler.plan().n_epochs)
+        passed = {k: os.environ[k] for k in ("SUITE_IMAGE", "SUITE_DATA") if os.environ.get(k)}
+        print(
+            sbatch.line(
+                parts.scheduler.plan(), parts.target.epoch_s, sbatch.read_site(site, facts.ROOT),
+                n_nodes, overrides, workers=n_given or None, n_runs=n_runs, environment=passed,
+            )
+        )  # fmt: skip
+        return 0
     print("\n\n".join(text for text, _ in plans))
-    if n_each := math.prod(len(values) for values in swept.values()) if swept or algorithms else 0:
+    if n_each:
         what = ", ".join(f"{key}={','.join(values)}" for key, values in swept.items())
         total = n_each * sum(n_epochs for _, n_epochs in plans)
         print(f"\nsweep       {len(plans) * n_each} runs ({what}), at most {total} epochs")
     return 0
+
+
+def _taken(overrides: list[str], name: str, default: str, number: bool = False) -> str:
+    """The last `name=value` of the overrides, which it leaves without it."""
+    for override in [o for o in overrides if o.startswith(f"{name}=")]:
+        overrides.remove(override)
+        default = override.removeprefix(f"{name}=")
+        if number and (not default.isdigit() or int(default) == 0):
+            raise ConfigError(f"{override}: must be an integer >= 1.")
+    return default
 
 
 def _plain(config: Any) -> dict[str, Any]:

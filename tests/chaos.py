@@ -72,17 +72,18 @@ class Chaos:
     def __init__(self, seed: int, folder: Path, ranks: int = 5, max_epochs: int = 27) -> None:
         self.max_epochs = max_epochs
         self.rng, self.folder, self.ranks = random.Random(seed), folder, ranks
-        self._whole: dict[tuple[str, int], Any] = {}
+        self._whole: dict[tuple[str, int, int], Any] = {}
         self._n = 0
 
     def undisturbed(self, algorithm: str, seed: int) -> Any:
-        if (algorithm, seed) not in self._whole:
-            env = environment(self.folder / "whole") | {"SUITE_STAMP": f"{algorithm}-{seed}"}
+        if (algorithm, seed, self.max_epochs) not in self._whole:
+            stamp = f"{algorithm}-{seed}-{self.max_epochs}"
+            env = environment(self.folder / "whole") | {"SUITE_STAMP": stamp}
             line = self.command(algorithm, seed, ranks=0)
             subprocess.run(line, env=env, cwd=self.folder, check=True, capture_output=True)
-            (found,) = (self.folder / "whole").rglob(f"*/{algorithm}-{seed}/*/{journals.NAME}")
-            self._whole[algorithm, seed] = decided(found.parent)
-        return self._whole[algorithm, seed]
+            (found,) = (self.folder / "whole").rglob(f"*/{stamp}/*/{journals.NAME}")
+            self._whole[algorithm, seed, self.max_epochs] = decided(found.parent)
+        return self._whole[algorithm, seed, self.max_epochs]
 
     def command(self, algorithm: str, seed: int, ranks: int) -> list[str]:
         suite = [sys.executable, "-m", "suite", f"algorithm={algorithm}", f"seed={seed}"]
@@ -114,6 +115,53 @@ class Chaos:
         moments = sorted(self.rng.uniform(0.05, 0.9) for _ in range(self.rng.choice((1, 2))))
         plans = [[(0, int(at * n_epochs))] for at in moments]
         return self._launched("rank0", algorithm, seed, name, runs, [*plans, []])
+
+    def requeue(self) -> Ended:
+        """Send a Slurm job back once or twice: Slurm kills all of it and starts it again."""
+        algorithm, seed, _, runs = self.pick()
+        whole = self.undisturbed(algorithm, seed)
+        n_epochs = sum(len(curve) for curve in whole["curves"].values())
+        moments = sorted(self.rng.uniform(0.1, 0.8) for _ in range(self.rng.choice((1, 2))))
+        start = time.monotonic()
+        job = self.submit(algorithm, seed, runs, "--time=10")
+        sent = 0
+        for at in moments:
+            while running(job) and n_reported(runs) < at * n_epochs:
+                time.sleep(0.1)
+            sent += _scontrol("requeue", job)
+            time.sleep(3)  # it is no longer running, not yet pending
+        why = over(job)
+        return self.judged("requeue", algorithm, seed, runs, 1 + sent, 0, start, why)
+
+    def limit(self) -> Ended:
+        """A job shorter than its run: it pauses, requeues itself and goes on."""
+        algorithm, seed, _, runs = self.pick()
+        self.max_epochs, before = 81, self.max_epochs
+        try:
+            self.undisturbed(algorithm, seed)
+            start = time.monotonic()
+            options = ("--time=1:40", "--signal=B:USR1@30")
+            job = self.submit(algorithm, seed, runs, *options, more=("backend.pause_before_s=25",))
+            why = over(job)
+            n = (runs.parent / "out").read_text().count("requeued, goes on")
+            why = why or ("" if n else "it was not cut: too fast for its limit")
+            return self.judged("limit", algorithm, seed, runs, 1 + n, 0, start, why)
+        finally:
+            self.max_epochs = before
+
+    def submit(
+        self, algorithm: str, seed: int, runs: Path, *options: str, more: tuple[str, ...] = ()
+    ) -> str:
+        """A job on four nodes by slurm/run.sbatch; its id."""
+        runs.mkdir(parents=True)
+        suite = self.command(algorithm, seed, ranks=0)[3:]
+        line = ["sbatch", "--parsable", "--nodes=4", "--ntasks-per-node=2", "--gres=gpu:1"]
+        line += [f"--output={runs.parent / 'out'}", *options, "slurm/run.sbatch", *suite, *more]
+        line.append("backend.device=cpu")  # the GPUs of a test cluster are none
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SUITE_"))}
+        env |= {"SUITE_SITE": os.environ.get("SUITE_SITE", "local"), "SUITE_RUNS": str(runs)}
+        done = subprocess.run(line, env=env, cwd=ROOT, check=True, capture_output=True, text=True)
+        return done.stdout.strip().split(";")[0]
 
     def _launched(
         self, kind: str, algorithm: str, seed: int, name: str, runs: Path,
@@ -177,6 +225,33 @@ def decided(folder: Path) -> dict[str, Any]:
     return curves(folder) | {"stopped": stopped}
 
 
+def _scontrol(*words: str) -> int:
+    return int(subprocess.run(["scontrol", *words], capture_output=True).returncode == 0)
+
+
+def _state(job: str) -> str:
+    done = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True)
+    return next((w[9:] for w in done.stdout.split() if w.startswith("JobState=")), "GONE")
+
+
+def running(job: str) -> bool:
+    return _state(job) in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED", "CONFIGURING")
+
+
+def over(job: str) -> str:
+    """Wait for the job's end; why that was none, or nothing."""
+    deadline = time.monotonic() + 4 * TIMEOUT_S
+    while time.monotonic() < deadline:
+        if not running(job):
+            time.sleep(2)  # a job that requeues itself shows its end for a moment
+            if not running(job):
+                state = _state(job)
+                return "" if state == "COMPLETED" else f"the job ended as {state}"
+        time.sleep(0.5)
+    subprocess.run(["scancel", job])
+    return f"hung: not over within {4 * TIMEOUT_S:g} s"
+
+
 def n_reported(runs: Path) -> int:
     """Epochs in the journal, as far as a reader from outside sees them."""
     n = 0
@@ -211,13 +286,17 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--rank0", type=int, default=None)
+    parser.add_argument("--requeue", type=int, default=None)
+    parser.add_argument("--limit", type=int, default=None)
+    parser.add_argument("--folder", type=Path, help="shared by the nodes")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    counts = {"workers": given.workers, "rank0": given.rank0}
+    full = {"workers": 20, "rank0": 10, "requeue": 5, "limit": 5}
+    counts = {kind: getattr(given, kind) for kind in full}
     if all(n is None for n in counts.values()):
-        counts = {"workers": 20, "rank0": 10}
+        counts = full
     ended: list[Ended] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         chaos = Chaos(given.seed, Path(folder))
         for kind, n in counts.items():
             for _ in range(n or 0):

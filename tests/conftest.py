@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(config, items):
     asked = config.getoption("-m")
     for item in items:
         for mark in ("apptainer", "slurm"):
-            if mark in item.keywords and mark not in asked:
+            if item.get_closest_marker(mark) and mark not in asked:
                 reason = f"-m {mark} runs it, as an ordinary user (.ci/run does)"
                 item.add_marker(pytest.mark.skip(reason=reason))
     if os.environ.get("CI") == "true" or config.getoption("-m"):
