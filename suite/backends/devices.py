@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 from suite.core.errors import ConfigError
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+KFD, NVIDIA = Path("/dev/kfd"), Path("/dev/nvidiactl")  # the drivers of AMD's and NVIDIA's GPUs
 
 
 def limit_threads(n: int) -> None:
@@ -24,13 +28,15 @@ def limit_threads(n: int) -> None:
         sys.modules["torch"].set_num_threads(n)
 
 
-def pin(device: str, local_index: int) -> str:
+def pin(device: str, local_index: int, share: bool = False) -> str:
     """The device of the `local_index`-th worker of its node: "cpu" or "cuda:0" with one GPU left
-    visible.
+    visible (torch calls AMD's GPUs cuda, too).
 
-    device: "auto" (a GPU where the node has one), "cpu" or "cuda". Workers beyond the number of
-    GPUs share them.
-    Raises ConfigError for another word, or "cuda" without a GPU.
+    device: "auto" (a GPU where the node has one), "cpu" or "cuda". share: workers beyond the
+    number of GPUs share them. May be called again: the GPUs that were visible before the first
+    call count.
+    Raises ConfigError for another word, "cuda" without a GPU, or, unless `share`, a worker for whom
+    none is left.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"backend.device={device}: must be auto, cpu or cuda.")
@@ -41,22 +47,78 @@ def pin(device: str, local_index: int) -> str:
                 "backend.device=cuda: no GPU is visible; use backend.device=cpu or ask for one."
             )
         return "cpu"
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpus[local_index % len(gpus)]
+    if local_index >= len(gpus) and not share:
+        raise ConfigError(
+            f"backend.share_gpus=false: worker {local_index} (from 0) of this node, {len(gpus)} "
+            f"GPU{'s' * (len(gpus) > 1)} visible; each worker needs one: set "
+            "backend.share_gpus=true or start fewer workers (under Slurm ask for GPUs per node, "
+            "--gres=gpu:N, not per task)."
+        )
+    name = "HIP_VISIBLE_DEVICES" if amd() else "CUDA_VISIBLE_DEVICES"
+    chosen = gpus[local_index % len(gpus)]
+    os.environ[name] = chosen
+    if amd() and "CUDA_VISIBLE_DEVICES" in os.environ:
+        os.environ["CUDA_VISIBLE_DEVICES"] = chosen  # HIP and torch read it too: let them agree
+    _pinned.update(name=name, chosen=chosen, gpus=gpus)
     # What makes matrix products repeatable on one kind of GPU; read when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return "cuda:0"
 
 
+_pinned: dict[str, Any] = {}
+"""What `pin` narrowed: a worker that serves a sweep is pinned once a model."""
+
+
+def amd() -> bool:
+    """Whether the node's GPUs are AMD's: by their driver, else by the variables' names.
+
+    Slurm sets CUDA_ and ROCR_VISIBLE_DEVICES alike on every kind of GPU unless told otherwise.
+    """
+    if KFD.exists() or NVIDIA.exists():
+        return KFD.exists() and not NVIDIA.exists()
+    named = {x for x in ("CUDA", "HIP", "ROCR") if f"{x}_VISIBLE_DEVICES" in os.environ}
+    return bool(named) and "CUDA" not in named
+
+
 def visible_gpus() -> list[str]:
-    """Identifiers that CUDA_VISIBLE_DEVICES would take; what the launcher set already counts."""
-    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in named.split(",") if name.strip() and name.strip() != "-1"]
-    if shutil.which("nvidia-smi") is None:
+    """Identifiers that CUDA_VISIBLE_DEVICES (AMD: HIP_VISIBLE_DEVICES) would take; what the
+    launcher set already counts.
+
+    ROCR_VISIBLE_DEVICES is read by the layer below HIP, which numbers what is left from 0 (Source:
+    AMD, "GPU isolation techniques").
+    """
+    if _pinned and os.environ.get(_pinned["name"]) == _pinned["chosen"]:
+        return list(_pinned["gpus"])
+    if not amd():
+        named = _named("CUDA_VISIBLE_DEVICES")
+        return named if named is not None else _listed(["nvidia-smi", "-L"], r"GPU \d+: ")
+    named, below = _named("HIP_VISIBLE_DEVICES"), _named("ROCR_VISIBLE_DEVICES")
+    if named is None and below is None:
+        named = _named("CUDA_VISIBLE_DEVICES")
+    if below is not None:
+        left = [str(i) for i in range(len(below))]
+        # An index beyond what ROCR leaves is none; identifiers (GPU-...) cannot be counted.
+        return left if named is None else [x for x in named if not x.isdigit() or x in left]
+    return (
+        named if named is not None else _listed(["rocm-smi", "--showid"], r"GPU\[\d+\].*Device ID")
+    )
+
+
+def _named(variable: str) -> list[str] | None:
+    """The identifiers that a variable holds up to the first -1, as CUDA reads it; None: not set."""
+    if (value := os.environ.get(variable)) is None:
+        return None
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    return names[: names.index("-1")] if "-1" in names else names
+
+
+def _listed(command: list[str], pattern: str) -> list[str]:
+    """As many indices as lines of the tool's answer begin with `pattern`; [] without the tool."""
+    if shutil.which(command[0]) is None:
         return []
     try:
-        listed = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30
-        ).stdout
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return [str(i) for i, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
+    n = sum(re.match(pattern, line) is not None for line in said.splitlines())
+    return [str(i) for i in range(n)]
