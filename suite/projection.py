@@ -127,6 +127,7 @@ class _Life:
     left_s: float | None = None
     lost: str | None = None
     jobs: list[_Job] = field(default_factory=list)
+    readings: list[tuple[float, float]] = field(default_factory=list)
 
 
 class _Fold:
@@ -155,12 +156,15 @@ class _Fold:
         self.shut = False
         self.status: Status = "unfinished"
         self.reason = ""
+        self.job_energy: list[Mapping[str, Any]] = []
 
     def line(self, line: Mapping[str, Any]) -> None:
         self.status, self.reason = "unfinished", ""
         if line["event"] == "closed":
             self.status, self.reason = line["status"], line["reason"]
             self.time_s = max(self.time_s, line["time_s"])
+            if said := line.get("energy"):
+                self.job_energy.append(dict(said))
             return
         for event in journals.decode(line):
             self.time_s = max(self.time_s, event.time_s)
@@ -168,6 +172,9 @@ class _Fold:
                 self.shut = False
             if not self.shut:
                 self._event(event)
+            joules = line.get("energy_j")  # the worker's meter, whatever became of its job
+            if joules is not None and (life := self.here.get(line["worker"])) is not None:
+                life.readings.append((event.time_s, float(joules)))
         for trial_id, found in line.get("trials", {}).items():
             bracket = found.get("bracket")
             self.trials[int(trial_id)] = _Trial(found["config"], found["seed"], bracket)
@@ -346,6 +353,7 @@ class _Fold:
             n_lines=n_lines,
             n_bytes=n_bytes,
             sha256=sha256,
+            job_energy=tuple(self.clean(said) for said in self.job_energy),
         )
 
     def _trial(self, trial_id: int) -> TrialView:
@@ -381,4 +389,5 @@ class _Fold:
             self.clean(life.facts),
             busy_s,
             len(life.jobs),
+            tuple(life.readings),
         )

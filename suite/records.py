@@ -95,6 +95,7 @@ def of(view: RunView) -> Record:
         | _numbers(unit, max_difference=view.max_difference),
         "time": _time(view),
         "cost": _cost(view),
+        "energy": _energy(view),
         "trials": _trials(view),
         "jobs": _jobs(view),
         "predictor": _predictor(view),
@@ -104,6 +105,7 @@ def of(view: RunView) -> Record:
             "versions": header.get("versions"),
             "git": _picked(header.get("git"), revision=None, dirty=None),
             "host": _picked(header.get("host"), cpu=None, n_cores="cores", os=None, mpi=None),
+            "image": _picked(header.get("image"), digest=None, label=None),
         },
         "journal": {
             "sha256": view.sha256,
@@ -172,6 +174,18 @@ def _cost(view: RunView) -> Record:
         "gpu_hours": used.gpu_s,
     }
     return {k: None if v is None else _number(round(v / 3600, 9), "h") for k, v in found.items()}
+
+
+def _energy(view: RunView) -> Record:
+    used = view.energy
+    return {
+        "joules": None if used.joules is None else _number(round(used.joules, 3), "J"),
+        "source": used.source,
+        "scope": used.scope,
+        "excludes": used.excludes,
+        "covered": None if used.covered is None else _number(round(used.covered, 6), "1"),
+        "why": used.why,
+    }
 
 
 def _trials(view: RunView) -> Record:

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from suite.projection import usage
 from suite.store import Row
-from suite.views import RunView, TrialView
+from suite.views import RunView, TrialView, energy, usage
 
 
 def run_name(view: RunView) -> str:
@@ -89,7 +88,9 @@ def _costs(view: RunView, time_s: float) -> dict[str, float | None]:
     used = usage(view.workers, time_s)
     seconds = {"worker": used.worker_s, "node": used.node_s, "core": used.core_s, "gpu": used.gpu_s}
     hours = {f"{k}_hours": None if v is None else v / 3600 for k, v in seconds.items()}
-    return {"wall_s": time_s, **hours}
+    # Of a job, Slurm's number is known at its end alone; conventions call the metric so.
+    used_up = view.energy if time_s >= view.time_s else energy(view.workers, time_s)
+    return {"wall_s": time_s, "energy_J": used_up.joules, **hours}
 
 
 def trial_rows(view: RunView, trial: TrialView, since: float) -> list[Row]:

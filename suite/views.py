@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,7 +116,7 @@ class WorkerView:
     """One life of a worker: after a resume, worker 1 is another process. lost: why, or None.
 
     left_s: when it was lost, or the run was taken over, or ended (so far). busy_s: seconds with a
-    job, as rank 0 saw.
+    job, as rank 0 saw. readings: (time_s, J since it joined) of its meter.
     """
 
     worker: int
@@ -126,6 +126,7 @@ class WorkerView:
     facts: Mapping[str, Any]
     busy_s: float
     n_jobs: int
+    readings: tuple[tuple[float, float], ...] = ()
 
     @property
     def idle_s(self) -> float:
@@ -158,6 +159,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Energy:
+    """Joules that meters counted, each meter once; None where nothing was read (`why`).
+
+    source, scope, excludes: as suite.energy names them, several joined. covered: share of the
+    workers' time, joining to leaving, that lies within readings; None where the job was read.
+    """
+
+    joules: float | None
+    source: str
+    scope: str | None = None
+    excludes: str | None = None
+    why: str | None = None
+    covered: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Overhead:
     """Seconds of workers that trained and evaluated nothing new.
 
@@ -187,7 +204,7 @@ class RunView:
     objective at max_epochs once the search is over, else None. test_value: the winner's, in the
     metric's own direction. n_epochs: epochs reported first; n_retrained: reported again;
     n_differences of them gave another value, at most max_difference apart. n_lines, n_bytes,
-    sha256: of the whole lines read.
+    sha256: of the whole lines read. job_energy: what the batch system said at each close.
     """
 
     folder: Path
@@ -212,6 +229,7 @@ class RunView:
     n_lines: int
     n_bytes: int
     sha256: str
+    job_energy: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def wall_s(self) -> float:
@@ -259,6 +277,18 @@ class RunView:
         return usage(self.workers, self.time_s)
 
     @property
+    def energy(self) -> Energy:
+        """What the workers' meters counted; else what the batch system says of the job."""
+        found = energy(self.workers, self.time_s)
+        said = [x for x in self.job_energy if x.get("joules") is not None]
+        if found.joules is not None or not said:
+            whys = [found.why, *(x.get("why") for x in self.job_energy)]
+            return replace(found, why=_joined(whys)) if found.joules is None else found
+        joules = sum(float(x["joules"]) for x in said)
+        words = [_joined(x.get(key) for x in said) for key in ("source", "scope", "excludes")]
+        return Energy(joules, words[0] or "slurm", words[1], words[2])
+
+    @property
     def overhead(self) -> Overhead:
         done = [job for job in self.jobs if job.busy_s is not None]
         restore = sum(job.restore_s or 0.0 for job in done)
@@ -298,6 +328,58 @@ def usage(workers: Iterable[WorkerView], until_s: float) -> Usage:
         core_s=core_s,
         gpu_s=float(sum(map(_covered, devices.values()))) if gpus_known else None,
     )
+
+
+def energy(workers: Iterable[WorkerView], until_s: float) -> Energy:
+    """What these workers' meters had counted by `until_s`.
+
+    Workers of one meter (a shared device; for a package or node scope their node) saw the same
+    joules: where their readings overlap they count once, a reading pro rata of its time.
+    """
+    pieces: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    read: list[Mapping[str, Any]] = []
+    whys: list[Any] = []
+    there_s = read_s = 0.0
+    for worker in workers:
+        if worker.joined_s >= until_s:
+            continue
+        there_s += min(worker.left_s, until_s) - worker.joined_s
+        said = worker.facts.get("energy")
+        said = said if isinstance(said, Mapping) else {"why": "no worker carried a meter"}
+        readings = [reading for reading in worker.readings if reading[0] <= until_s]
+        if not readings:
+            whys.append(said.get("why") or "no job had finished")
+            continue
+        read.append(said)
+        read_s += readings[-1][0] - worker.joined_s
+        key = (str(worker.facts.get("node")), str(said.get("meter") or said.get("scope")))
+        before = (worker.joined_s, 0.0)
+        for time_s, joules in readings:
+            pieces.setdefault(key, []).append((before[0], time_s, max(joules - before[1], 0.0)))
+            before = (time_s, joules)
+    if not read:
+        return Energy(None, "none", why=_joined(whys) or "no worker joined")
+    words = [_joined(x.get(key) for x in read) for key in ("source", "scope", "excludes")]
+    joules = sum(map(_once, pieces.values()))
+    share = min(read_s / there_s, 1.0) if there_s > 0 else None
+    return Energy(joules, words[0] or "unknown", words[1], words[2], _joined(whys), share)
+
+
+def _once(pieces: list[tuple[float, float, float]]) -> float:
+    """Joules of (start, end, joules), less the shares of time that an earlier piece covers."""
+    total, reached = 0.0, float("-inf")
+    for start, end, joules in sorted(pieces):
+        if end > start:
+            total += joules * max(end - max(start, reached), 0.0) / (end - start)
+        elif start >= reached:
+            total += joules
+        reached = max(reached, end)
+    return total
+
+
+def _joined(words: Iterable[Any]) -> str | None:
+    """Different words once each, sorted; None where there is none."""
+    return "; ".join(sorted({str(word) for word in words if word})) or None
 
 
 def _covered(spans: list[tuple[float, float]]) -> float:

@@ -165,7 +165,7 @@ def test_a_metric_to_be_maximised_has_its_own_sign(tmp_path, no_fsync):
 
 def test_what_a_header_does_not_say_is_null(tmp_path, no_fsync):
     unknown = ("suite_version", "experiment", "n_workers", "overlap", "reproducible", "config")
-    others = ("versions", "git", "host")
+    others = ("versions", "git", "host", "image")
     Played(tmp_path / "run").play(30)
     journal = tmp_path / "run" / "journal.jsonl"
     head, _, rest = journal.read_text().partition("\n")

@@ -22,6 +22,7 @@ from suite.report.statistics import (
     paired,
     spread,
 )  # fmt: skip
+from suite.views import Energy
 
 Pairs = list[tuple[float, float]]
 
@@ -62,6 +63,13 @@ def measures(group: Group) -> list[Measure]:
         Measure("idle", "idle share of workers [%]", "idle [%]", _idle, decimals=1),
         Measure("predictor", "predictor [s]", "predictor [s]", _predictor, digits=3),
     ]
+    if sources := sorted({e.source for e in _energies(group)}):
+        # Seconds that no meter saw are said with the number: it is a lower bound then.
+        least = min((e.covered for e in _energies(group) if e.covered is not None), default=1.0)
+        of = "" if least > 0.995 else f", {100 * least:.0f} % of workers' time read"
+        label = f"energy by {'; '.join(sources)}{of} [kWh]"
+        rows.append(Measure("energy", label, "energy [kWh]", _kwh, digits=3))
+        rows.append(Measure("joules", "  an epoch [J]", "J an epoch", _joules_an_epoch, digits=3))
     return rows if group.baseline else [row for row in rows if row.pair is None]
 
 
@@ -91,6 +99,20 @@ def _idle(run: Run) -> float | None:
 
 def _predictor(run: Run) -> float | None:
     return run.view.predictor_s
+
+
+def _energies(group: Group) -> list[Energy]:
+    return [e for run in group.runs if (e := run.view.energy).joules is not None]
+
+
+def _kwh(run: Run) -> float | None:
+    joules = run.view.energy.joules
+    return None if joules is None else joules / 3.6e6
+
+
+def _joules_an_epoch(run: Run) -> float | None:
+    joules, n = run.view.energy.joules, run.view.n_epochs + run.view.n_retrained
+    return None if joules is None or not n else joules / n
 
 
 def _saved(value: float, baseline: float) -> float:
