@@ -60,6 +60,8 @@ def git() -> dict[str, Any]:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
+    if built := os.environ.get("SUITE_GIT_REVISION", ""):  # an image's, which holds no checkout
+        return {"revision": built.removesuffix("-dirty"), "dirty": built.endswith("-dirty")}
     revision = ask("rev-parse", "HEAD")
     changes = ask("status", "--porcelain", "--untracked-files=no") if revision else None
     return {"revision": revision, "dirty": None if changes is None else bool(changes)}
