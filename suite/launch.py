@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from suite import __version__, facts
+from suite import __version__, energy, facts
 from suite.backends import devices
 from suite.backends.ask import Forecaster
 from suite.checkpoints import Checkpoints, open_checkpoints
@@ -189,7 +189,10 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
         checkpoint_every_s=settings["checkpoint_every_s"],
     )
     said = facts.worker(device, "node0", threads)
-    return Inline(worker, forecaster, device=device, facts=said, limit=limit)
+    return Inline(
+        worker, forecaster, device=device, facts=said, limit=limit,
+        meter=lambda: energy.Meter(device),
+    )  # fmt: skip
 
 
 def launched() -> bool:

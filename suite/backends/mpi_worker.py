@@ -6,6 +6,7 @@ The framework is imported by the first run.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from suite import facts
+from suite import energy, facts
 from suite.backends import devices
 from suite.backends.mpi import TAG
 from suite.checkpoints import open_checkpoints
@@ -53,6 +54,7 @@ class _Server:
         self._spec = ""
         self._device = "cpu"
         self._worker: Worker | None = None
+        self._meter: energy.Meter | None = None
         self._run_id: str | None = None
         self._outbox: list[t.Event] = []
         self._flushed = 0.0
@@ -92,7 +94,11 @@ class _Server:
             if self._target is None or spec != self._spec:
                 self._worker = self._target = None
                 devices.limit_threads(settings["threads"])
-                self._device = devices.pin(settings["device"], settings["local_index"])
+                self._device = devices.pin(
+                    settings["device"],
+                    settings["local_index"],
+                    settings.get("share_gpus", False),
+                )
                 target: Target = make(settings["spec"], "model")
                 target.stage(self._device)
                 self._target, self._spec = target, spec
@@ -109,6 +115,10 @@ class _Server:
             return
         stage_s = round(time.monotonic() - start, 3)  # next to nothing where the last run's serves
         said = facts.worker(self._device, "", settings["threads"])
+        if self._meter is not None:
+            self._meter.close()
+        self._meter = energy.Meter(self._device)
+        said["energy"] = self._meter.facts()
         data_set = dict(self._target.provenance)
         self.post("joined", {**said, "stage_s": stage_s, "data_set": data_set})
 
@@ -125,6 +135,8 @@ class _Server:
 
     def send(self, event: t.Event) -> None:
         """Reports stream up and are never answered; between epochs rank 0's end is noticed."""
+        if isinstance(event, t.JobFinished) and self._meter is not None:
+            event = dataclasses.replace(event, energy_j=self._meter.joules())
         self._outbox.append(event)
         if time.monotonic() - self._flushed >= FLUSH_EVERY_S:
             self.flush()

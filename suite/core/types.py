@@ -162,7 +162,8 @@ class Checkpointed:
 class JobFinished:
     """The job reached its `to_epoch`.
 
-    Seconds: restore (load, or build), checkpoint (save), busy (the whole job).
+    Seconds: restore (load, or build), checkpoint (save), busy (the whole job). energy_j: of the
+    worker's device since the worker joined, where its meter could be read.
     """
 
     kind: ClassVar[str] = "finished"
@@ -172,6 +173,7 @@ class JobFinished:
     checkpoint_s: float = 0.0
     busy_s: float = 0.0
     time_s: float = 0.0
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

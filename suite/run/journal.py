@@ -32,7 +32,7 @@ CAUSED = ("do", "trials", "stopped", "given_up", "benched")
 SYNC_EVERY_S = 1.0
 _DUMPS = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENTS.values()}
-_OPTIONAL = ("stds", "sampler_info")  # of a Forecast, left out where None
+_OPTIONAL = ("stds", "sampler_info", "energy_j")  # left out where None
 _BATCHED = tuple(name for name in _FIELDS[t.EpochReport] if name not in ("worker", "job_id"))
 
 
@@ -60,10 +60,9 @@ def encode(
     elif len(events) == 1:
         for name in _FIELDS[type(first)]:
             line[name] = getattr(first, name)
-        if isinstance(first, t.Forecast):
-            for name in _OPTIONAL:
-                if line[name] is None:
-                    del line[name]
+        for name in _OPTIONAL:
+            if name in line and line[name] is None:
+                del line[name]
     else:
         assert isinstance(first, t.EpochReport)
         line |= {"worker": first.worker, "job_id": first.job_id}

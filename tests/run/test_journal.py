@@ -28,6 +28,7 @@ _count = st.integers(0, 2**40)
 _by_type = {
     "int": _count,
     "float": _number,
+    "float | None": st.none() | _number,
     "str": _text,
     "str | None": st.none() | _text,
     "Mapping[str, int]": st.dictionaries(_text, _count, max_size=2),
