@@ -38,6 +38,7 @@ from suite.run.conductor import Conductor
 from suite.run.driver import Backend, Driver, reopen
 from suite.run.journal import Journal
 from suite.run.limit import Limit
+from suite.schedulers.virtual_cluster import VirtualCluster
 
 Config = Mapping[str, Any]
 
@@ -65,17 +66,13 @@ class Parts:
 
 def assemble(config: Config) -> Parts:
     """Make and check every part. Raises ConfigError; imports no framework."""
-    scheduler = make(config["scheduler"], "scheduler")
-    if not isinstance(scheduler, Scheduler):
-        raise ConfigError(
-            f"scheduler._target_={config['scheduler']['_target_']}: must be a Scheduler."
-        )
-    target = make(config["model"], "model")
     searcher = make(config["searcher"], "searcher")
     if not isinstance(searcher, Searcher):
         raise ConfigError(
             f"searcher._target_={config['searcher']['_target_']}: must be a Searcher."
         )
+    scheduler = _scheduler(config, searcher)
+    target = make(config["model"], "model")
     if not isinstance(target, Target):
         raise ConfigError(f"model._target_={config['model']['_target_']}: must be a Target.")
     predictor = config["predictor"]
@@ -110,6 +107,26 @@ def assemble(config: Config) -> Parts:
         score=bool(config["score_test"]),
     )  # fmt: skip
     return Parts(scheduler, target, conductor)
+
+
+def _scheduler(config: Config, searcher: Searcher) -> Scheduler:
+    """The scheduler; on a virtual cluster where overlap is logical."""
+    overlap, settings = config["overlap"], config["scheduler"]
+    if not (isinstance(overlap, bool) or overlap == "logical"):
+        raise ConfigError(f"overlap={overlap}: must be true, false or logical.")
+    if overlap == "logical" and "overlap" in settings:
+        settings = {**settings, "overlap": True}  # on the logical clock
+    scheduler = make(settings, "scheduler")
+    if not isinstance(scheduler, Scheduler):
+        raise ConfigError(f"scheduler._target_={settings['_target_']}: must be a Scheduler.")
+    if overlap != "logical":
+        return scheduler
+    return VirtualCluster(
+        scheduler,
+        config["nominal_workers"],
+        ahead=not searcher.adaptive,
+        speculate=bool(config["speculate"]),
+    )
 
 
 def run(config: Config, folder: Path, *, resume: bool = False) -> Outcome:
@@ -234,7 +251,9 @@ def _tidy(config: Config, folder: Path, driver: Driver, status: str) -> None:
 
 
 def _header(config: Config, parts: Parts) -> dict[str, Any]:
-    scheduler, target = parts.scheduler, parts.target
+    scheduler, target, searcher = parts.scheduler, parts.target, parts.conductor.searcher
+    # What a searcher is shown depends on the order of arrival, but for a virtual cluster.
+    repeats = scheduler.deterministic and (config["overlap"] == "logical" or not searcher.adaptive)
     settings = {
         k: v
         for k, v in config.items()
@@ -249,8 +268,8 @@ def _header(config: Config, parts: Parts) -> dict[str, Any]:
         "model": str(config["model"]["_target_"]).split(".")[-2],
         "seed": config["seed"],
         "n_workers": _n_workers(config["backend"]),
-        "overlap": bool(config["overlap"]),
-        "reproducible": "whole run" if scheduler.deterministic else "prefix only",
+        "overlap": config["overlap"],
+        "reproducible": "whole run" if repeats else "prefix only",
         "max_epochs": scheduler.max_epochs,
         **({"reference": dict(known)} if (known := target.reference(scheduler.max_epochs)) else {}),
         "target": {
@@ -292,7 +311,7 @@ def _check_overlap(config: Config, folder: Path) -> None:
             other = journals.read_header(path).get("overlap")
         except JournalError:
             continue  # the report will say which one cannot be read
-        if other is not None and other != bool(config["overlap"]):
+        if other is not None and other != config["overlap"]:
             raise ConfigError(
                 f"overlap={config['overlap']}: run {path.parent.name} of this experiment has "
                 f"overlap={other}; "

@@ -149,6 +149,8 @@ class _Fold:
         self.last: tuple[int, float] = (0, 0.0)  # epochs, time of the newest first report
         self.time_s = 0.0
         self.n_epochs = self.n_retrained = self.n_differences = self.n_resumes = 0
+        self.n_ahead = 0
+        self.measured: dict[str, Any] = {}
         self.max_difference = self.retrained_s = 0.0
         self.test_value: float | None = None
         self.test_metrics: Mapping[str, float] = {}
@@ -180,6 +182,11 @@ class _Fold:
             self.trials[int(trial_id)] = _Trial(found["config"], found["seed"], bracket)
         self.stopped.update({int(k): v for k, v in line.get("stopped", {}).items()})
         self.given_up.update({int(k): v for k, v in line.get("given_up", {}).items()})
+        for trial_id, n in line.get("counted", {}).items():
+            trial = self.trials[int(trial_id)]
+            self.n_ahead += len(trial.epochs) - n
+            del trial.epochs[n:]
+        self.measured.update(line.get("measured", {}))
         for command in line.get("do", ()):
             self._command(command)
 
@@ -345,6 +352,7 @@ class _Fold:
             test_metrics=self.test_metrics,
             time_s=self.time_s,
             n_epochs=self.n_epochs,
+            n_ahead=self.n_ahead,
             n_retrained=self.n_retrained,
             n_differences=self.n_differences,
             max_difference=self.max_difference,
@@ -354,6 +362,7 @@ class _Fold:
             n_bytes=n_bytes,
             sha256=sha256,
             job_energy=tuple(self.clean(said) for said in self.job_energy),
+            measured=self.clean(self.measured),
         )
 
     def _trial(self, trial_id: int) -> TrialView:

@@ -90,7 +90,11 @@ def of(view: RunView) -> Record:
         "max_epochs": _number(header["max_epochs"], "epochs"),
         "result": {"best": _best(view, unit), "winner": _winner(view, unit)},
         "epochs": _numbers(
-            "epochs", used=view.n_epochs, retrained=view.n_retrained, differing=view.n_differences
+            "epochs",
+            used=view.n_epochs,
+            counted=view.n_epochs - view.n_ahead,
+            retrained=view.n_retrained,
+            differing=view.n_differences,
         )
         | _numbers(unit, max_difference=view.max_difference),
         "time": _time(view),
@@ -99,6 +103,7 @@ def of(view: RunView) -> Record:
         "trials": _trials(view),
         "jobs": _jobs(view),
         "predictor": _predictor(view),
+        "measured": dict(view.measured),
         "workers": _workers(view),
         "config": header.get("config"),
         "environment": {

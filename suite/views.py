@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -202,7 +202,8 @@ class RunView:
 
     anytime: one point an improvement, and a last one where the run ended (so far). winner: lowest
     objective at max_epochs once the search is over, else None. test_value: the winner's, in the
-    metric's own direction. n_epochs: epochs reported first; n_retrained: reported again;
+    metric's own direction. n_epochs: epochs reported first, n_ahead of them beyond what a
+    decision gave their trial (they stand in no curve); n_retrained: reported again;
     n_differences of them gave another value, at most max_difference apart. n_lines, n_bytes,
     sha256: of the whole lines read. job_energy: what the batch system said at each close.
     """
@@ -221,6 +222,7 @@ class RunView:
     test_metrics: Mapping[str, float]
     time_s: float
     n_epochs: int
+    n_ahead: int
     n_retrained: int
     n_differences: int
     max_difference: float
@@ -230,6 +232,7 @@ class RunView:
     n_bytes: int
     sha256: str
     job_energy: tuple[Mapping[str, Any], ...] = ()
+    measured: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def wall_s(self) -> float:

@@ -61,6 +61,33 @@ class Scheduler(ABC):
         predictors.
         """
 
+    def go_on(self) -> Decision:
+        """As `ask`, but begins nothing whose size depends on what is known by then.
+
+        On a virtual cluster this is asked ahead of need; the default asks for everything ready.
+        """
+        return self.ask()
+
+    def expect(self, trial_id: int, curve: Curve) -> int | None:
+        """To which epoch this finished job's trial would go on, were it told now; None: who knows.
+
+        Changes nothing. On a virtual cluster an idle worker may train so far ahead.
+        """
+        return None
+
+    @property
+    def seen(self) -> Mapping[int, int] | None:
+        """trial_id -> epochs that decisions may rest on (-1: it failed); None: whatever came.
+
+        A searcher is shown no more, and what was trained beyond does not count.
+        """
+        return None
+
+    @property
+    def measured(self) -> Mapping[str, Any]:
+        """What a learned rule measured of itself, and how often it fell back, for the record."""
+        return {}
+
     @property
     @abstractmethod
     def max_epochs(self) -> int:

@@ -27,13 +27,14 @@ exactly.
 class Trial:
     """One configuration and the curve it has so far.
 
-    `seed` addresses every random choice of its training.
+    `seed` addresses every random choice of its training. failed: it diverged or was given up.
     """
 
     trial_id: int
     config: Config
     seed: int
     curve: Curve = ()
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,13 @@ class Predict:
 
 
 @dataclass(frozen=True, slots=True)
+class Propose:
+    """Draw this trial's configuration now, from what has been seen; it is trained later."""
+
+    trial_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing to hand out until something is told."""
 
@@ -91,7 +99,7 @@ class Done:
 
 WAIT = Wait()
 DONE = Done()
-Decision = Train | Predict | Wait | Done
+Decision = Train | Predict | Propose | Wait | Done
 
 
 # --- events: what happened

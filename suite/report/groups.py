@@ -79,9 +79,9 @@ def _warnings(
     baselines: Sequence[str],
     baseline: str | None,
 ) -> Iterator[str]:
-    by_overlap: dict[bool, set[str]] = {}
+    by_overlap: dict[str, set[str]] = {}
     for run in members:
-        by_overlap.setdefault(bool(run.header.get("overlap")), set()).add(run.algorithm)
+        by_overlap.setdefault(str(run.header.get("overlap")), set()).add(run.algorithm)
     if len(by_overlap) > 1:
         sides = [
             f"overlap={key}: {', '.join(sorted(by_overlap[key]))}" for key in sorted(by_overlap)
@@ -120,7 +120,7 @@ def _name_variants(members: Sequence[Run]) -> list[Run]:
 
 def _settings(run: Run) -> dict[str, Any]:
     config = {key: value for key, value in run.part("config").items() if key not in _MACHINE}
-    return dict(_flat(config)) | {"overlap": bool(run.header.get("overlap"))}
+    return dict(_flat(config)) | {"overlap": run.header.get("overlap")}
 
 
 def _task(run: Run) -> str:

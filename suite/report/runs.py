@@ -132,8 +132,9 @@ class Group:
 
     @property
     def overlap(self) -> str:
+        words = {True: "on", False: "off"}
         return "/".join(
-            sorted({"on" if run.header.get("overlap") else "off" for run in self.shown})
+            sorted({words.get(o := run.header.get("overlap"), str(o)) for run in self.shown})
         )
 
     @property

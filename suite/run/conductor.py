@@ -92,7 +92,8 @@ class Conductor:
 
     @property
     def trials(self) -> Mapping[int, t.Trial]:
-        return TrialsView(self._trials)
+        """What a searcher sees: every trial so far, or what the scheduler has seen of them."""
+        return TrialsView(self._trials, self.given_up, self.scheduler.seen)
 
     def handle(self, event: t.Event) -> list[t.Command]:
         """Fold one event in; returns the commands it causes. `notes` then describes this step."""
@@ -349,6 +350,8 @@ class Conductor:
             if isinstance(decision, t.Train):
                 self._meet(decision.trial_id)
                 todo.append((decision.trial_id, decision.to_epoch))
+            elif isinstance(decision, t.Propose):
+                self._meet(decision.trial_id)
             elif isinstance(decision, t.Predict):
                 self._asked[decision.key] = decision
                 commands.append(t.Ask(decision))
@@ -399,7 +402,9 @@ class Conductor:
         return t.Start(worker, job)
 
     def _end(self) -> list[t.Command]:
-        finalists = {i: tuple(x.curve) for i, x in self._trials.items() if i not in self.given_up}
+        finalists = {
+            i: trial.curve for i, trial in self.trials.items() if i not in self.given_up
+        }
         ranked = rank(finalists, self.scheduler.max_epochs)
         self.winner = ranked[0] if ranked else None
         if self.winner is None:
@@ -420,4 +425,9 @@ class Conductor:
 
     def _stop(self, status: str, reason: str) -> list[t.Command]:
         self.shutdown = t.Shutdown(status, reason)
+        said = {"searcher": self.searcher.measured, "scheduler": self.scheduler.measured}
+        self.notes.measured = {name: dict(what) for name, what in said.items() if what}
+        for trial_id, n in (self.scheduler.seen or {}).items():
+            if trial_id in self._trials and 0 <= n < len(self._trials[trial_id].curve):
+                self.notes.counted[trial_id] = n
         return [self.shutdown]

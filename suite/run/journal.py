@@ -2,8 +2,8 @@
 Append-only, never rewritten.
 
 A line: {"event": kind, ...fields, "do": [commands], "trials": {...}, "stopped": {...}, "given_up":
-{...}}, the last four only where they hold something. Epoch reports of one job that came together
-share a line: each field is a list. The last line of a closed journal is {"event": "closed",
+{...}, ...}, what follows the fields only where it holds something. Epoch reports of one job that
+came together share a line: each field is a list. The last line of a closed journal is {"event": "closed",
 "status": ..., "reason": ...}; a resumed one goes on after it. Lines are written before any command
 leaves; fsync follows within a second, at a forecast, and at close.
 """
@@ -28,7 +28,7 @@ from suite.run.trials import Notes
 
 FORMAT = 1
 NAME = "journal.jsonl"
-CAUSED = ("do", "trials", "stopped", "given_up", "benched")
+CAUSED = ("do", "trials", "stopped", "given_up", "benched", "counted", "measured")
 SYNC_EVERY_S = 1.0
 _DUMPS = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENTS.values()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,10 @@ class Notes:
     given_up: dict[int, str] = field(default_factory=dict)
     benched: dict[int, str] = field(default_factory=dict)
     """worker -> why it gets no more jobs; it lives, but failed too often."""
+    counted: dict[int, int] = field(default_factory=dict)
+    """trial_id -> epochs that count, where more were trained ahead of a decision; at the end."""
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What searcher and scheduler measured of their own rules; at the end."""
 
 
 class TrialState:
@@ -46,17 +50,33 @@ class TrialState:
 
 
 class TrialsView(Mapping[int, t.Trial]):
-    """What a searcher sees: every trial so far, made when looked at."""
+    """What a searcher sees: trials made when looked at.
 
-    def __init__(self, trials: dict[int, TrialState]) -> None:
-        self._trials = trials
+    seen: trial_id -> epochs that may be looked at (-1: it failed), other trials are not there;
+    None: everything. Trials by number, whatever order they came in.
+    """
+
+    def __init__(
+        self,
+        trials: Mapping[int, TrialState],
+        given_up: Container[int] = (),
+        seen: Mapping[int, int] | None = None,
+    ) -> None:
+        self._trials, self._given_up, self._seen = trials, given_up, seen
 
     def __getitem__(self, trial_id: int) -> t.Trial:
         found = self._trials[trial_id]
-        return t.Trial(trial_id, found.config, found.seed, tuple(found.curve))
+        if self._seen is None:
+            failed, n = trial_id in self._given_up, len(found.curve)
+        else:
+            failed, n = self._seen[trial_id] < 0, max(self._seen[trial_id], 0)
+        return t.Trial(trial_id, found.config, found.seed, tuple(found.curve[:n]), failed)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._trials)
+        known = self._trials if self._seen is None else self._trials.keys() & self._seen.keys()
+        return iter(sorted(known))
 
     def __len__(self) -> int:
-        return len(self._trials)
+        if self._seen is None:
+            return len(self._trials)
+        return len(self._trials.keys() & self._seen.keys())

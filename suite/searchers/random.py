@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from suite.core.errors import ConfigError
 from suite.core.searcher import Searcher
-from suite.core.seeds import stream
-from suite.core.space import Space
 from suite.core.types import Config, Trial
 
 
@@ -17,15 +15,10 @@ class Random(Searcher):
     From a table's rows it draws without replacement: trial k has row k of a permutation.
     """
 
-    def begin(self, space: Space, seed: int) -> None:
-        super().begin(space, seed)
-        if space.rows is not None:
-            self._order: list[int] = stream(seed, "rows").permutation(len(space.rows)).tolist()
-
     def propose(self, trial_id: int, trials: Mapping[int, Trial]) -> Config:
         rows = self.space.rows
         if rows is None:
-            return self.space.sample(stream(self.seed, "config", trial_id))
+            return self.draw(trial_id, {})
         if trial_id >= len(rows):
             raise ConfigError(
                 f"trial {trial_id}: the table holds {len(rows)} configurations; "
