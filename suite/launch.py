@@ -311,7 +311,7 @@ def _check_overlap(config: Config, folder: Path) -> None:
             other = journals.read_header(path).get("overlap")
         except JournalError:
             continue  # the report will say which one cannot be read
-        if other is not None and other != config["overlap"]:
+        if other is not None and bool(other) != bool(config["overlap"]):  # logical overlaps too
             raise ConfigError(
                 f"overlap={config['overlap']}: run {path.parent.name} of this experiment has "
                 f"overlap={other}; "

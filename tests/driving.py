@@ -111,6 +111,7 @@ def play(
     order = random.Random(shuffle) if shuffle is not None else None
     played = Played(max_epochs=scheduler.max_epochs)
     flying: list[t.Train | t.Predict] = []
+    met: set[int] = set()
     for _ in range(limit):
         busy = sum(isinstance(job, t.Train) for job in flying)
         decision = scheduler.ask() if busy < workers else t.WAIT
@@ -118,10 +119,14 @@ def play(
             assert decision.trial_id not in {
                 j.trial_id for j in flying if isinstance(j, t.Train)
             }, "asked twice at once"
-            if decision.trial_id not in played.curves:
+            if decision.trial_id not in met:
                 scheduler.meet(decision.trial_id, (0.5,))
+                met.add(decision.trial_id)
             played.trains.append(decision)
             flying.append(decision)
+        elif isinstance(decision, t.Propose):
+            scheduler.meet(decision.trial_id, (0.5,))
+            met.add(decision.trial_id)
         elif isinstance(decision, t.Predict):
             played.predicts.append(decision)
             flying.append(decision)

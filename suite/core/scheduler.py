@@ -162,12 +162,20 @@ class Rounds(Scheduler):
         self._asked: dict[str, tuple[_Bracket, bool]] = {}  # prediction in flight: whose, with_std
 
     def ask(self) -> Decision:
+        return self._ask(begin=True)
+
+    def _ask(self, begin: bool) -> Decision:
+        """begin: a bracket that has not begun may; a scheduler whose brackets' sizes depend on what
+        is known by then says no in `go_on`.
+        """
         # A prediction holds a whole rung back: it goes out before any training does.
         for bracket in self._brackets:
             if bracket.predict is not None:
                 return self._hand_out(bracket)
         for bracket in self._brackets:
             if not bracket.begun:
+                if not begin:
+                    continue
                 bracket.advance(None)
             if bracket.predict is not None or (bracket.todo and not self._longest_path):
                 return self._hand_out(bracket)

@@ -6,8 +6,12 @@ It knows no epochs to come and no workers.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from suite.core.errors import ConfigError
 from suite.core.seeds import stream
@@ -25,8 +29,11 @@ class Searcher(ABC):
         self.space = space
         self.seed = seed
         self._order: list[int] = []
+        self._names: list[tuple[Any, ...]] = []  # of a table's rows
+        self._encoded: NDArray[np.float64] | None = None  # and their points, when first needed
         if space.rows is not None:
             self._order = stream(seed, "rows").permutation(len(space.rows)).tolist()
+            self._names = [self._name(row) for row in space.rows]
 
     @abstractmethod
     def propose(self, trial_id: int, trials: Mapping[int, Trial]) -> Config:
@@ -50,10 +57,8 @@ class Searcher(ABC):
         rows = self.space.rows
         if rows is None:
             return self.space.sample(stream(self.seed, "config", trial_id))
-        used = self._used(trials)
-        for row in self._order:
-            if self._name(rows[row]) not in used:
-                return dict(rows[row])
+        if unused := self._unused(trials, 1):
+            return dict(rows[unused[0]])
         raise ConfigError(
             f"trial {trial_id}: the table holds {len(rows)} configurations and all are used; "
             "lower max_epochs (fewer trials) or take a larger table."
@@ -65,21 +70,32 @@ class Searcher(ABC):
 
         Raises ConfigError where no row is left.
         """
+        X, config = self.pool(trial_id, trials, n)
+        return [config(i) for i in range(len(X))]
+
+    def pool(
+        self, trial_id: int, trials: Mapping[int, Trial], n: int
+    ) -> tuple[NDArray[np.float64], Callable[[int], Config]]:
+        """`candidates` without making them all: encoded (n, d), and the i-th when asked for."""
         rng = stream(self.seed, "candidates", trial_id)
         rows = self.space.rows
         if rows is None:
-            draws = rng.random((n, len(self.space))).tolist()
-            return [self.space.decode(draw) for draw in draws]
-        used = self._used(trials)
-        unused = [row for row in self._order if self._name(rows[row]) not in used]
+            draws = rng.random((n, len(self.space)))
+            return self.space.encode_draws(draws), lambda i: self.space.decode(draws[i].tolist())
+        unused = self._unused(trials)
         if not unused:
             self.draw(trial_id, trials)  # raises
         if len(unused) > n:
             unused = [unused[i] for i in sorted(rng.choice(len(unused), n, replace=False))]
-        return [dict(rows[row]) for row in unused]
+        if self._encoded is None:
+            self._encoded = np.array([self.space.encode(row) for row in rows])
+        return self._encoded[unused], lambda i: dict(rows[unused[i]])
 
-    def _used(self, trials: Mapping[int, Trial]) -> set[tuple[Any, ...]]:
-        return {self._name(trial.config) for trial in trials.values()}
+    def _unused(self, trials: Mapping[int, Trial], most: int | None = None) -> list[int]:
+        """Rows that no trial has, in the seed's order; the first `most`."""
+        used = {self._name(trial.config) for trial in trials.values()}
+        unused = (row for row in self._order if self._names[row] not in used)
+        return list(islice(unused, most))
 
     def _name(self, config: Config) -> tuple[Any, ...]:
         return tuple(config[name] for name in self.space)

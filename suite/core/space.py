@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from suite.core.errors import ConfigError, unknown_name
 from suite.core.types import Config
@@ -42,6 +43,10 @@ class Float:
         else:
             value = self.low + u * (self.high - self.low)
         return min(max(value, self.low), self.high)
+
+    def round_draws(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What encode(decode(u)) is: u."""
+        return u
 
     def encode(self, value: Any) -> tuple[float, ...]:
         if self.log:
@@ -88,6 +93,17 @@ class Int:
         else:
             value = low + u * (high - low)
         return min(max(math.floor(value + 0.5), self.low), self.high)
+
+    def round_draws(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What encode(decode(u)) is: the points of the integers."""
+        low, high = self.low - 0.5, self.high + 0.5
+        span = math.log(high) - math.log(low) if self.log else high - low
+        real = np.exp(math.log(low) + u * span) if self.log else low + u * span
+        whole = np.clip(np.floor(real + 0.5), self.low, self.high)
+        if self.log:
+            whole = np.log(whole) - math.log(low)
+            return np.asarray(whole / span)
+        return np.asarray((whole - low) / span)
 
     def encode(self, value: Any) -> tuple[float, ...]:
         low, high = self.low - 0.5, self.high + 0.5
@@ -201,6 +217,19 @@ class Space(Mapping[str, Parameter]):
         for name in self._free:
             vector += self._parameters[name].encode(config[name])
         return tuple(vector)
+
+    def encode_draws(self, draws: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`encode(decode(row))` of every row of draws[n, len(self)] in [0, 1): (n, d), at once."""
+        columns: list[NDArray[np.float64]] = []
+        for (name, parameter), u in zip(self._parameters.items(), draws.T, strict=True):
+            if name in self._fixed:
+                continue
+            if isinstance(parameter, Choice):
+                n = len(parameter.values)
+                columns.append(np.eye(n)[np.minimum((u * n).astype(int), n - 1)])
+            else:
+                columns.append(parameter.round_draws(u)[:, None])
+        return np.hstack(columns) if columns else np.empty((len(draws), 0))
 
     def check(self, config: Mapping[str, Any]) -> None:
         """Raise ConfigError unless config names every parameter, no other, each in range."""

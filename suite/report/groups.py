@@ -81,7 +81,7 @@ def _warnings(
 ) -> Iterator[str]:
     by_overlap: dict[str, set[str]] = {}
     for run in members:
-        by_overlap.setdefault(str(run.header.get("overlap")), set()).add(run.algorithm)
+        by_overlap.setdefault(str(_overlaps(run)), set()).add(run.algorithm)
     if len(by_overlap) > 1:
         sides = [
             f"overlap={key}: {', '.join(sorted(by_overlap[key]))}" for key in sorted(by_overlap)
@@ -135,10 +135,16 @@ def _task(run: Run) -> str:
     )
 
 
+def _overlaps(run: Run) -> bool | None:
+    """Whether brackets shared idle workers; on a logical clock they do."""
+    overlap = run.header.get("overlap")
+    return None if overlap is None else bool(overlap)
+
+
 def _cluster(run: Run) -> Mapping[str, Any] | None:
     """Of a simulation, what was simulated: seconds on two clusters are two things."""
     backend = run.part("config").get("backend") or {}
-    return {**backend, "overlap": run.header.get("overlap")} if run.simulated else None
+    return {**backend, "overlap": _overlaps(run)} if run.simulated else None
 
 
 def _exact(value: Any) -> str:

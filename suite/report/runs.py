@@ -132,7 +132,7 @@ class Group:
 
     @property
     def overlap(self) -> str:
-        words = {True: "on", False: "off"}
+        words: dict[Any, str] = {True: "on", False: "off"}
         return "/".join(
             sorted({words.get(o := run.header.get("overlap"), str(o)) for run in self.shown})
         )

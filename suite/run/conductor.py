@@ -402,9 +402,7 @@ class Conductor:
         return t.Start(worker, job)
 
     def _end(self) -> list[t.Command]:
-        finalists = {
-            i: trial.curve for i, trial in self.trials.items() if i not in self.given_up
-        }
+        finalists = {i: trial.curve for i, trial in self.trials.items() if i not in self.given_up}
         ranked = rank(finalists, self.scheduler.max_epochs)
         self.winner = ranked[0] if ranked else None
         if self.winner is None:

@@ -19,7 +19,8 @@ class Asha(Scheduler):
 
     max_epochs: R, eta: η, min_epochs: r, s: s, the early-stopping rate; rung k trains to r·η^(s+k)
     epochs, k = 0 ... floor(log_η(R/r)) - s. n_trials: the end; after that many no new trial begins,
-    and promotions go on until there is none. A diverged trial counts in its rung, as its last.
+    and promotions go on until there is none. n_epochs: an end besides; no job begins that would
+    make more, but for the first trial to R. A diverged trial counts in its rung, as its last.
 
     Asynchronous: decisions depend on the order in which jobs finish, by definition. With one worker
     a run can be repeated; with more, only a prefix of it.
@@ -31,13 +32,21 @@ class Asha(Scheduler):
     """
 
     def __init__(
-        self, max_epochs: int, n_trials: int, eta: int = 4, min_epochs: int = 1, s: int = 0
+        self,
+        max_epochs: int,
+        n_trials: int,
+        eta: int = 4,
+        min_epochs: int = 1,
+        s: int = 0,
+        n_epochs: int | None = None,
     ) -> None:
         check_integer("max_epochs", max_epochs, 1)
         check_integer("eta", eta, 2, "(Li et al. 2020 use 4)")
         check_integer("n_trials", n_trials, 1)
         check_integer("s", s, 0)
         check_integer("min_epochs", min_epochs, 1)
+        if n_epochs is not None:
+            check_integer("n_epochs", n_epochs, 1, "or null (no such end)")
         if min_epochs * eta**s > max_epochs:
             raise ConfigError(
                 f"min_epochs={min_epochs}, s={s}: the first rung, min_epochs·eta^s = "
@@ -54,6 +63,7 @@ class Asha(Scheduler):
             )
         self._rungs = [_Rung(r) for r in epochs]
         self._eta, self._n_trials, self._n_begun = eta, n_trials, 0
+        self._n_epochs, self._handed_out = n_epochs, 0
         self._flying: dict[int, int] = {}  # trial -> rung for which it is being trained
         self._bracket_of = dict.fromkeys(range(n_trials), s)
 
@@ -85,14 +95,22 @@ class Asha(Scheduler):
 
     def ask(self) -> Decision:
         for k in reversed(range(len(self._rungs) - 1)):
+            more = self._rungs[k + 1].to_epoch - self._rungs[k].to_epoch
+            if not self._affords(more) and self._rungs[-1].reached:
+                continue
             if (trial_id := self._rungs[k].promote(self._eta)) is not None:
                 return self._train(trial_id, k + 1)
-        if self._n_begun < self._n_trials:
+        if self._n_begun < self._n_trials and self._affords(self._rungs[0].to_epoch):
             self._n_begun += 1
             return self._train(self._n_begun - 1, 0)
         return WAIT if self._flying else DONE
 
+    def _affords(self, n: int) -> bool:
+        return self._n_epochs is None or self._handed_out + n <= self._n_epochs
+
     def _train(self, trial_id: int, k: int) -> Train:
+        before = self._rungs[k - 1].to_epoch if k else 0
+        self._handed_out += self._rungs[k].to_epoch - before
         self._flying[trial_id] = k
         return Train(trial_id, self._rungs[k].to_epoch)
 
@@ -115,6 +133,10 @@ class _Rung:
             place = (curve[self.to_epoch - 1], trial_id)
             insort(self._finished, place)
             insort(self._waiting, place)
+
+    @property
+    def reached(self) -> bool:
+        return bool(self._finished)
 
     def promote(self, eta: int) -> int | None:
         """The best trial among the top 1/eta that was not promoted before; it is now."""

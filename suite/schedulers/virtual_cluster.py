@@ -31,7 +31,9 @@ class VirtualCluster(Scheduler):
     beyond what it decided are no part of `seen`: they do not count, and are reported apart.
 
     nominal_workers: None takes ceil(E/R), the workers that E planned epochs keep busy for the
-    length of one full training. A prediction takes no logical time.
+    length of one full training; a quarter of it where a searcher learns (not `ahead`), because
+    with ceil(E/R) nearly all trials have begun before there is anything to learn from. A prediction
+    takes no logical time.
     Raises ConfigError for nominal_workers < 1.
     """
 
@@ -43,8 +45,9 @@ class VirtualCluster(Scheduler):
         speculate: bool = False,
     ) -> None:
         if nominal_workers is None:
-            nominal_workers = max(-(-scheduler.plan().n_epochs // scheduler.max_epochs), 1)
-        check_integer("nominal_workers", nominal_workers, 1, "or null (ceil(E/R))")
+            per_worker = scheduler.max_epochs * (1 if ahead else 4)
+            nominal_workers = max(-(-scheduler.plan().n_epochs // per_worker), 1)
+        check_integer("nominal_workers", nominal_workers, 1, "or null (by the planned epochs)")
         self.scheduler, self.nominal_workers = scheduler, nominal_workers
         self._ahead, self._speculate = ahead, speculate
         places = sorted(set(scheduler.bracket_of.values()), reverse=True)

@@ -1,0 +1,84 @@
+"""Rounds whose trials are looked at on the way: check points inside a rung."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+
+from suite.core.scheduler import Round, Rounds, _Bracket
+from suite.core.types import Curve, Decision, Train
+
+
+def octaves(max_epochs: int, per_octave: int = 2) -> tuple[int, ...]:
+    """round(R 2^(-k / per_octave)), k = 1, 2, ..., down to 1; rising."""
+    points = {max_epochs}
+    k = 1
+    while (t := round(max_epochs * 2 ** (-k / per_octave))) >= 1:
+        points.add(t)
+        k += 1
+    return tuple(sorted(points - {max_epochs}))
+
+
+class Watched(Rounds):
+    """Each job ends at the next of `check_points`, at least `least_share` of its rung's epochs,
+    where `_keeps` decides by all that was told; at a rung's end the bracket's own rule stays.
+
+    What is decided there depends on who was told before: on the order of arrival, but for a
+    virtual cluster.
+    """
+
+    def __init__(
+        self,
+        brackets: Iterable[Round],
+        check_points: Sequence[int],
+        *,
+        overlap: bool,
+        least_share: float = 0.25,
+        order: str = "oldest",
+    ) -> None:
+        self._points, self._least_share = tuple(check_points), least_share
+        self._goal: dict[int, int] = {}  # trial -> end of the rung it is in
+        self._dropped: dict[int, int] = {}
+        super().__init__(brackets, overlap=overlap, order=order)
+
+    @abstractmethod
+    def _keeps(self, trial_id: int, curve: Curve, count: bool) -> bool:
+        """Whether the trial goes on; `count`: it is decided now, else only asked."""
+
+    @property
+    def stopped(self) -> Mapping[int, int]:
+        return self._dropped
+
+    @property
+    def deterministic(self) -> bool:
+        return False
+
+    def expect(self, trial_id: int, curve: Curve) -> int | None:
+        goal = self._goal[trial_id]
+        if len(curve) < goal and self._keeps(trial_id, curve, False):
+            return self._next(len(curve), goal)
+        return None
+
+    def _hand_out(self, bracket: _Bracket) -> Decision:
+        decision = super()._hand_out(bracket)
+        if isinstance(decision, Train):
+            trial_id, goal = decision.trial_id, decision.to_epoch
+            self._goal[trial_id] = goal
+            return Train(trial_id, self._next(self._trained.get(trial_id, 0), goal))
+        return decision
+
+    def _next(self, trained: int, goal: int) -> int:
+        least = max(self._least_share * goal, trained + 1)
+        return next((t for t in self._points if least <= t < goal), goal)
+
+    def tell(self, trial_id: int, curve: Curve | None) -> None:
+        if curve is not None and len(curve) < (goal := self._goal[trial_id]):
+            # The rule judges by what it knew before: a trial is no evidence against itself.
+            keeps = self._keeps(trial_id, curve, True)
+            if keeps:
+                self._observe(trial_id, curve)
+                self._trained[trial_id] = len(curve)
+                self._owner.pop(trial_id).todo.appendleft(Train(trial_id, goal))
+                return
+            self._dropped[trial_id] = len(curve)
+        super().tell(trial_id, curve)

@@ -1,0 +1,164 @@
+"""swift: Hyperband whose brackets learn from each other; with `save`, in fewer epochs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from suite.core.brackets import Plan, PlannedBracket, hyperband_plan
+from suite.core.errors import ConfigError, check_integer
+from suite.core.scheduler import Round, best
+from suite.core.types import Curve, Decision, Train
+from suite.core.watched import Watched, octaves
+from suite.surrogates.forest import Forest, rank_correlation
+from suite.surrogates.gate import Gate
+from suite.surrogates.objectives import comparable
+
+N_LEAST = 8
+"""Trials at a rung for a model of it."""
+
+
+class Swift(Watched):
+    """Hyperband's brackets, each begun when a worker has nothing else to do; made for the searcher
+    extra_trees, whose proposals then rest on the brackets before, and for a virtual cluster
+    (overlap=logical), on which the outcome does not depend on arrival.
+
+    save=False: exactly Hyperband's epochs. save=True: a bracket that begins when a model exists
+    takes share·n_s trials; inside rounds a gate (suite.surrogates.gate, chance p) drops trials at
+    epochs R·2^(-k/2) >= r_i/4, never one that the model (a forest, hyperparameters to objective)
+    has in the best half of those launched. A model exists once 8 trials have reached R/4. Its
+    out-of-bag rank correlation is measured at every refresh; below least_correlation it has no
+    say: all n_s trials begin, Hyperband's own rule, and no trial is kept for its sake.
+
+    max_epochs: R, eta: η; refresh_every: trials begun between two fits of the model.
+    Source: none published; brackets of Li et al. 2018 (JMLR 18:6765), Algorithm 1.
+    Raises ConfigError for a parameter outside its range.
+    """
+
+    def __init__(
+        self,
+        max_epochs: int,
+        eta: int,
+        save: bool = False,
+        share: float = 0.8,
+        p: float = 0.02,
+        least_correlation: float = 0.3,
+        refresh_every: int = 8,
+        gate_needs_model: bool = False,
+        overlap: bool = True,
+    ) -> None:
+        planned = hyperband_plan(max_epochs, eta)
+        check_integer("refresh_every", refresh_every, 1)
+        for name, value in (("share", share), ("least_correlation", least_correlation)):
+            if not 0 <= value <= 1:
+                raise ConfigError(f"{name}={value}: must lie in [0, 1].")
+        if not 0 <= p < 0.5:
+            raise ConfigError(f"p={p}: must lie in [0, 0.5).")
+        self._plan = Plan(planned.brackets, upper_bound=save)
+        self._max_epochs, self._eta, self._save, self._share = max_epochs, eta, save, share
+        self._least_correlation, self._refresh_every = least_correlation, refresh_every
+        rungs = sorted({r.to_epoch for b in planned.brackets for r in b.rungs})
+        self._gate = Gate(tuple(rungs), p)
+        self._curves: dict[int, Curve | None] = {}
+        self._met: dict[int, Sequence[float]] = {}
+        self._model: Forest | None = None
+        self._good = -math.inf  # predictions at most so high are in the best half of the launched
+        self._correlations: list[float] = []
+        self._gate_needs_model = gate_needs_model
+        self._n_distrusted = self._n_vetoes = 0
+        assigned = planned.assigned()
+        self._bracket_of = {t: bracket.s for bracket, trials in assigned for t in trials}
+        rounds = [self._bracket(bracket, trials) for bracket, trials in assigned]
+        super().__init__(rounds, octaves(max_epochs) if save else (), overlap=overlap)
+
+    @property
+    def max_epochs(self) -> int:
+        return self._max_epochs
+
+    @property
+    def bracket_of(self) -> Mapping[int, int]:
+        return self._bracket_of
+
+    @property
+    def deterministic(self) -> bool:
+        return not self._save
+
+    @property
+    def measured(self) -> Mapping[str, Any]:
+        if not self._save:
+            return {}
+        found = self._correlations
+        return {
+            "gate": dict(self._gate.measured),
+            "model": {
+                "fits": len(found),
+                "out_of_bag_rank_correlation": {
+                    "first": round(found[0], 4) if found else None,
+                    "last": round(found[-1], 4) if found else None,
+                },
+                "least_correlation": self._least_correlation,
+                "distrusted": self._n_distrusted,
+                "fallback": "hyperband" if not found or self._n_distrusted else None,
+                "vetoes": self._n_vetoes,
+            },
+        }
+
+    def plan(self) -> Plan:
+        return self._plan
+
+    def go_on(self) -> Decision:
+        return self._ask(begin=False)  # a bracket's size depends on what is known when it begins
+
+    def meet(self, trial_id: int, x: Sequence[float]) -> None:
+        self._met[trial_id] = x
+        if self._save and len(self._met) % self._refresh_every == 0:
+            self._refresh()
+
+    def _bracket(self, bracket: PlannedBracket, trials: list[int]) -> Round:
+        if self._save:
+            self._refresh()
+            if self._model is not None:
+                n = math.ceil(Fraction(str(self._share)) * bracket.n_trials)
+                trials = trials[: max(n, 2 if bracket.s else 1)]
+        n = len(trials)
+        for i, rung in enumerate(bracket.rungs):
+            curves = yield [Train(t, rung.to_epoch) for t in trials]
+            trials = best(curves, max(n // self._eta ** (i + 1), 1), rung.to_epoch)
+
+    def _keeps(self, trial_id: int, curve: Curve, count: bool) -> bool:
+        if self._gate_needs_model and self._model is None:
+            return True
+        if not self._gate.drops(curve, count):
+            return True
+        if self._model is None or (x := self._met.get(trial_id)) is None:
+            return False
+        vetoed = bool(self._model.predict([x])[0] <= self._good)
+        self._n_vetoes += vetoed and count
+        return vetoed
+
+    def _observe(self, trial_id: int, curve: Curve | None) -> None:
+        self._gate.observe(trial_id, curve)
+        self._curves[trial_id] = curve
+
+    def _refresh(self) -> None:
+        """Fit the model to what is known now; without one where it could not rank what it had not
+        seen.
+        """
+        self._model, self._good = None, -math.inf
+        found = comparable(self._curves, N_LEAST, self._max_epochs / 4)
+        if found is None:
+            return
+        known = {i: y for i, y in found[1].items() if len(self._met.get(i, ())) > 0}
+        X, y = [self._met[i] for i in known], list(known.values())
+        if len(known) < N_LEAST or min(y) == max(y):
+            return
+        forest = Forest()
+        self._correlations.append(rank_correlation(forest.out_of_bag(X, y), y))
+        if self._correlations[-1] < self._least_correlation:
+            self._n_distrusted += 1
+            return
+        self._model = forest.fit(X, y)
+        launched = forest.predict(list(self._met.values()))
+        self._good = float(sorted(launched)[(len(launched) - 1) // 2])
