@@ -20,7 +20,7 @@ class Asha(Scheduler):
     max_epochs: R, eta: η, min_epochs: r, s: s, the early-stopping rate; rung k trains to r·η^(s+k)
     epochs, k = 0 ... floor(log_η(R/r)) - s. n_trials: the end; after that many no new trial begins,
     and promotions go on until there is none. n_epochs: an end besides; no job begins that would
-    make more, but for the first trial to R. A diverged trial counts in its rung, as its last.
+    make more, once a trial is at R or on its way there. A diverged trial counts in its rung, as its last.
 
     Asynchronous: decisions depend on the order in which jobs finish, by definition. With one worker
     a run can be repeated; with more, only a prefix of it.
@@ -95,8 +95,7 @@ class Asha(Scheduler):
 
     def ask(self) -> Decision:
         for k in reversed(range(len(self._rungs) - 1)):
-            more = self._rungs[k + 1].to_epoch - self._rungs[k].to_epoch
-            if not self._affords(more) and self._rungs[-1].reached:
+            if not self._affords(self._rungs[k + 1].to_epoch - self._rungs[k].to_epoch):
                 continue
             if (trial_id := self._rungs[k].promote(self._eta)) is not None:
                 return self._train(trial_id, k + 1)
@@ -106,7 +105,10 @@ class Asha(Scheduler):
         return WAIT if self._flying else DONE
 
     def _affords(self, n: int) -> bool:
-        return self._n_epochs is None or self._handed_out + n <= self._n_epochs
+        if self._n_epochs is None or self._handed_out + n <= self._n_epochs:
+            return True
+        # The budget is spent; but a run without a trial at R would have no result.
+        return not self._rungs[-1].reached and len(self._rungs) - 1 not in self._flying.values()
 
     def _train(self, trial_id: int, k: int) -> Train:
         before = self._rungs[k - 1].to_epoch if k else 0

@@ -29,8 +29,9 @@ class Swift(Watched):
     takes share·n_s trials; inside rounds a gate (suite.surrogates.gate, chance p) drops trials at
     epochs R·2^(-k/2) >= r_i/4, never one that the model (a forest, hyperparameters to objective)
     has in the best half of those launched. A model exists once 8 trials have reached R/4. Its
-    out-of-bag rank correlation is measured at every refresh; below least_correlation it has no
-    say: all n_s trials begin, Hyperband's own rule, and no trial is kept for its sake.
+    out-of-bag rank correlation is measured at every refresh; below least_correlation Hyperband's
+    own rule stands: all n_s trials begin, and nobody is dropped inside a round. gate_needs_model:
+    nobody is dropped before there is a model either.
 
     max_epochs: R, eta: η; refresh_every: trials begun between two fits of the model.
     Source: none published; brackets of Li et al. 2018 (JMLR 18:6765), Algorithm 1.
@@ -64,6 +65,7 @@ class Swift(Watched):
         self._curves: dict[int, Curve | None] = {}
         self._met: dict[int, Sequence[float]] = {}
         self._model: Forest | None = None
+        self._poor = False  # there could be a model, but it was measured and is not trusted
         self._good = -math.inf  # predictions at most so high are in the best half of the launched
         self._correlations: list[float] = []
         self._gate_needs_model = gate_needs_model
@@ -128,7 +130,7 @@ class Swift(Watched):
             trials = best(curves, max(n // self._eta ** (i + 1), 1), rung.to_epoch)
 
     def _keeps(self, trial_id: int, curve: Curve, count: bool) -> bool:
-        if self._gate_needs_model and self._model is None:
+        if self._model is None and (self._gate_needs_model or self._poor):
             return True
         if not self._gate.drops(curve, count):
             return True
@@ -146,7 +148,7 @@ class Swift(Watched):
         """Fit the model to what is known now; without one where it could not rank what it had not
         seen.
         """
-        self._model, self._good = None, -math.inf
+        self._model, self._good, self._poor = None, -math.inf, False
         found = comparable(self._curves, N_LEAST, self._max_epochs / 4)
         if found is None:
             return
@@ -158,6 +160,7 @@ class Swift(Watched):
         self._correlations.append(rank_correlation(forest.out_of_bag(X, y), y))
         if self._correlations[-1] < self._least_correlation:
             self._n_distrusted += 1
+            self._poor = True
             return
         self._model = forest.fit(X, y)
         launched = forest.predict(list(self._met.values()))

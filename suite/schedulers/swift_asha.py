@@ -28,7 +28,7 @@ class SwiftAsha(Scheduler):
     rank correlation below least_correlation) the objective alone ranks: ASHA's own rule.
 
     max_epochs: R, eta: η; n_trials, n_epochs: the end; no trial begins after so many, no job after
-    so many epochs were handed out, but for the first trial to R (None: Hyperband's numbers).
+    so many epochs were handed out and one trial is at R, or on its way (None: Hyperband's numbers).
     refresh_every: jobs told between two fits of a rung's forest. Made for the searcher extra_trees.
 
     Asynchronous: decisions depend on the order in which jobs finish, but for a virtual cluster.
@@ -129,18 +129,20 @@ class SwiftAsha(Scheduler):
     def _promotion(self) -> tuple[_Bracket, int, int] | None:
         for bracket in self._brackets:
             for k in reversed(range(len(bracket.epochs) - 1)):
-                if not self._affords(bracket.epochs[k + 1] - bracket.epochs[k], k + 1, bracket):
+                if not self._affords(bracket.epochs[k + 1] - bracket.epochs[k]):
                     continue
                 if (trial_id := self._best(bracket, k)) is not None:
                     bracket.promoted[k].add(trial_id)
                     return bracket, trial_id, k + 1
         return None
 
-    def _affords(self, n: int, k: int = 0, bracket: _Bracket | None = None) -> bool:
+    def _affords(self, n: int) -> bool:
         if self._handed_out + n <= self._n_epochs:
             return True
         # The budget is spent; but a run without a trial at R would have no result.
-        return bracket is not None and k > 0 and not any(b.finished[-1] for b in self._brackets)
+        flying = (self._home[i].epochs[k] for i, k in self._flying.items())
+        there = any(bracket.finished[-1] for bracket in self._brackets)
+        return not there and self._max_epochs not in flying
 
     def _best(self, bracket: _Bracket, k: int) -> int | None:
         """The best of rung k's top 1/eta that was not promoted before."""

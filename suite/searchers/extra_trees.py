@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +21,8 @@ class ExtraTrees(Searcher):
 
     Objectives are clipped at their 80 % quantile; failed trials have that value. Categorical
     hyperparameters are one-hot. It measures itself: the rank correlation of out-of-bag predictions,
-    each measure_every fits; below least_correlation proposals are random until it is better.
+    each measure_every trials; where it is below least_correlation by more than its error (1.645 /
+    sqrt(n - 1)), proposals are random until it is better.
     Source: none published; the forest: Geurts et al. 2006 (Machine Learning 63:3); proposals one by
     one on the largest budget with enough observations: Falkner et al. 2018 (arXiv 1807.01774).
     Raises ConfigError for a parameter outside its range.
@@ -45,9 +47,12 @@ class ExtraTrees(Searcher):
         check_integer("searcher.n_least", n_least, 3)
         check_integer("searcher.n_trees", n_trees, 1)
         check_integer("searcher.measure_every", measure_every, 1)
-        for name, value in (("least_share", least_share), ("least_correlation", least_correlation)):
-            if not 0 <= value <= 1:
-                raise ConfigError(f"searcher.{name}={value}: must lie in [0, 1].")
+        for name, value, least in (
+            ("least_share", least_share, 0),
+            ("least_correlation", least_correlation, -1),
+        ):
+            if not least <= value <= 1:
+                raise ConfigError(f"searcher.{name}={value}: must lie in [{least}, 1].")
         self._least_epochs = least_share * max_epochs
         self._n_candidates, self._random_every = n_candidates, random_every
         self._n_least, self._n_trees = n_least, n_trees
@@ -107,7 +112,8 @@ class ExtraTrees(Searcher):
             correlation = rank_correlation(Forest(20).out_of_bag(X[:n], y[:n]), y[:n])
             self._correlations.setdefault("first", round(correlation, 4))
             self._correlations["last"] = round(correlation, 4)
-            if correlation < self._least_correlation:
+            # Of few trials it says little: poor is what it is by more than its own error (5 %).
+            if correlation + 1.645 / math.sqrt(max(n - 1, 1)) < self._least_correlation:
                 forest = None
         self._made = (key, forest)
         return forest

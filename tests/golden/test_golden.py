@@ -21,6 +21,7 @@ GOLDEN = Path(__file__).parent
 SMALL = ("max_epochs=8", "eta=2", "n_curves=3", "overlap=false", "predictor=svr")
 # What makes a small run show what its scheduler is about.
 MORE = {
+    "calibrated_gate": ("max_epochs=16", "scheduler.least_share=0.6"),
     "asha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
     "random_search": ("scheduler.n_trials=5",),
     "successive_halving": ("scheduler.min_epochs=2",),
