@@ -352,7 +352,7 @@ def plan(config: Config, n_workers: int) -> tuple[str, int]:
     lines = [
         f"{config['algorithm_name']} on {config['model']['_target_'].split('.')[-2]} "
         f"({target.data} data), "
-        f"max_epochs {parts.scheduler.max_epochs}, overlap {str(bool(config['overlap'])).lower()}",
+        f"max_epochs {parts.scheduler.max_epochs}, overlap {_overlap_said(config, parts)}",
         "",
         "bracket  rungs: trials x epochs in total (decision point)",
     ]
@@ -382,6 +382,13 @@ def plan(config: Config, n_workers: int) -> tuple[str, int]:
         f"{wall:.3g} or more on {n_workers} worker{'s' if n_workers > 1 else ''}",
     ]
     return "\n".join(lines), planned.n_epochs
+
+
+def _overlap_said(config: Config, parts: Parts) -> str:
+    scheduler = parts.scheduler
+    if isinstance(scheduler, VirtualCluster):
+        return f"logical ({scheduler.nominal_workers} nominal workers)"
+    return str(config["overlap"]).lower()
 
 
 def _bytes(n: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from suite.report import ranks, tables
+from suite.report import chapter, ranks, tables
 from suite.report import summary as summary_json
 from suite.report.groups import collect
 from suite.report.runs import Group, common_parent
@@ -55,6 +55,8 @@ def write(
     found_ranks = ranks.rank(groups)
     said = ranks.sentences(found_ranks) if found_ranks else []
     over = _ranks_figure(found_ranks, out) if found_ranks else []
+    on_tables = chapter.chapter(groups, ranked=found_ranks is not None)
+    regret = _regret_figure(on_tables, out) if on_tables else []
     if "md" in formats:
         text = ["# swiftbench report", ""]
         text += [
@@ -63,6 +65,9 @@ def write(
         for group, found in drawn:
             captions = [(path.name, f"{title}. {said}") for path, title, said in found]
             text.append(tables.as_markdown(group, margin, captions))
+        if on_tables:
+            captions = [(path.name, f"{title}. {words}") for path, title, words in regret]
+            text += tables.chapter_as_markdown(on_tables, captions)
         if said:
             captions = [(path.name, f"{title}. {words}") for path, title, words in over]
             text += ["## Ranks over tables", "", *tables.markdown_sentences(said)]
@@ -72,7 +77,7 @@ def write(
         from suite.report.page import page
 
         (out / "report.html").write_text(
-            page(drawn, unreadable, margin, (said, over)), encoding="utf-8"
+            page(drawn, unreadable, margin, (said, over), (on_tables, regret)), encoding="utf-8"
         )
     return out
 
@@ -81,7 +86,10 @@ def summary(folders: Sequence[Path], *, margin: Margin | None = None) -> str:
     """The comparisons as plain text for a terminal. Raises ConfigError where there is no run."""
     groups, unreadable = collect(folders)
     texts = [tables.as_text(group, margin or Margin()) for group in groups]
-    if found := ranks.rank(groups):
+    found = ranks.rank(groups)
+    if on_tables := chapter.chapter(groups, ranked=found is not None):
+        texts.append(tables.chapter_as_text(on_tables))
+    if found:
         texts.append(tables.sentences_as_text(ranks.sentences(found)))
     texts += [tables.printable(f"could not be read: {line}") for line in unreadable]
     return "\n\n\n".join(texts)
@@ -96,6 +104,13 @@ def _ranks_figure(found: ranks.Ranks, out: Path) -> list[tuple[Path, str, str]]:
         "Algorithms under one bar lie no further apart than the critical difference (Nemenyi, 5 %)."
     )
     return [(path, "Critical differences", caption)] if path is not None else []
+
+
+def _regret_figure(found: chapter.Chapter, out: Path) -> list[tuple[Path, str, str]]:
+    from suite.report import chapter_figure
+
+    path = chapter_figure.draw(found, out / chapter_figure.NAME)
+    return [(path, *chapter_figure.caption(found))] if path is not None else []
 
 
 def _figures(group: Group, out: Path, prefix: str) -> list[tuple[Path, str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from suite import __version__
 from suite.report import measures, tables
+from suite.report.chapter import TITLE, Chapter, Table
 from suite.report.page_runs import runs_table
 from suite.report.page_style import CSS, SCRIPT
 from suite.report.runs import Group
@@ -24,8 +25,11 @@ def page(
     unreadable: Sequence[str],
     margin: Margin,
     over_tables: tuple[Sequence[str], Figures] = ((), ()),
+    on_tables: tuple[Chapter | None, Figures] = (None, ()),
 ) -> str:
     """The whole page; over_tables: sentences and figures on ranks over tables, if any.
+
+    on_tables: the chapter on regret, if any, and its figures.
 
     The policy in its head loads nothing and runs only the page's own script.
     """
@@ -35,11 +39,11 @@ def page(
         f"script-src 'sha256-{digest}'"
     )
     title = escape(" · ".join(group.title for group, _ in groups) or "no runs")
-    body = [_head([group for group, _ in groups])]
+    body = [_head([group for group, _ in groups], on_tables[0] is not None)]
     if unreadable:
         body.append(_box("warn", "Could not be read", unreadable))
     body += [_section(i, group, figures, margin) for i, (group, figures) in enumerate(groups)]
-    body.append(_over_tables(*over_tables))
+    body += [_on_tables(*on_tables), _over_tables(*over_tables)]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -54,7 +58,7 @@ the runs' journals; <code>python -m suite.report RUN_FOLDERS</code> makes it aga
 """
 
 
-def _head(groups: Sequence[Group]) -> str:
+def _head(groups: Sequence[Group], regret: bool) -> str:
     runs = [run for group in groups for run in (*group.runs, *group.unfinished, *group.left_out)]
     days = sorted({run.view.began.date().isoformat() for run in runs})
     said = [
@@ -63,6 +67,8 @@ def _head(groups: Sequence[Group]) -> str:
     if days:
         said.append(days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}")
     links = [f'<a href="#g{i}">{escape(group.title)}</a>' for i, group in enumerate(groups)]
+    if regret:
+        links.append(f'<a href="#regret">{escape(TITLE)}</a>')
     contents = f"<nav>{''.join(links)}</nav>" if len(groups) > 1 else ""
     return (
         '<header><p class="brand">swiftbench report</p>'
@@ -97,6 +103,42 @@ def _section(index: int, group: Group, figures: Figures, margin: Margin) -> str:
     parts += [_figure(path, title, said) for path, title, said in figures]
     parts += ['<h3 class="label">Runs</h3>', runs_table(group), "</section>"]
     return "\n".join(parts)
+
+
+def _on_tables(found: Chapter | None, figures: Figures) -> str:
+    """The chapter on regret: figures, then a part for each curve table, then what holds for all."""
+    if found is None:
+        return ""
+    parts = [f'<section id="regret"><h2>{escape(TITLE)}</h2>']
+    parts += [_figure(path, title, words) for path, title, words in figures]
+    for section in found.sections:
+        parts.append(f'<h3 class="label">{escape(section.title)}</h3>')
+        parts.append(f'<p class="caption">{escape(section.about)}</p>')
+        for table in section.tables:
+            parts += [f"<h4>{escape(table.title)}</h4>", _plain_table(table)]
+        parts.append(_sentences(section.said))
+    parts += ['<h3 class="label">How to read it</h3>', _sentences(found.said), "</section>"]
+    return "\n".join(parts)
+
+
+def _plain_table(table: Table) -> str:
+    """Cells as they are; sorted by the number that they begin with."""
+    rows = []
+    for name, *cells in table.rows:
+        shown = "".join(f"<td{_sorted_by(cell)}>{escape(cell)}</td>" for cell in cells)
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{shown}</tr>')
+    head = "".join(f"<th>{escape(label)}</th>" for label in table.head)
+    return (
+        f'<div class="scroll"><table class="sortable"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _sorted_by(cell: str) -> str:
+    try:
+        return f' data-v="{float(cell.split(" ")[0])!r}"'
+    except ValueError:
+        return ""
 
 
 def _over_tables(said: Sequence[str], figures: Figures) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from suite.report.chapter import TITLE, Chapter
 from suite.report.measures import Measure, cell, measures, parts, saved_by_prediction, tests
 from suite.report.runs import Group
 from suite.report.statistics import Margin
@@ -88,6 +89,48 @@ def as_text(group: Group, margin: Margin, width: int = WIDTH) -> str:
 def sentences_as_text(said: Sequence[str], width: int = WIDTH) -> str:
     lines = [line for sentence in said for line in _folded(sentence, width)]
     return "\n".join(printable(line) for line in lines)
+
+
+def chapter_as_text(found: Chapter, width: int = WIDTH) -> str:
+    """The chapter's tables and sentences; columns that do not fit continue below."""
+    lines = [TITLE]
+    for section in found.sections:
+        lines += ["", section.title, *_folded(section.about, width)]
+        for table in section.tables:
+            lines += ["", *_folded(table.title, width)]
+            for part in _split([table.head, *table.rows], width):
+                lines += _aligned(part)
+        lines += ["", *(line for said in section.said for line in _folded(said, width))]
+    lines += ["", *(line for said in found.said for line in _folded(said, width))]
+    return "\n".join(printable(line).rstrip() for line in lines)
+
+
+def chapter_as_markdown(found: Chapter, figures: Sequence[tuple[str, str]]) -> list[str]:
+    """The chapter for report.md; figures: (file name, caption)."""
+    lines = [f"## {TITLE}", "", *markdown_figures(figures)]
+    for section in found.sections:
+        lines += [f"### {escape_markdown(section.title)}", "", escape_markdown(section.about), ""]
+        for table in section.tables:
+            lines += [f"**{escape_markdown(table.title)}**", ""]
+            head, *body = (" | ".join(map(escape_markdown, r)) for r in (table.head, *table.rows))
+            lines += [f"| {head} |", "|---|" + "---:|" * (len(table.head) - 1)]
+            lines += [*(f"| {row} |" for row in body), ""]
+        lines += markdown_sentences(section.said)
+    return [*lines, *markdown_sentences(found.said)]
+
+
+def _split(table: Sequence[Sequence[str]], width: int) -> list[list[list[str]]]:
+    """A table as several that fit, each with the first column."""
+    found, columns = [], list(range(1, len(table[0])))
+    while columns:
+        take = len(columns)
+        while (
+            take > 1 and _width([[row[i] for i in (0, *columns[:take])] for row in table]) > width
+        ):
+            take -= 1
+        found.append([[row[i] for i in (0, *columns[:take])] for row in table])
+        columns = columns[take:]
+    return found
 
 
 def _width(table: Sequence[Sequence[str]]) -> int:
