@@ -1,4 +1,4 @@
-""".ci/run and .ci/machine: nothing is skipped for want of a program; what is absent is named first."""
+""".ci/run and .ci/machine: no program may be absent, and one that is, is named first."""
 
 import os
 import shutil
@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def clone(tmp_path):
-    """A clone's folder with .ci, and ./bench and .ci/noting that note their arguments; no installers
-    are beside it.
+    """A clone's folder with .ci, and ./bench and .ci/noting that note their arguments; beside it
+    are no installers.
     """
     folder = tmp_path / "clone"
     shutil.copytree(ROOT / ".ci", folder / ".ci")
