@@ -24,7 +24,7 @@ load_site() {  # read sites/$SUITE_SITE.sh, strictly; needs $root
     after=$(compgen -v)
     for name in $(comm -13 <(sort <<<"$before") <(sort <<<"$after")); do
         known "$name" && continue
-        case $name in SITE_*) ;; *) if compgen -e | grep -qx "$name"; then continue; fi ;; esac
+        case $name in SITE_*) ;; *) if grep -qx "$name" <<<"$(compgen -e)"; then continue; fi ;; esac
         case $name in before|after|name|file|_|BASH_*|PIPESTATUS|FUNCNAME) continue ;; esac
         die "$name=${!name}: unknown in $file; known are ${site_names[*]}; correct it (or export what is for a program)."
     done
@@ -148,7 +148,7 @@ mpi_launch() {  # mpi_launch RANKS HOSTFILE: fills $launch, the words before pyt
             # a thread, MPI_Finalize hangs (Open MPI 5.0.11). mpirun's daemons notice a dead rank without it.
             launch=(mpirun --with-ft ulfm --map-by "seq:FILE=$file" --bind-to none -n "$n") ;;
         pmix|pmi2)
-            srun --mpi=list 2>&1 | grep -qw "$SITE_MPI" || die "SITE_MPI=$SITE_MPI: this Slurm has no such plugin" \
+            grep -qw "$SITE_MPI" <<<"$(srun --mpi=list 2>&1)" || die "SITE_MPI=$SITE_MPI: this Slurm has no such plugin" \
                 "($(srun --mpi=list 2>&1 | grep -Eow 'pmi2|pmix(_v[0-9])?|none|cray_shasta' | sort -u | paste -sd' '));" \
                 "set another, or mpirun."
             launch=(srun "--mpi=$SITE_MPI" --distribution=arbitrary --kill-on-bad-exit=0 -n "$n")

@@ -200,6 +200,21 @@ def _label(*names: str) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
 
 
+def device_id(device: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """An opaque label of the accelerator behind "cuda:0", which is every pinned worker's name for
+    its own; None for a processor.
+
+    By the UUID that torch reads; else by what the node's variables say: workers of one node that
+    each see just one GPU, by the index 0, then look like one.
+    """
+    if not device.startswith("cuda"):
+        return None
+    index, environ = int(device.partition(":")[2] or 0), os.environ if environ is None else environ
+    named = _visible(index, environ, "HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES")
+    # Parts of one GPU have its UUID in some versions, but each its own name here.
+    return _label(named if named.startswith("MIG-") else _uuid(index) or named)
+
+
 # --- processors ----------------------------------------------------------------------------------
 
 

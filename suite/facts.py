@@ -9,11 +9,12 @@ import functools
 import os
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from suite import __version__
+from suite import __version__, energy
 
 ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = (
@@ -97,19 +98,26 @@ def restart() -> dict[str, int]:
     return {"restart_count": int(n)} if n.isdigit() else {}
 
 
+def _accelerator(device: str) -> str:
+    """Its name, as the framework that is loaded knows it; an image has but one of the two."""
+    torch, tensorflow = sys.modules.get("torch"), sys.modules.get("tensorflow")
+    if torch is not None:
+        return str(torch.cuda.get_device_name(device))
+    if tensorflow is not None and (found := tensorflow.config.list_physical_devices("GPU")):
+        details = tensorflow.config.experimental.get_device_details(found[0])
+        return str(details.get("device_name", device))
+    return device
+
+
 def worker(device: str, node: str, threads: int) -> dict[str, Any]:
     """What a worker says of itself when it joins; `node` is an opaque label, given in order of
     joining.
     """
-    name = host()["cpu"]
-    if device.startswith("cuda"):
-        import torch
-
-        name = torch.cuda.get_device_name(device)
     return {
         "node": node,
         "device": device,
-        "device_name": name,
+        "device_id": energy.device_id(device),
+        "device_name": _accelerator(device) if device.startswith("cuda") else host()["cpu"],
         "n_threads": threads,
         "n_cores": host()["n_cores"],
     }

@@ -134,6 +134,7 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> Outcome:
     label = f"{config['algorithm_name']} seed {config['seed']}"
     driver: Driver | None = None
     progress: Progress | None = None
+    meter: energy.JobMeter | None = None
     try:
         parts = assemble(config)
         sign = -1.0 if parts.target.mode == "max" else 1.0
@@ -146,6 +147,8 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> Outcome:
             driver = Driver(parts.conductor, Journal(folder, _header(config, parts)), [progress])
         if parts.conductor.shutdown is None:  # else the run lacked only its closing line
             backend = _backend(config, parts, folder)
+            if "SLURM_JOB_ID" in os.environ and config["backend"]["kind"] != "simulate":
+                meter = energy.JobMeter(timeout_s=3)
             with _signals():
                 backend.run(driver)
         shutdown = parts.conductor.shutdown
@@ -164,7 +167,9 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> Outcome:
         progress.close()
     if driver is not None:
         try:
-            driver.close("interrupted" if status == "paused" else status, reason)
+            # A signal leaves a quarter of a second: no question to the batch system then.
+            said = meter.reading() if meter is not None and status != "interrupted" else None
+            driver.close("interrupted" if status == "paused" else status, reason, said)
         except SuiteError as error:  # the disk is full: what stands in the journal is whole
             status, reason = "failed", str(error)
         _tidy(config, folder, driver, status)

@@ -159,6 +159,7 @@ class _Fold:
         self.status: Status = "unfinished"
         self.reason = ""
         self.job_energy: list[Mapping[str, Any]] = []
+        self.n_restarts: int | None = None
 
     def line(self, line: Mapping[str, Any]) -> None:
         self.status, self.reason = "unfinished", ""
@@ -240,8 +241,9 @@ class _Fold:
                     life.left_s, life.lost = time_s, message
                     for job in [job for job in self.flying.values() if job.worker == worker]:
                         self._end(job, "lost", time_s, message)
-            case t.Resumed(time_s):
+            case t.Resumed(time_s, settings):
                 self.n_resumes += 1
+                self.n_restarts = settings.get("restart_count", self.n_restarts)
                 for life in self.here.values():
                     life.left_s = time_s
                 self.here.clear()
@@ -357,6 +359,7 @@ class _Fold:
             n_differences=self.n_differences,
             max_difference=self.max_difference,
             n_resumes=self.n_resumes,
+            n_restarts=self.n_restarts,
             retrained_s=self.retrained_s,
             n_lines=n_lines,
             n_bytes=n_bytes,

@@ -117,6 +117,7 @@ def of(view: RunView) -> Record:
             "size": _number(view.n_bytes, "bytes"),
             "lines": _number(view.n_lines, "lines"),
             "resumes": _number(view.n_resumes, "resumes"),
+            "restarts": None if view.n_restarts is None else _number(view.n_restarts, "restarts"),
         },
     }
 
@@ -268,9 +269,8 @@ def _workers(view: RunView) -> Record:
 
 
 def _life(worker: WorkerView) -> Record:
-    facts = _picked(
-        worker.facts, node=None, device=None, device_name=None, n_threads="threads", n_cores="cores"
-    )
+    words = dict.fromkeys(("node", "device", "device_id", "device_name"))
+    facts = _picked(worker.facts, **words, n_threads="threads", n_cores="cores")
     times = _numbers(
         "s",
         joined=worker.joined_s,

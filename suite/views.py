@@ -205,6 +205,7 @@ class RunView:
     metric's own direction. n_epochs: epochs reported first, n_ahead of them beyond what a
     decision gave their trial (they stand in no curve); n_retrained: reported again;
     n_differences of them gave another value, at most max_difference apart. n_lines, n_bytes,
+    n_restarts: starts of the job after its first, as the batch system said last; None: it did not.
     sha256: of the whole lines read. job_energy: what the batch system said at each close.
     """
 
@@ -227,6 +228,7 @@ class RunView:
     n_differences: int
     max_difference: float
     n_resumes: int
+    n_restarts: int | None
     retrained_s: float
     n_lines: int
     n_bytes: int
@@ -312,14 +314,14 @@ def usage(workers: Iterable[WorkerView], until_s: float) -> Usage:
     core_s: float | None = 0.0
     named = gpus_known = True
     for worker, start, end in spans:
-        node, device, n_threads = (
-            worker.facts.get(name) for name in ("node", "device", "n_threads")
-        )
+        node, device, n_threads = map(worker.facts.get, ("node", "device", "n_threads"))
         named &= node is not None
         gpus_known &= device is not None
         nodes.setdefault(str(node), []).append((start, end))
         if device is not None and str(device) != "cpu":
-            devices.setdefault((str(node), str(device)), []).append((start, end))
+            # "cuda:0" is what every pinned worker calls its own.
+            which = worker.facts.get("device_id") or device
+            devices.setdefault((str(node), str(which)), []).append((start, end))
         core_s = (
             None
             if core_s is None or not isinstance(n_threads, int)

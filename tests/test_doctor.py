@@ -76,9 +76,10 @@ def test_three_planted_faults_are_found_at_once_with_remedies(environment, tmp_p
 
 
 def test_a_configuration_that_cannot_be_read_is_one_failed_line(environment):
-    done = doctor(environment, "model=no_such_model")
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert re.search(r"fail +configuration +.*no_such_model", done.stdout)
+    for word in ("model=no_such_model", "experiment=no_such_experiment"):
+        done = doctor(environment, word)
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert re.search(rf"fail +configuration +.*{word.partition('=')[2]}", done.stdout)
 
 
 def test_data_sets_that_are_not_staged_fail(environment, tmp_path):
@@ -110,6 +111,28 @@ def test_packages_of_the_home_folder_are_a_leak(monkeypatch, tmp_path):
     assert host.leaks().status == "fail"
     monkeypatch.setenv("PYTHONNOUSERSITE", "1")
     assert host.leaks().status == "pass"
+
+
+def test_folders_of_another_user_are_no_error(monkeypatch, tmp_path):
+    """As an ordinary user beneath /root: access says no, and is_dir and exists raise."""
+    closed = tmp_path / "closed" / "inner"
+    closed.mkdir(parents=True)
+    stat, access = host.Path.stat, os.access
+
+    def refuse(path, **options):
+        if path.is_relative_to(closed):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(host.Path, "stat", refuse)
+    monkeypatch.setattr(
+        os, "access", lambda p, mode: not Path(p).is_relative_to(closed) and access(p, mode)
+    )
+    monkeypatch.setattr(host.site, "getusersitepackages", lambda: str(closed / "site-packages"))
+    monkeypatch.setenv("HOME", str(closed))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    assert (host.leaks().status, host.home().status) == ("pass", "pass")
+    assert disk.space(closed / "runs", 1.0, 1).status == "pass"
 
 
 def test_a_framework_built_for_a_newer_glibc_fails(monkeypatch):

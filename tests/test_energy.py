@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import shutil
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -25,6 +27,7 @@ from suite.report import tables
 from suite.report.groups import collect
 from suite.rows import run_rows
 
+ROOT = Path(__file__).resolve().parents[1]
 TOP_UJ = 262_143_328_850  # of a Xeon's package domain
 
 
@@ -405,6 +408,51 @@ def test_a_batch_system_that_does_not_answer_ends_no_run(error):
 
     said = JobMeter({"SLURM_JOB_ID": "4711"}, run).reading()
     assert said["joules"] is None and "sstat" in said["why"]
+
+
+def test_a_run_in_a_job_asks_the_batch_system_and_its_record_has_the_joules(tmp_path):
+    """A whole run by the command line; this machine's processor must not be readable itself."""
+    tool, counter = tmp_path / "bin" / "sstat", tmp_path / "counter"
+    tool.parent.mkdir()
+    tool.write_text(f"#!/bin/sh\necho x >>{counter}\nwc -l <{counter} | sed s/$/000/\n")
+    tool.chmod(0o755)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "SLURM_"))}
+    env |= {"PATH": f"{tool.parent}:{env['PATH']}", "SLURM_JOB_ID": "4711"}
+    env |= {"SUITE_RUNS": str(tmp_path / "runs"), "PYTHONPATH": str(ROOT)}
+    words = ("model=table_target", "max_epochs=9", "tracking=later", "report=false")
+    command = [sys.executable, "-m", "suite", "algorithm=hyperband", *words]
+    subprocess.run(command, env=env, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    (record,) = (tmp_path / "runs").rglob("record.json")
+    found = records.load(record)["energy"]
+    if found["source"] == "slurm":  # no RAPL here: what the workers read themselves comes first
+        assert (found["joules"]["value"], found["scope"]) == (1000, "job")
+    closed = json.loads((record.parent / "journal.jsonl").read_text().splitlines()[-1])
+    assert (closed["energy"]["joules"], closed["energy"]["source"]) == (1000, "slurm")
+
+
+# --- the accelerator's own name -------------------------------------------------------------------
+
+
+def test_two_gpus_of_a_node_have_two_labels_and_a_processor_none(monkeypatch):
+    monkeypatch.setattr(energy, "_uuid", lambda _: None)
+    labels = {
+        energy.device_id("cuda:0", {name: which})
+        for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+        for which in ("0", "3", "GPU-1")
+    }
+    assert len(labels) == 3 and not any("GPU" in str(label) for label in labels)
+    assert energy.device_id("cpu", {"CUDA_VISIBLE_DEVICES": "0"}) is None
+
+
+def test_where_each_worker_sees_but_one_gpu_its_uuid_tells_them_apart(monkeypatch):
+    alike = {"CUDA_VISIBLE_DEVICES": "0"}
+    labels = set()
+    for uuid in ("GPU-a", "GPU-b"):
+        monkeypatch.setattr(energy, "_uuid", lambda _, uuid=uuid: uuid)
+        labels.add(energy.device_id("cuda:0", alike))
+    assert len(labels) == 2
+    part = [energy.device_id("cuda:0", {"CUDA_VISIBLE_DEVICES": f"MIG-{i}"}) for i in range(2)]
+    assert part[0] != part[1]  # parts of one GPU
 
 
 # --- the record -----------------------------------------------------------------------------------

@@ -17,6 +17,12 @@ def said(capsys, *words):
     return code, (out + err).strip()
 
 
+def test_an_experiment_that_is_none_is_refused_with_the_known_ones(capsys):
+    assert cli.main(["plan", "experiment=quickstrat"]) == 1
+    said = capsys.readouterr().err
+    assert "quickstrat" in said and "quickstart" in said
+
+
 def test_a_line_for_the_site_with_a_task_more_than_gpus(capsys, monkeypatch):
     monkeypatch.setenv("SUITE_IMAGE", "my image.sif")
     code, line = said(capsys, "site=local", "nodes=4", "max_epochs=9", "seed=3")

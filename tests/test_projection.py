@@ -398,6 +398,14 @@ def test_nodes_and_devices_count_once_and_workers_each():
     assert usage([life(1, 0, 10, **shared), life(2, 6, 10, **shared)], 5).worker_s == 5
 
 
+def test_gpus_that_every_worker_calls_cuda_0_count_each():
+    """Each worker sees but its own GPU; two that share one say so by its label."""
+    node = {"node": "node0", "device": "cuda:0", "n_threads": 1}
+    four = [life(w, 0, 10, **node, device_id=f"gpu{w}") for w in range(1, 5)]
+    assert (usage(four, 100).gpu_s, usage(four, 100).node_s) == (40, 10)
+    assert usage([*four, life(5, 0, 10, **node, device_id="gpu1")], 100).gpu_s == 40
+
+
 def test_a_processor_is_no_gpu_and_what_is_not_said_is_not_known():
     cpu = usage([life(1, 0, 10, node="node0", device="cpu", n_threads=1)], 100)
     assert (cpu.gpu_s, cpu.node_s) == (0, 10)

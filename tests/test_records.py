@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from driving import compose
 from jsonschema import Draft202012Validator
-from simulated import Played, header, swift
+from simulated import Played, facts, header, swift
 
 from suite import launch, records, schema
 from suite.core.errors import JournalError
@@ -32,6 +32,7 @@ UNITS = {
     "bytes",
     "lines",
     "resumes",
+    "restarts",
     "threads",
     "cores",
 }
@@ -127,6 +128,30 @@ def test_gpu_hours_count_each_device_of_a_node_once(tmp_path, no_fsync):
     Played(tmp_path / "run", device="cuda:0").play()
     cost = records.build(tmp_path / "run")["cost"]
     assert cost["gpu_hours"]["value"] == cost["node_hours"]["value"] > 0  # one device a node
+
+
+def test_a_record_tells_the_accelerators_of_a_node_apart(tmp_path, monkeypatch, no_fsync):
+    def own(worker, device):
+        return facts(worker, device) | {"device_id": f"gpu{worker}"}
+
+    monkeypatch.setattr("simulated.facts", own)
+    Played(tmp_path / "run", device="cuda:0").play()
+    record = records.build(tmp_path / "run")
+    records.validate(record)
+    assert [life["device_id"] for life in record["workers"]["lives"]] == ["gpu1", "gpu2", "gpu3"]
+    assert record["cost"]["gpu_hours"] == record["cost"]["worker_hours"]  # each its own
+
+
+def test_a_record_says_how_often_the_batch_system_started_the_job_again(tmp_path, no_fsync):
+    played = Played(tmp_path / "run")
+    played.play(20)
+    assert records.build(tmp_path / "run")["journal"]["restarts"] is None
+    journal = tmp_path / "run" / "journal.jsonl"
+    again = {"event": "resumed", "time_s": 99.0, "settings": {"restart_count": 2}}
+    journal.write_text(journal.read_text() + json.dumps(again) + "\n")
+    record = records.build(tmp_path / "run")
+    records.validate(record)
+    assert record["journal"]["restarts"] == {"value": 2, "unit": "restarts"}
 
 
 @pytest.mark.parametrize("n_steps", [0, 3, 50])

@@ -121,7 +121,7 @@ def _mount(folder: Path, mounts: Path) -> tuple[str, str]:
 def space(folder: Path, n_bytes: float, n_inodes: int) -> Finding:
     """Free space and inodes against the plan; quotas cannot be seen from here."""
     name = "disk space"
-    while not folder.exists():
+    while not os.access(folder, os.F_OK):  # exists() raises beneath a folder of another user
         folder = folder.parent
     stat = os.statvfs(folder)
     free, inodes = stat.f_bavail * stat.f_frsize, stat.f_favail

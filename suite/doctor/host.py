@@ -63,7 +63,8 @@ def leaks() -> Finding:
 
 
 def _readable(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.R_OK)
+    # access first: beneath a folder of another user, is_dir raises.
+    return os.access(folder, os.R_OK) and folder.is_dir()
 
 
 def glibc() -> Finding:
@@ -135,7 +136,7 @@ def home() -> Finding:
     """A full home folder breaks caches, locks and logs of many programs, late."""
     name = "home folder"
     folder = Path(os.environ.get("HOME") or "/nonexistent")
-    if not folder.is_dir():
+    if not (os.access(folder, os.F_OK) and folder.is_dir()):
         return ok(name, "none (nothing of the suite needs one)")
     try:
         probe = folder / f".suite-doctor-{os.getpid()}"

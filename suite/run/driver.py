@@ -94,10 +94,10 @@ class Driver:
             raise ConfigError("resume: this run is completed; nothing is left to do.")
         self._waiting = self.handle([t.Resumed(self.time_s, dict(settings or {}))])
 
-    def close(self, status: str, reason: str = "") -> None:
+    def close(self, status: str, reason: str = "", energy: Mapping[str, Any] | None = None) -> None:
         if self.journal is not None:
             now_s = round(self.now(), 6) if self.now is not None else 0.0
-            self.journal.close(status, reason, max(self.time_s, now_s))
+            self.journal.close(status, reason, max(self.time_s, now_s), energy)
 
 
 _WORDED = frozenset((t.JobFailed, t.WorkerLost, t.ForecastFailed))

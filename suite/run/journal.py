@@ -271,14 +271,18 @@ class Journal:
         self._dirty = False
         self._synced = time.monotonic()
 
-    def close(self, status: str, reason: str, time_s: float) -> None:
-        """Write the closing line and release the folder. Closing twice does nothing."""
+    def close(
+        self, status: str, reason: str, time_s: float, energy: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the closing line and release the folder. Closing twice does nothing.
+
+        energy: what the batch system says of the job, noted with it.
+        """
         if self._fd < 0:
             return
         try:
-            self.write(
-                {"event": "closed", "status": status, "reason": redact(reason), "time_s": time_s}
-            )
+            said = {"status": status, "reason": redact(reason), "time_s": time_s}
+            self.write({"event": "closed", **said, **({"energy": dict(energy)} if energy else {})})
             self.sync()
         finally:
             self.release(clean=True)

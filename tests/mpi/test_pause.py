@@ -2,6 +2,7 @@
 trained twice.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -66,6 +67,8 @@ def test_a_signal_pauses_and_the_same_line_goes_on_without_training_anything_twi
     lines = journals.read(folder / journals.NAME)[1]
     (resumed,) = [line for line in lines if line["event"] == "resumed"]
     assert resumed["settings"]["restart_count"] == 1
+    record = json.loads((folder / "record.json").read_text())
+    assert record["journal"]["restarts"]["value"] == 1
     found = epochs(folder)
     assert len(found) == len(set(found)), "an epoch was trained twice"
     code, out, folders = run(tmp_path, 0, "name=whole", "model.sleep_s=0")
