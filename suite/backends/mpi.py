@@ -2,8 +2,9 @@
 
 Messages are tuples (word, run_id, ...), pickled by mpi4py within one job's processes:
   to a worker    begin(settings) · job(Job) · score(Job) · pause() · end() · exit(finalize)
+                 meet(port) · broken(why): of groups (backend.ranks_per_trial), see groups.py
   from a worker  hello(place) · joined(facts) · refused(why) · events([Event]) · paused() · ended()
-                 leaving(why)
+                 leaving(why) · ready(port)
 A run is fenced: begin and end carry its id, workers answer both, and what carries another id is
 dropped.
 
@@ -27,6 +28,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from suite.backends import groups
 from suite.backends.ask import AskThread, Forecaster
 from suite.core import types as t
 from suite.core.errors import ConfigError, PausedError, StoppedError
@@ -66,6 +68,8 @@ class World:
         self.lost: dict[int, str] = {}  # worker -> why, not yet told to a run
         self.hung: set[int] = set()
         self.framework: str | None = None
+        self.groups: dict[int, tuple[int, ...]] = {}  # leader -> its ranks, formed once
+        self.ranks_per_trial: int | None = None
         self._greet()
 
     def _greet(self) -> None:
@@ -91,6 +95,37 @@ class World:
         """An opaque label of the rank's node: host names stay out of journals."""
         hosts = list(dict.fromkeys(self.places[r][0] for r in sorted(self.places)))
         return f"node{hosts.index(self.places[rank][0])}"
+
+    def group(self, k: int) -> None:
+        """Form groups of k, at the first run. Raises ConfigError where a later run differs."""
+        if self.ranks_per_trial not in (None, k):
+            raise ConfigError(
+                f"backend.ranks_per_trial={k}: this launch has groups of {self.ranks_per_trial}; "
+                "one number a launch. Start a second one."
+            )
+        if self.ranks_per_trial is None:
+            self.groups = groups.form({r: host for r, (host, _) in self.places.items()}, k)
+        self.ranks_per_trial = k
+
+    def leader(self, rank: int) -> int | None:
+        """The leader of the rank's group; None: idle."""
+        return next((who for who, ranks in self.groups.items() if rank in ranks), None)
+
+    def break_groups(self) -> dict[int, str]:
+        """Groups that have lost a rank, (leader -> why); the others of them end, too."""
+        found: dict[int, str] = {}
+        for leader, ranks in list(self.groups.items()):
+            if gone := [rank for rank in ranks if rank not in self.alive]:
+                why = self.lost.get(gone[0], "died")
+                found[leader] = why if len(ranks) == 1 else f"rank {gone[0]} of its group {why}"
+                del self.groups[leader]
+                for rank in set(ranks) & self.alive:
+                    self.send(rank, ("broken", None, why))
+                    if self.places[rank][0] == socket.gethostname():
+                        self.give_up(rank, why)
+                    else:
+                        self._lose(rank, why)
+        return found
 
     def send(self, rank: int, message: tuple[Any, ...]) -> None:
         """Never waits; a send to a dead rank shows up as its loss."""
@@ -259,6 +294,9 @@ class MPIBackend:
                 "one framework a launch. Start a second one."
             )
         self._world.framework = target.framework
+        hosts = {r: host for r, (host, _) in self._world.places.items()}
+        k = groups.check(settings.get("ranks_per_trial", 1), target, hosts)
+        self._world.group(k)
         self._settings = settings
         self._begin = {**settings, "spec": dict(spec), "checkpoints": str(checkpoints)}
         self._run_id = uuid.uuid4().hex
@@ -280,13 +318,14 @@ class MPIBackend:
         driver.now = lambda: time.monotonic() - began
         refused: dict[int, str] = {}
         joined: set[int] = set()
+        ready: dict[int, dict[int, Any]] = {}  # leader -> rank -> port, until the group has met
         sleep_s = SLEEP_S[0]
         paused_at: float | None = None
         while True:
             if paused_at is None and self._limit.due():
                 paused_at = time.monotonic()
                 for rank in self._heard:
-                    world.send(rank, ("pause", self._run_id, None))
+                    self._send(rank, "pause", None)
             events: list[t.Event] = []
             for rank, message in world.poll():
                 word, run_id, content = message
@@ -302,16 +341,19 @@ class MPIBackend:
                     if not joined:  # a run's clock starts when it can train, not with imports
                         began = time.monotonic() - driver.time_s
                     joined.add(rank)
-                    events.append(t.WorkerJoined(rank, facts={**content, "node": world.node(rank)}))
+                    events.append(t.WorkerJoined(rank, facts=self._facts(rank, content)))
                 elif word == "refused":
-                    refused[rank] = content
+                    if (leader := world.leader(rank)) is not None:
+                        refused[leader] = content
+                elif word == "ready":
+                    self._meet(rank, content, ready)
             self._give_up_silent()
-            for rank in list(world.lost):
-                why = world.lost.pop(rank)
+            for rank, why in world.break_groups().items():
                 self._heard.pop(rank, None)
                 refused.setdefault(rank, why)
                 if rank in joined:
                     events.append(t.WorkerLost(rank, why))
+            world.lost.clear()
             events += ask.answers()
             if events:
                 now = round(time.monotonic() - began, 6)
@@ -341,16 +383,38 @@ class MPIBackend:
         for command in commands:
             match command:
                 case t.Start(worker, job):
-                    self._world.send(worker, ("job", self._run_id, job))
+                    self._send(worker, "job", job)
                     self._heard[worker] = time.monotonic()
                 case t.Score(worker, job):
-                    self._world.send(worker, ("score", self._run_id, job))
+                    self._send(worker, "score", job)
                     self._heard[worker] = time.monotonic()
                 case t.Ask(request):
                     ask.submit(request)
                 case t.Shutdown():
                     return True
         return False
+
+    def _send(self, leader: int, word: str, content: Any) -> None:
+        """To a worker: all ranks of its group, of which the leader alone reports."""
+        for rank in self._world.groups.get(leader, ()):
+            self._world.send(rank, (word, self._run_id, content))
+
+    def _meet(self, rank: int, port: int | None, ready: dict[int, dict[int, Any]]) -> None:
+        """When all ranks of a group are ready, they may wait for each other."""
+        leader = self._world.leader(rank)
+        if leader is None:
+            return
+        ready.setdefault(leader, {})[rank] = port
+        if len(ready[leader]) == len(self._world.groups[leader]):
+            self._send(leader, "meet", ready[leader][leader])
+
+    def _facts(self, rank: int, said: Mapping[str, Any]) -> dict[str, Any]:
+        world = self._world
+        facts = {**said, "node": world.node(rank)}
+        if (k := world.ranks_per_trial or 1) > 1:
+            idle = [r for r in sorted(world.alive) if world.leader(r) is None]
+            facts |= {"ranks": k, "idle_ranks": idle}
+        return facts
 
     def _give_up_silent(self) -> None:
         limit = self._settings["report_timeout_s"]
@@ -366,7 +430,7 @@ class MPIBackend:
         if len(joined) >= self._least:
             return
         limit = self._settings["join_timeout_s"]
-        if not self._world.alive - set(refused) - joined or waited_s > limit:
+        if not set(self._world.groups) - set(refused) - joined or waited_s > limit:
             why = next(iter(refused.values()), f"no more within join_timeout_s={limit:g}")
             raise StoppedError(
                 f"{len(joined)} workers joined, min_workers={self._least}: {why}; "
@@ -377,9 +441,12 @@ class MPIBackend:
     def _fence(self) -> Iterator[None]:
         """Every living worker begins and ends the run with us; late messages of it meet nobody."""
         world = self._world
+        world.break_groups()
         world.lost.clear()  # lost before this run: its fold has never met them
         for rank in sorted(world.alive):
             settings = {**self._begin, "local_index": world.local_index(rank)}
+            leader = world.leader(rank)
+            settings["group"] = None if leader is None else world.groups[leader]
             world.send(rank, ("begin", self._run_id, settings))
         try:
             yield
