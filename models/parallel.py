@@ -130,8 +130,8 @@ def _batch_norm(layer: Any, group: Group) -> Any:
     def forward(x: Any) -> Any:
         if not layer.training or not torch.is_grad_enabled():  # each rank judges all examples
             return own(x)
-        # In float32 whatever the network computes in, as torch's own.
-        wide = x.float()
+        # In float32 at least, as torch's own.
+        wide = x.float() if x.dtype.itemsize < 4 else x
         n = group.batch * x.shape[2] * x.shape[3]
         mean = summed(wide.sum((0, 2, 3))) / n
         centred = wide - mean[:, None, None]

@@ -39,7 +39,8 @@ def check(k: Any, target: Target, hosts: Mapping[int, str]) -> int:
         raise ConfigError(f"backend.ranks_per_trial={k}: must be an integer >= 1.")
     if k > 1 and not target.parallel:
         raise ConfigError(
-            f"backend.ranks_per_trial={k}: {type(target).__name__} trains on one rank only; use 1."
+            f"backend.ranks_per_trial={k}: {type(target).__name__} (framework="
+            f"{target.framework}) trains on one rank only; use 1, or a torch target."
         )
     if not form(hosts, k) and hosts:
         most = max(list(hosts.values()).count(host) for host in hosts.values())

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from suite import energy, facts
 from suite.backends import devices, groups
-from suite.backends.mpi import TAG
+from suite.backends.mpi_world import TAG
 from suite.checkpoints import open_checkpoints
 from suite.core import types as t
 from suite.core.plugins import make
@@ -177,6 +177,10 @@ class _Server:
             self._meter.close()
         self._meter = energy.Meter(self._device)
         said["energy"] = self._meter.facts()
+        if self._group is not None and self._device != "cpu":  # one meter a worker: its leader's
+            self._meter.close()
+            self._meter = None
+            said["energy"] = {"source": "none", "why": "a group's devices are not summed"}
         data_set = dict(self._target.provenance)
         self.post("joined", {**said, "stage_s": stage_s, "data_set": data_set})
 

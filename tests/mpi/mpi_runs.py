@@ -41,7 +41,7 @@ def environment(runs: Path) -> dict:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PRTE_"))}
     env |= {
         "SUITE_VERDICT": str(runs.parent / "verdict"),
-        "PYTHONPATH": PLUGINS, "PYTHONSAFEPATH": "1", "SUITE_PLUGINS": "suite_faults",
+        "PYTHONPATH": f"{PLUGINS}:{ROOT}", "PYTHONSAFEPATH": "1", "SUITE_PLUGINS": "suite_faults",
         "SUITE_RUNS": str(runs), "PATH": f"{BIN}:{env['PATH']}", "SUITE_PROGRESS": "plain",
     }  # fmt: skip
     if os.getuid() == 0:

@@ -27,9 +27,10 @@ def difference(one, two):
     return max(abs(x - y) for i in a for x, y in zip(a[i], b[i], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", [DIGITS, IMAGES], ids=["digits_cnn", "cifar10_cnn"])
 def test_two_ranks_train_as_one(launch, search):
-    one, two = launch(0, *search, "backend=inline"), launch(5, *search, TWO)
+    one, two = launch(0, *search, "backend=inline"), launch(5, *search, TWO, timeout=200)
     assert one.code == 0, one.out
     assert two.code == 0, two.out
     joined = [line for line in two.lines if line["event"] == "joined"]
@@ -39,12 +40,13 @@ def test_two_ranks_train_as_one(launch, search):
     assert worst <= TOLERANCE
 
 
+@pytest.mark.slow
 def test_a_killed_member_costs_one_worker_and_changes_nothing(launch, tmp_path):
-    whole = launch(5, *DIGITS, TWO)
+    whole = launch(5, *DIGITS, TWO, timeout=150)
     marker = tmp_path / "struck"
     done = launch(
         5, *DIGITS, TWO, "model._target_=suite_faults.FaultDigits", "+model.fault=kill",
-        "+model.fault_rank=2", "+model.fault_epoch=3", f"+model.marker={marker}",
+        "+model.fault_rank=2", "+model.fault_epoch=3", f"+model.marker={marker}", timeout=140,
     )  # fmt: skip
     assert marker.exists(), "the fault was never planted"
     assert done.code == 0, done.out
@@ -65,4 +67,12 @@ def test_a_rank_left_over_is_idle_and_recorded(launch):
 def test_a_model_for_one_rank_is_refused(launch):
     done = launch(3, "model=table_target", "max_epochs=3", TWO)
     assert done.code != 0
-    assert "backend.ranks_per_trial=2" in done.out and "trains on one rank only; use 1" in done.out
+    assert "backend.ranks_per_trial=2" in done.out
+    assert "trains on one rank only; use 1, or a torch target" in done.out
+
+
+@pytest.mark.parametrize("backend", ["inline", "simulate"])
+def test_a_backend_of_single_ranks_refuses(launch, backend):
+    done = launch(0, "model=table_target", "max_epochs=3", f"backend={backend}", TWO)
+    assert done.code == 2
+    assert "backend.ranks_per_trial=2: needs the mpi backend" in done.out
