@@ -74,5 +74,5 @@ def test_a_model_for_one_rank_is_refused(launch):
 @pytest.mark.parametrize("backend", ["inline", "simulate"])
 def test_a_backend_of_single_ranks_refuses(launch, backend):
     done = launch(0, "model=table_target", "max_epochs=3", f"backend={backend}", TWO)
-    assert done.code == 2
+    assert done.code != 0
     assert "backend.ranks_per_trial=2: needs the mpi backend" in done.out
