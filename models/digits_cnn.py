@@ -49,6 +49,7 @@ class DigitsCNN(Target):
     data = "real"
     checkpoint_bytes = 40_000
     epoch_s = 0.04
+    parallel = "models.parallel.Group"
 
     def __init__(self, fixed: Mapping[str, Any] | None = None, weight_decay: float = 5e-4) -> None:
         super().__init__(fixed)
@@ -107,6 +108,8 @@ class _Digits(Training):
             weight_decay=target.weight_decay,
             nesterov=config["momentum"] > 0,
         )
+        if target.group is not None:
+            target.group.adapt(self.network, self.optimizer)
 
     def train_epoch(self, epoch: int) -> None:
         import torch
@@ -119,12 +122,19 @@ class _Digits(Training):
         labels = labels[order]
         self.network.train()
         total = torch.zeros((), device=images.device)
+        group = self.target.group
         for x, y in zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True):
-            loss: Any = cross_entropy(self.network(x), y)
+            if group is None:
+                loss: Any = cross_entropy(self.network(x), y)
+            else:
+                low, high = group.share(0, len(y))
+                loss = group.loss(self.network(x[low:high]), y[low:high])
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
             total += loss.detach() * len(y)
+        if group is not None:
+            total = group.total(total)
         self.train_loss = float(total) / len(labels)  # the one synchronisation an epoch
         if not math.isfinite(self.train_loss):
             raise DivergedError(f"train_loss={self.train_loss} in epoch {epoch}")

@@ -47,6 +47,7 @@ class ImageTarget(Target):
     metric = "val_accuracy"
     mode = "max"
     framework = "torch"
+    parallel = "models.parallel.Group"
     dataset: ClassVar[str]
     n_classes: ClassVar[int]
     n_valid: ClassVar[int]
@@ -220,14 +221,18 @@ class ImageTraining(Training):
         self.optimizer = target.optimizer(self.network, config)
         self.origin = vision.identity(type(target).__name__, config, target.settings)
         on_gpu = target.device.startswith("cuda")
+        group = self.group = target.group
+        if group is not None:
+            group.adapt(self.network, self.optimizer)
         self.step = vision.Step(
             self.network,
             self.optimizer,
-            cross_entropy,
+            cross_entropy if group is None else group.loss,
             device=target.device,
             precision=target.settled,
             prepare=target.normalise,
-            graph_batch=self.size if target.graph and on_gpu else 0,
+            # -1: a share may be empty, and is never a graph's batch
+            graph_batch=-1 if group is not None else self.size if target.graph and on_gpu else 0,
         )
 
     def train_epoch(self, epoch: int) -> None:
@@ -238,16 +243,25 @@ class ImageTraining(Training):
         generator = torch.Generator().manual_seed(stream_seed(self.seed, "epoch", epoch))
         draws = vision.draw(n, how, generator, device)
         chunk = max(1, AUGMENTED[device.split(":")[0]] // self.size) * self.size
+        if self.group is not None:
+            chunk = self.size  # of each batch a rank augments its share only
         total = torch.zeros((), device=device)
         self.network.train()
         with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
             torch.manual_seed(stream_seed(self.seed, "dropout", epoch))
             for first in range(0, n, chunk):
                 last = min(first + chunk, n)
+                if self.group is not None:
+                    low, high = self.group.share(first, last)
+                    x = vision.augment(pixels, draws, low, high, how)
+                    total += self.step(x, labels[draws.order[low:high]]) * (last - first)
+                    continue
                 images = vision.augment(pixels, draws, first, last, how)
                 answers = labels[draws.order[first:last]]
                 for x, y in zip(images.split(self.size), answers.split(self.size), strict=True):
                     total += self.step(x, y) * len(y)
+        if self.group is not None:
+            total = self.group.total(total)
         self.train_loss = float(total) / n  # the one synchronisation an epoch
         if not math.isfinite(self.train_loss):
             raise DivergedError(f"train_loss={self.train_loss} in epoch {epoch}")

@@ -36,14 +36,14 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        from suite.backends import mpi
+        from suite.backends import mpi_world
 
         if named := os.environ.get("SUITE_VERDICT"):  # mpirun may report another rank's code
             with contextlib.suppress(OSError):
                 Path(named).write_text(f"{code}\n")
         sys.stdout.flush()
         sys.stderr.flush()
-        mpi.dismiss(code)  # whatever happened, the workers must not wait for ever
+        mpi_world.dismiss(code)  # whatever happened, the workers must not wait for ever
     os._exit(code)
 
 

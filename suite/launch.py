@@ -184,13 +184,21 @@ def _backend(config: Config, parts: Parts, folder: Path) -> Backend:
         raise unknown_name("backend.kind", kind, _KINDS)
     forecaster = Forecaster(config["predictor"], config["seed"], folder=folder)
     limit = Limit(settings.get("pause_before_s", 120.0))
+    mpi = kind == "mpi" or (kind == "auto" and launched())
+    k = settings.get("ranks_per_trial", 1)
+    if not mpi and k != 1:
+        raise ConfigError(
+            f"backend.ranks_per_trial={k}: needs the mpi backend ("
+            f"{'a simulated worker' if kind == 'simulate' else 'this launch'} is one rank); "
+            "use 1, or mpirun -n RANKS python -m suite ... backend=mpi."
+        )
     if kind == "simulate":
         from suite.backends.simulate import Simulate, cluster
 
         max_epochs = parts.scheduler.max_epochs
         return Simulate(parts.target, cluster(settings), forecaster, config["seed"], max_epochs)
     limit.check(parts.target.epoch_s)
-    if kind == "mpi" or (kind == "auto" and launched()):
+    if mpi:
         from suite.backends.mpi import MPIBackend
 
         return MPIBackend(
@@ -292,9 +300,15 @@ def _header(config: Config, parts: Parts) -> dict[str, Any]:
 
 
 def _n_workers(settings: Config) -> int:
+    """Workers asked for: groups, where several ranks train a trial (fewer where a node's ranks
+    leave some over).
+    """
     if settings["kind"] == "simulate":
         return int(settings["workers"])
-    return world_size() - 1 if launched() and settings["kind"] != "inline" else 1
+    if not launched() or settings["kind"] == "inline":
+        return 1
+    k = settings.get("ranks_per_trial", 1)
+    return (world_size() - 1) // (k if isinstance(k, int) and k > 0 else 1)
 
 
 def world_size() -> int:

@@ -279,6 +279,12 @@ def _life(worker: WorkerView) -> Record:
         idle=worker.idle_s,
     )
     jobs = _number(worker.n_jobs, "jobs")
+    if "ranks" in worker.facts:  # of a group only
+        facts = {
+            **(facts or {}),
+            "ranks": _number(worker.facts["ranks"], "ranks"),
+            "idle_ranks": list(worker.facts.get("idle_ranks", ())),
+        }
     return {"worker": worker.worker, **times, "jobs": jobs, "lost": worker.lost, **(facts or {})}
 
 

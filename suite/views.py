@@ -316,7 +316,8 @@ def usage(workers: Iterable[WorkerView], until_s: float) -> Usage:
     for worker, start, end in spans:
         node, device, n_threads = map(worker.facts.get, ("node", "device", "n_threads"))
         named &= node is not None
-        gpus_known &= device is not None
+        ranks = int(worker.facts.get("ranks", 1))  # of its group; the leader's device is known only
+        gpus_known &= device is not None and (ranks == 1 or str(device) == "cpu")
         nodes.setdefault(str(node), []).append((start, end))
         if device is not None and str(device) != "cpu":
             # "cuda:0" is what every pinned worker calls its own.
@@ -325,7 +326,7 @@ def usage(workers: Iterable[WorkerView], until_s: float) -> Usage:
         core_s = (
             None
             if core_s is None or not isinstance(n_threads, int)
-            else core_s + n_threads * (end - start)
+            else core_s + n_threads * ranks * (end - start)
         )
     return Usage(
         worker_s=sum(end - start for _, start, end in spans),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import json
 import os
 import signal
@@ -18,8 +19,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from suite import energy, facts
-from suite.backends import devices
-from suite.backends.mpi import TAG
+from suite.backends import devices, groups
+from suite.backends.mpi_world import TAG
 from suite.checkpoints import open_checkpoints
 from suite.core import types as t
 from suite.core.plugins import make
@@ -28,6 +29,9 @@ from suite.worker import Worker
 
 SLEEP_S = (1e-4, 1e-2)  # an idle worker may wait long: longer sleeps than rank 0's
 FLUSH_EVERY_S = 0.05  # fast epochs share a message: one journal line for several
+
+
+_OF_LEADERS = ("events", "joined", "paused")
 
 
 class _Cancelled(BaseException):
@@ -59,6 +63,9 @@ class _Server:
         self._outbox: list[t.Event] = []
         self._flushed = 0.0
         self._ended = self._pausing = False
+        self._group: Any = None  # where several ranks train a trial; for the life of the process
+        self._met = False
+        self._inbox: list[tuple[Any, ...]] = []  # of a group: read ahead, answered in order
 
     def serve(self) -> NoReturn:
         self.post("hello", (socket.gethostname(), os.getpid()))
@@ -73,6 +80,8 @@ class _Server:
             word, run_id, content = message
             if word == "exit":
                 self.leave(content)
+            elif word == "broken":
+                raise groups.GroupBroken(content)
             elif word == "begin":
                 self._run_id, self._ended, self._pausing = run_id, False, False
                 self.begin(content)
@@ -88,7 +97,11 @@ class _Server:
         """Make the target if it is another than the last run's, and stage it; errors refuse this
         run only.
         """
-        start = time.monotonic()
+        self._start = start = time.monotonic()
+        ranks = settings.get("group", (self.rank,))
+        if ranks is None:
+            self.post("refused", groups.IDLE)
+            return
         try:
             spec = json.dumps(settings["spec"], sort_keys=True)
             if self._target is None or spec != self._spec:
@@ -102,6 +115,9 @@ class _Server:
                 target: Target = make(settings["spec"], "model")
                 target.stage(self._device)
                 self._target, self._spec = target, spec
+            if len(ranks) > 1:
+                self._begin_group(self._target, settings, ranks)
+                return
             self._worker = Worker(
                 self._target,
                 open_checkpoints(settings, Path(settings["checkpoints"])),
@@ -113,16 +129,64 @@ class _Server:
             traceback.print_exc(limit=-4)
             self.post("refused", f"{type(error).__name__}: {error}"[:500])
             return
+        self._join(settings["threads"], start)
+
+    def _begin_group(self, target: Target, settings: dict[str, Any], ranks: Any) -> None:
+        """Ready to meet the others of the group; `_meet` joins the run."""
+        if self._group is None:
+            assert target.parallel is not None
+            module, _, name = target.parallel.rpartition(".")
+            self._group = getattr(importlib.import_module(module), name)(
+                ranks.index(self.rank), len(ranks), self._device,
+                float(settings["report_timeout_s"]), bool(settings.get("share_gpus")),
+            )  # fmt: skip
+        target.group = self._group
+        self._threads = settings["threads"]
+        self._worker = groups.GroupWorker(
+            target,
+            open_checkpoints(settings, Path(settings["checkpoints"])),
+            group=self._group,
+            look=self._wishes,
+            cancel=self._cancel,
+            resident_trials=settings["resident_trials"],
+            checkpoint_every_s=settings["checkpoint_every_s"],
+        )
+        leads = self._group.rank == 0 and not self._met
+        self.post("ready", self._group.offer() if leads else None)
+        self.drain(5.0)
+
+    def _meet(self, port: int) -> None:
+        if not self._met:
+            self._group.join(port)
+        self._met = True
+        self._join(self._threads, self._start)
+
+    def _wishes(self) -> tuple[bool, bool]:
+        """Has rank 0 asked for a pause, or for the run's end?"""
+        words = {word for word, run_id, _ in self._inbox if run_id in (self._run_id, None)}
+        return "pause" in words or self._pausing, bool(words & {"end", "exit"})
+
+    def _cancel(self) -> None:
+        raise _Cancelled  # the message that asked for it is, or will be, in the inbox
+
+    def _join(self, threads: int, start: float) -> None:
+        assert self._target is not None
         stage_s = round(time.monotonic() - start, 3)  # next to nothing where the last run's serves
-        said = facts.worker(self._device, "", settings["threads"])
+        said = facts.worker(self._device, "", threads)
         if self._meter is not None:
             self._meter.close()
         self._meter = energy.Meter(self._device)
         said["energy"] = self._meter.facts()
+        if self._group is not None and self._device != "cpu":  # one meter a worker: its leader's
+            self._meter.close()
+            self._meter = None
+            said["energy"] = {"source": "none", "why": "a group's devices are not summed"}
         data_set = dict(self._target.provenance)
         self.post("joined", {**said, "stage_s": stage_s, "data_set": data_set})
 
-    def act(self, word: str, job: t.Job) -> None:
+    def act(self, word: str, job: Any) -> None:
+        if word == "meet":
+            self._meet(job)
         if word == "pause":
             self._pausing = True
             self.post("paused", None)
@@ -153,7 +217,10 @@ class _Server:
         try:
             if 0 in self._failed():
                 os._exit(1)
-            if self._comm.Iprobe(source=0, tag=TAG):
+            if self._group is not None:
+                while self._comm.Iprobe(source=0, tag=TAG):
+                    self._inbox.append(self._comm.recv(source=0, tag=TAG))
+            elif self._comm.Iprobe(source=0, tag=TAG):
                 word, run_id, content = self._comm.recv(source=0, tag=TAG)
                 if word == "exit":
                     self.leave(content)
@@ -178,6 +245,8 @@ class _Server:
             return []
 
     def receive(self) -> tuple[Any, ...] | None:
+        if self._inbox:
+            return self._inbox.pop(0)
         try:
             if self._comm.Iprobe(source=0, tag=TAG):
                 message: tuple[Any, ...] = self._comm.recv(source=0, tag=TAG)
@@ -191,6 +260,8 @@ class _Server:
         return None
 
     def post(self, word: str, content: Any) -> None:
+        if self._group is not None and self._group.rank > 0 and word in _OF_LEADERS:
+            return
         self._requests = [r for r in self._requests if not r.test()[0]]
         self._requests.append(self._comm.isend((word, self._run_id, content), dest=0, tag=TAG))
 

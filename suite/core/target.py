@@ -74,6 +74,10 @@ class Target(ABC):
     """About how large one checkpoint is, for `plan`."""
     epoch_s: ClassVar[float]
     """About how long one epoch takes on the hardware its file names, for `plan`."""
+    parallel: ClassVar[str | None] = None
+    """Dotted name of the group class with which several ranks train one trial; None: one rank."""
+    group: Any = None
+    """The group, set before `stage`'s first trial where there is one."""
 
     def __init__(self, fixed: Mapping[str, Any] | None = None) -> None:
         self.space = Space(self.parameters, fixed)

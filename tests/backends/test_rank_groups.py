@@ -1,0 +1,48 @@
+"""Which ranks train together, and what is refused before any does."""
+
+import pytest
+
+from suite.backends.groups import check, form
+from suite.core.errors import ConfigError
+
+
+class Alone:
+    parallel, framework = None, "tensorflow"
+
+
+class Together:
+    parallel, framework = "models.parallel.Group", "torch"
+
+
+def on(*counts):
+    """Rank -> host for nodes with so many worker ranks each, filled in turn from rank 1."""
+    hosts = [f"n{i}" for i, count in enumerate(counts) for _ in range(count)]
+    return dict(enumerate(hosts, start=1))
+
+
+def test_groups_are_neighbours_of_one_node_and_the_rest_is_left_over():
+    assert form(on(4, 3), 2) == {1: (1, 2), 3: (3, 4), 5: (5, 6)}
+    assert form(on(1, 1), 2) == {}
+    assert form(on(2, 1), 1) == {1: (1,), 2: (2,), 3: (3,)}
+
+
+def test_ranks_that_alternate_between_nodes_are_still_grouped_by_node():
+    assert form({1: "a", 2: "b", 3: "a", 4: "b"}, 2) == {1: (1, 3), 2: (2, 4)}
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, True, "2", None])
+def test_a_number_that_is_none_is_refused(k):
+    with pytest.raises(ConfigError, match=r"ranks_per_trial=.*must be an integer >= 1"):
+        check(k, Together(), on(4))
+
+
+def test_a_target_for_one_rank_is_refused():
+    with pytest.raises(ConfigError, match=r"framework=tensorflow\) trains on one rank only; use 1"):
+        check(2, Alone(), on(4))
+    assert check(1, Alone(), on(4)) == 1
+
+
+def test_groups_larger_than_any_node_are_refused():
+    with pytest.raises(ConfigError, match=r"ranks_per_trial=3: no node .*at most 2.*use 2"):
+        check(3, Together(), on(2, 2))
+    assert check(2, Together(), on(2, 2)) == 2
