@@ -103,7 +103,7 @@ def of(view: RunView) -> Record:
         "trials": _trials(view),
         "jobs": _jobs(view),
         "predictor": _predictor(view),
-        "measured": dict(view.measured),
+        "measured": {name: view.measured.get(name, {}) for name in ("searcher", "scheduler")},
         "workers": _workers(view),
         "config": header.get("config"),
         "environment": {
@@ -279,13 +279,12 @@ def _life(worker: WorkerView) -> Record:
         idle=worker.idle_s,
     )
     jobs = _number(worker.n_jobs, "jobs")
-    if "ranks" in worker.facts:  # of a group only
-        facts = {
-            **(facts or {}),
-            "ranks": _number(worker.facts["ranks"], "ranks"),
-            "idle_ranks": list(worker.facts.get("idle_ranks", ())),
-        }
-    return {"worker": worker.worker, **times, "jobs": jobs, "lost": worker.lost, **(facts or {})}
+    ranks = {
+        "ranks": _number(worker.facts.get("ranks", 1), "ranks"),
+        "idle_ranks": list(worker.facts.get("idle_ranks", ())),
+    }
+    facts = {**(facts or {}), **ranks}
+    return {"worker": worker.worker, **times, "jobs": jobs, "lost": worker.lost, **facts}
 
 
 def _picked(found: Any, **units: str | None) -> Record | None:

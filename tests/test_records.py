@@ -14,7 +14,7 @@ from driving import compose
 from jsonschema import Draft202012Validator
 from simulated import Played, facts, header, swift
 
-from suite import launch, records, schema
+from suite import launch, projection, records, schema
 from suite.core.errors import JournalError
 from suite.schedulers.swift_hyperband import SwiftHyperband
 
@@ -72,6 +72,7 @@ def test_a_record_says_what_the_conductor_knew(tmp_path, no_fsync):
     epochs = {key: number["value"] for key, number in record["epochs"].items()}
     assert epochs == {
         "used": done.n_epochs,
+        "counted": done.n_epochs,
         "retrained": done.n_retrained,
         "differing": done.n_differences,
         "max_difference": done.max_difference,
@@ -412,3 +413,24 @@ def test_each_reason_of_a_fallback_is_said_once_and_names_no_machine(
     predictor = annealed(tmp_path / "run", *infos)
     assert len(predictor["fallbacks"]) == 2 and said[1] in predictor["fallbacks"]
     assert "RecordingMissing: <path> at <host>" in predictor["fallbacks"]
+
+
+def test_a_record_counts_what_was_trained_ahead_apart_and_says_what_rules_measured(tmp_path):
+    """On the virtual cluster idle workers may train what a decision then drops."""
+    config = compose(
+        "model=table_target", "algorithm=swift_save", "speculate=true", "nominal_workers=2",
+        "backend=simulate", "backend.workers=30", "max_epochs=64", "score_test=false",
+        "report=false", "tracking=later",
+    )  # fmt: skip
+    done = launch.run(config, tmp_path / "run")
+    assert done.status == "completed", done.reason
+    view, record = projection.load_run(tmp_path / "run"), records.build(tmp_path / "run")
+    records.validate(record)
+    counted = sum(len(trial.epochs) for trial in view.trials.values())
+    epochs = {key: number["value"] for key, number in record["epochs"].items()}
+    assert epochs["counted"] == counted < epochs["used"] == view.n_epochs
+    assert view.n_ahead == epochs["used"] - counted
+    assert record["overlap"] == "logical" and record["reproducible"] == "whole run"
+    assert record["measured"]["searcher"]["counts"]["proposals"] > 0
+    assert record["measured"]["scheduler"]["gate"]["dropped"] > 0
+    assert "fallback" in record["measured"]["scheduler"]["model"]

@@ -3,9 +3,9 @@ Append-only, never rewritten.
 
 A line: {"event": kind, ...fields, "do": [commands], "trials": {...}, "stopped": {...}, "given_up":
 {...}, ...}, what follows the fields only where it holds something. Epoch reports of one job that
-came together share a line: each field is a list. The last line of a closed journal is {"event": "closed",
-"status": ..., "reason": ...}; a resumed one goes on after it. Lines are written before any command
-leaves; fsync follows within a second, at a forecast, and at close.
+came together share a line: each field is a list. The last line of a closed journal is
+{"event": "closed", "status": ..., "reason": ...}; a resumed one goes on after it. Lines are written
+before any command leaves; fsync follows within a second, at a forecast, and at close.
 """
 
 from __future__ import annotations

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Mapping
 
-from suite.core.brackets import Plan, PlannedBracket, Rung
+from suite.core.brackets import Plan, PlannedBracket
+from suite.core.brackets import Rung as PlannedRung
 from suite.core.errors import ConfigError, check_integer
+from suite.core.rungs import Rung
 from suite.core.scheduler import Scheduler
 from suite.core.types import DONE, WAIT, Curve, Decision, Train
-
-Place = tuple[float, int]
-"""(objective at the rung, trial_id): ties go to the lower trial_id."""
 
 
 class Asha(Scheduler):
@@ -62,7 +60,7 @@ class Asha(Scheduler):
                 f"n_trials={n_trials}: must be at least eta^{len(epochs) - 1} = {least}, or no "
                 f"trial comes to max_epochs={max_epochs}; or raise min_epochs or s."
             )
-        self._rungs = [_Rung(r) for r in epochs]
+        self._rungs = [Rung(r) for r in epochs]
         self._eta, self._n_trials, self._n_begun = eta, n_trials, 0
         self._n_epochs, self._handed_out = n_epochs, 0
         self._flying: dict[int, int] = {}  # trial -> rung for which it is being trained
@@ -88,7 +86,7 @@ class Asha(Scheduler):
         rungs, n = [], self._n_trials
         for rung in self._rungs:
             n_next = max(n - self._eta + 1, 1)
-            rungs.append(Rung(n, rung.to_epoch, n_next))
+            rungs.append(PlannedRung(n, rung.to_epoch, n_next))
             n = n_next
         return Plan(
             (PlannedBracket(next(iter(self._bracket_of.values())), tuple(rungs)),), upper_bound=True
@@ -119,32 +117,3 @@ class Asha(Scheduler):
 
     def tell(self, trial_id: int, curve: Curve | None) -> None:
         self._rungs[self._flying.pop(trial_id)].tell(trial_id, curve)
-
-
-class _Rung:
-    """Who finished here, best first, and who of them was not promoted: two sorted lists."""
-
-    def __init__(self, to_epoch: int) -> None:
-        self.to_epoch = to_epoch
-        self._n_told = 0  # diverged trials too
-        self._finished: list[Place] = []
-        self._waiting: list[Place] = []
-
-    def tell(self, trial_id: int, curve: Curve | None) -> None:
-        self._n_told += 1
-        if curve is not None:
-            place = (curve[self.to_epoch - 1], trial_id)
-            insort(self._finished, place)
-            insort(self._waiting, place)
-
-    @property
-    def reached(self) -> bool:
-        return bool(self._finished)
-
-    def promote(self, eta: int) -> int | None:
-        """The best trial among the top 1/eta that was not promoted before; it is now."""
-        if not self._waiting:
-            return None
-        if bisect_left(self._finished, self._waiting[0]) >= self._n_told // eta:
-            return None
-        return self._waiting.pop(0)[1]

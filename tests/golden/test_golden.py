@@ -23,6 +23,7 @@ SMALL = ("max_epochs=8", "eta=2", "n_curves=3", "overlap=false", "predictor=svr"
 MORE = {
     "calibrated_gate": ("max_epochs=16", "scheduler.least_share=0.6"),
     "asha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
+    "pasha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
     "random_search": ("scheduler.n_trials=5",),
     "successive_halving": ("scheduler.min_epochs=2",),
     "swift_hyperband": ("max_epochs=16", "scheduler.full_share=0.6"),
