@@ -20,6 +20,7 @@ from suite.schedulers.swift_hyperband import SwiftHyperband
 
 FAULTS = {"p_loss": 0.02, "p_fail": 0.03, "p_cut": 0.02}
 UNITS = {
+    "ranks",
     "s",
     "h",
     "1",
@@ -418,7 +419,7 @@ def test_each_reason_of_a_fallback_is_said_once_and_names_no_machine(
 def test_a_record_counts_what_was_trained_ahead_apart_and_says_what_rules_measured(tmp_path):
     """On the virtual cluster idle workers may train what a decision then drops."""
     config = compose(
-        "model=table_target", "algorithm=swift_save", "speculate=true", "nominal_workers=2",
+        "model=table_target", "algorithm=swift_save", "speculate=true", "nominal_workers=16",
         "backend=simulate", "backend.workers=30", "max_epochs=64", "score_test=false",
         "report=false", "tracking=later",
     )  # fmt: skip

@@ -10,7 +10,9 @@ SEARCH = (
     "nominal_workers=4",
     "n_curves=4",
 )
-# One worker more speculates, so that a journal holds epochs that do not count.
+pytestmark = pytest.mark.slow  # 18 launches
+
+# Gates speculate, so that a journal holds epochs that do not count.
 ALGORITHMS = {
     "swift": (),
     "swift_save": ("speculate=true",),
