@@ -59,6 +59,7 @@ class ExtraTrees(Searcher):
         self._least_correlation, self._measure_every = least_correlation, measure_every
         self._counts: Counter[str] = Counter()
         self._correlations: dict[str, float] = {}  # of what was measured: first, last
+        self._points: dict[int, tuple[Config, tuple[float, ...]]] = {}
         self._made: tuple[Any, Forest | None] = (None, None)  # the last model, by its data
 
     def propose(self, trial_id: int, trials: Mapping[int, Trial]) -> Config:
@@ -92,6 +93,14 @@ class ExtraTrees(Searcher):
             "least_correlation": self._least_correlation,
         }
 
+    def _encode(self, trial: Trial) -> tuple[float, ...]:
+        """A trial's point; kept, because a configuration stays what it is."""
+        config, point = self._points.get(trial.trial_id, (None, ()))
+        if config is not trial.config:
+            point = self.space.encode(trial.config)
+            self._points[trial.trial_id] = trial.config, point
+        return point
+
     def _random(self, why: str, trial_id: int, trials: Mapping[int, Trial]) -> Config:
         self._counts[f"random, {why}"] += 1
         return self.draw(trial_id, trials)
@@ -103,7 +112,7 @@ class ExtraTrees(Searcher):
         key = (T, tuple(ids), tuple(y))
         if self._made[0] == key:
             return self._made[1]
-        X = [self.space.encode(trials[i].config) for i in ids]
+        X = [self._encode(trials[i]) for i in ids]
         forest: Forest | None = None
         if len(X[0]) > 0:
             forest = Forest(self._n_trees).fit(X, y)
