@@ -420,14 +420,14 @@ def test_importing_needs_no_network_and_leaves_the_current_folder_alone(
 
 def test_no_secret_user_host_or_home_gets_into_the_store(store, tmp_path, monkeypatch, no_fsync):
     config = {"backend": {"checkpoints": "/scratch/janedoe/x"}, "note": "janedoe at login07"}
-    monkeypatch.setenv("SUITE_CANARY_TOKEN", "canary-55aa55aa")
+    monkeypatch.setenv("SUITE_CANARY_TOKEN", "canary-xyzzyq")
     monkeypatch.setenv("USER", "janedoe")
     monkeypatch.setattr(socket, "gethostname", lambda: "login07.cluster.example")
     played = Played(tmp_path / "run", p_fail=0.2)
     path = tmp_path / "run" / "journal.jsonl"
     played.play(80)
     head, _, rest = path.read_text().partition("\n")
-    said = rest.replace("played", "canary-55aa55aa of janedoe at login07: /home/janedoe/x")
+    said = rest.replace("played", "canary-xyzzyq of janedoe at login07: /home/janedoe/x")
     assert said != rest
     path.write_text(json.dumps(json.loads(head) | {"config": config}) + "\n" + said)
     track.import_run(tmp_path / "run", store)
@@ -435,7 +435,7 @@ def test_no_secret_user_host_or_home_gets_into_the_store(store, tmp_path, monkey
     assert len(files) == 3
     for file in files:
         data = file.read_bytes()
-        for word in (b"canary", b"55aa", b"janedoe", b"login07", b"/home/", b"/scratch"):
+        for word in (b"canary", b"xyzzyq", b"janedoe", b"login07", b"/home/", b"/scratch"):
             assert word not in data, (file.name, word)
     assert b"<secret> of <user> at <host>" in (store.folder / "mlflow.db").read_bytes()
 
