@@ -29,7 +29,7 @@ _OUT_OF_MEMORY = (
 )  # torch's and TensorFlow's, neither imported here
 
 
-class _Paused(Exception):
+class Paused(Exception):
     """The job stops here, checkpointed; its end is told by nobody."""
 
 
@@ -99,7 +99,7 @@ class Worker:
                     raise
                 self._resident.clear()  # make room and try once more
                 work()
-        except _Paused:
+        except Paused:
             self._resident.pop(job.trial_id, None)
         except Exception as error:
             self._resident.pop(job.trial_id, None)
@@ -144,7 +144,7 @@ class Worker:
                 if self.checkpoints is not None:
                     send(t.Checkpointed(worker, job.job_id, epoch))
             if pausing:
-                raise _Paused
+                raise Paused
         checkpoint_s += self._save(job, job.to_epoch, training)
         self._resident[job.trial_id] = (job.to_epoch, training)
         self._resident.move_to_end(job.trial_id)

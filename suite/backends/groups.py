@@ -14,7 +14,7 @@ from suite.checkpoints import CheckpointError
 from suite.core import types as t
 from suite.core.errors import ConfigError, DivergedError, TrialError
 from suite.core.target import Target, Training
-from suite.worker import Send, Worker
+from suite.worker import Paused, Send, Worker
 
 IDLE = "idle: leftover of backend.ranks_per_trial"
 
@@ -40,7 +40,8 @@ def check(k: Any, target: Target, hosts: Mapping[int, str]) -> int:
     if k > 1 and not target.parallel:
         raise ConfigError(
             f"backend.ranks_per_trial={k}: {type(target).__name__} (framework="
-            f"{target.framework}) trains on one rank only; use 1, or a torch target."
+            f"{target.framework}) trains on one rank only; use 1, or a torch target "
+            "that says `parallel`, as digits_cnn does."
         )
     if not form(hosts, k) and hosts:
         most = max(list(hosts.values()).count(host) for host in hosts.values())
@@ -128,7 +129,7 @@ class GroupWorker(Worker):
                 raise  # of the sums that all ranks hold
             except Exception as error:
                 # A pause is an Exception as well, and agreed.
-                if self._agreed or type(error).__name__ == "_Paused":
+                if self._agreed or isinstance(error, Paused):
                     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
                         self._resident.clear()
                         raise RuntimeError(f"{type(error).__name__}: {error}") from error

@@ -155,11 +155,11 @@ class Rounds(Scheduler):
     def __init__(self, brackets: Iterable[Round], *, overlap: bool, order: str = "oldest") -> None:
         if order not in ORDERS:
             raise unknown_name("order", order, ORDERS)
-        self._brackets = [_Bracket(round_) for round_ in brackets]
+        self._brackets = [Bracket(round_) for round_ in brackets]
         self._overlap, self._longest_path = overlap, order == "longest_path"
         self._trained: dict[int, int] = {}  # trial -> epochs it has
-        self._owner: dict[int, _Bracket] = {}  # trial in flight -> bracket
-        self._asked: dict[str, tuple[_Bracket, bool]] = {}  # prediction in flight: whose, with_std
+        self._owner: dict[int, Bracket] = {}  # trial in flight -> bracket
+        self._asked: dict[str, tuple[Bracket, bool]] = {}  # prediction in flight: whose, with_std
 
     def ask(self) -> Decision:
         return self._ask(begin=True)
@@ -186,10 +186,10 @@ class Rounds(Scheduler):
             return self._hand_out(min(waiting, key=self._epochs_of_next))
         return DONE if all(bracket.over for bracket in self._brackets) else WAIT
 
-    def _epochs_of_next(self, bracket: _Bracket) -> int:
+    def _epochs_of_next(self, bracket: Bracket) -> int:
         return self._trained.get(bracket.todo[0].trial_id, 0)
 
-    def _hand_out(self, bracket: _Bracket) -> Decision:
+    def _hand_out(self, bracket: Bracket) -> Decision:
         if (predict := bracket.predict) is not None:
             bracket.predict = None
             self._asked[predict.key] = bracket, predict.with_std
@@ -219,7 +219,7 @@ class Rounds(Scheduler):
         """For schedulers that learn from every finished curve, whichever bracket it is of."""
 
 
-class _Bracket:
+class Bracket:
     """One generator with what it asked for: trials to hand out, answers so far, a prediction to
     hand out.
     """

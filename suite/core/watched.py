@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
-from suite.core.scheduler import Round, Rounds, _Bracket
+from suite.core.scheduler import Bracket, Round, Rounds
 from suite.core.types import Curve, Decision, Train
 
 
@@ -59,7 +59,7 @@ class Watched(Rounds):
             return self._next(len(curve), goal)
         return None
 
-    def _hand_out(self, bracket: _Bracket) -> Decision:
+    def _hand_out(self, bracket: Bracket) -> Decision:
         decision = super()._hand_out(bracket)
         if isinstance(decision, Train):
             trial_id, goal = decision.trial_id, decision.to_epoch

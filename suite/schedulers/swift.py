@@ -12,9 +12,10 @@ from suite.core.errors import ConfigError, check_integer
 from suite.core.scheduler import Round, best
 from suite.core.types import Curve, Decision, Train
 from suite.core.watched import Watched, octaves
-from suite.surrogates.forest import Forest, rank_correlation
+from suite.surrogates.forest import Forest
 from suite.surrogates.gate import Gate
 from suite.surrogates.objectives import comparable
+from suite.surrogates.trust import Trust
 
 N_LEAST = 8
 """Trials at a rung for a model of it."""
@@ -59,7 +60,8 @@ class Swift(Watched):
             raise ConfigError(f"p={p}: must lie in [0, 0.5).")
         self._plan = Plan(planned.brackets, upper_bound=save)
         self._max_epochs, self._eta, self._save, self._share = max_epochs, eta, save, share
-        self._least_correlation, self._refresh_every = least_correlation, refresh_every
+        self._trust = Trust(least_correlation, "hyperband")
+        self._refresh_every = refresh_every
         rungs = sorted({r.to_epoch for b in planned.brackets for r in b.rungs})
         self._gate = Gate(tuple(rungs), p)
         self._curves: dict[int, Curve | None] = {}
@@ -67,9 +69,8 @@ class Swift(Watched):
         self._model: Forest | None = None
         self._poor = False  # there could be a model, but it was measured and is not trusted
         self._good = -math.inf  # predictions at most so high are in the best half of the launched
-        self._correlations: list[float] = []
         self._gate_needs_model = gate_needs_model
-        self._n_distrusted = self._n_vetoes = 0
+        self._n_vetoes = 0
         assigned = planned.assigned()
         self._bracket_of = {t: bracket.s for bracket, trials in assigned for t in trials}
         rounds = [self._bracket(bracket, trials) for bracket, trials in assigned]
@@ -91,21 +92,8 @@ class Swift(Watched):
     def measured(self) -> Mapping[str, Any]:
         if not self._save:
             return {}
-        found = self._correlations
-        return {
-            "gate": dict(self._gate.measured),
-            "model": {
-                "fits": len(found),
-                "out_of_bag_rank_correlation": {
-                    "first": round(found[0], 4) if found else None,
-                    "last": round(found[-1], 4) if found else None,
-                },
-                "least_correlation": self._least_correlation,
-                "distrusted": self._n_distrusted,
-                "fallback": "hyperband" if not found or self._n_distrusted else None,
-                "vetoes": self._n_vetoes,
-            },
-        }
+        model = self._trust.measured | {"vetoes": self._n_vetoes}
+        return {"gate": dict(self._gate.measured), "model": model}
 
     def plan(self) -> Plan:
         return self._plan
@@ -156,12 +144,9 @@ class Swift(Watched):
         X, y = [self._met[i] for i in known], list(known.values())
         if len(known) < N_LEAST or min(y) == max(y):
             return
-        forest = Forest()
-        self._correlations.append(rank_correlation(forest.out_of_bag(X, y), y))
-        if self._correlations[-1] < self._least_correlation:
-            self._n_distrusted += 1
-            self._poor = True
+        self._model = self._trust.fitted(X, y)
+        self._poor = self._model is None
+        if self._model is None:
             return
-        self._model = forest.fit(X, y)
-        launched = forest.predict(list(self._met.values()))
+        launched = self._model.predict(list(self._met.values()))
         self._good = float(sorted(launched)[(len(launched) - 1) // 2])

@@ -10,8 +10,9 @@ from suite.core.brackets import Plan, PlannedBracket, Rung, hyperband_plan
 from suite.core.errors import ConfigError, check_integer
 from suite.core.scheduler import Scheduler
 from suite.core.types import DONE, WAIT, Curve, Decision, Train
-from suite.surrogates.forest import Forest, rank_correlation
+from suite.surrogates.forest import Forest
 from suite.surrogates.objectives import comparable
+from suite.surrogates.trust import Trust
 
 N_LEAST = 8
 """Trials at a rung for a model of it."""
@@ -62,7 +63,8 @@ class SwiftAsha(Scheduler):
                 f"max_epochs={max_epochs}."
             )
         self._max_epochs, self._eta = max_epochs, eta
-        self._least_correlation, self._refresh_every = least_correlation, refresh_every
+        self._trust = Trust(least_correlation, "asha")
+        self._refresh_every = refresh_every
         self._brackets = [
             _Bracket(b.s, [r.to_epoch for r in b.rungs]) for b in planned.brackets[:n_brackets]
         ]
@@ -73,8 +75,6 @@ class SwiftAsha(Scheduler):
         self._curves: dict[int, Curve] = {}  # as far as they came; also of those that failed later
         self._begun = self._handed_out = self._told = 0
         self._forecasts: dict[int, tuple[int, Forest | None]] = {}  # to_epoch -> (fitted when, it)
-        self._correlations: list[float] = []
-        self._distrusted = 0
 
     @property
     def max_epochs(self) -> int:
@@ -90,19 +90,7 @@ class SwiftAsha(Scheduler):
 
     @property
     def measured(self) -> Mapping[str, Any]:
-        found = self._correlations
-        return {
-            "model": {
-                "fits": len(found),
-                "out_of_bag_rank_correlation": {
-                    "first": round(found[0], 4) if found else None,
-                    "last": round(found[-1], 4) if found else None,
-                },
-                "least_correlation": self._least_correlation,
-                "distrusted": self._distrusted,
-                "fallback": "asha" if not found or self._distrusted else None,
-            }
-        }
+        return {"model": self._trust.measured}
 
     def plan(self) -> Plan:
         """An upper bound: all trials in the first bracket, each better than all before it."""
@@ -187,13 +175,7 @@ class SwiftAsha(Scheduler):
         found = comparable(self._curves, N_LEAST, at + 1)
         if found is not None and len(set(found[1].values())) > 1:
             X, y = [self._row(i, at) for i in found[1]], list(found[1].values())
-            forest = Forest()
-            self._correlations.append(rank_correlation(forest.out_of_bag(X, y), y))
-            if self._correlations[-1] >= self._least_correlation:
-                forest.fit(X, y)
-            else:
-                self._distrusted += 1
-                forest = None
+            forest = self._trust.fitted(X, y)
         self._forecasts[at] = (self._told, forest)
         return forest
 
