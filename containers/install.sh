@@ -61,7 +61,16 @@ find $top/src -name __pycache__ -prune -exec rm -rf {} +
 chmod -R a+rX $top/src
 for packages in "$venv"/lib/python3*/site-packages; do echo $top/src >"$packages/suite.pth"; done
 python=$venv/bin/python
-$python -m compileall -q --invalidation-mode unchecked-hash $top/src/suite $top/src/models
+cat >$venv/bin/swiftbench <<EOF
+#!$python
+import sys
+
+from swiftbench.__main__ import main
+
+sys.exit(main())
+EOF
+chmod a+rx $venv/bin/swiftbench
+$python -m compileall -q --invalidation-mode unchecked-hash $top/src/suite $top/src/models $top/src/swiftbench
 
 case $device in
     cuda) note="not built here" ;;
@@ -73,7 +82,7 @@ case $device in
 esac
 # What records say of the image (SUITE_IMAGE_LABEL) and of the code in it, for which an image has no git.
 version=$($python -c 'import suite; print(suite.__version__)')
-schema=$($python -c 'import suite.schema; print(suite.schema.VERSION)')
+schema=$($python -c 'import suite.results.schema; print(suite.results.schema.VERSION)')
 mpi_version=$($python -c "from importlib.metadata import version; print(version('$mpi'))")
 echo "swiftbench $version $framework $device $mpi-$mpi_version${note:+, $note}" >$top/image.label
 echo "$revision" >$top/revision

@@ -43,7 +43,8 @@ def trains(framework: str) -> str:
     training = target.start(searcher.propose(0, {}), 0)
     training.train_epoch(1)
     metrics = training.validate()
-    return f"{path}: {target.metric} {metrics[target.metric]:.4f} after one epoch"
+    goal = target.goal
+    return f"{path}: {goal.name} {metrics[goal.name]:.4f} after one epoch"
 
 
 def singleton(framework: str) -> str:
@@ -57,7 +58,7 @@ def singleton(framework: str) -> str:
 
 def simulates(framework: str) -> str:
     """A search on simulated time, and its record by the schema."""
-    from suite import schema
+    from suite.results import schema
 
     with tempfile.TemporaryDirectory() as folder:
         words = ["backend=simulate", "backend.workers=20", "model=table_target", "max_epochs=9"]
@@ -76,7 +77,7 @@ def schema_checks(framework: str) -> str:
     """The schema in the image is one, and refuses what is none of its records."""
     import jsonschema
 
-    from suite import schema
+    from suite.results import schema
 
     jsonschema.Draft202012Validator.check_schema(json.loads(schema.SCHEMA.read_text()))
     try:

@@ -10,10 +10,12 @@ DataLoader) in the same run; lineage: Wulff et al. 2024 (Quantum Mach. Intell. 6
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, Literal
 
-from models.image_target import ImageTarget
-from models.vision import Augmentation
+from models.data.locate import DataChoice, Split
+from models.images.augment import Augmentation
+from models.images.target import ImageTarget
+from models.torch_training import Precision
 from suite.core.errors import unknown_name
 from suite.core.space import Choice, Float, Parameter
 from suite.core.types import Config
@@ -23,14 +25,16 @@ FIVE: dict[str, Parameter] = {
     "num_filters": Choice(16, 32, 48, 64),
     "batch_size": Choice(64, 128, 256, 512),
     "learning_rate": Float(1e-4, 1e-1, log=True),
-    "momentum": Float(1e-4, 0.9, log=True),  # the published text "10e-5" is 1e-4
+    # The published text says "10e-5" for 1e-4.
+    "momentum": Float(1e-4, 0.9, log=True),
 }
 THREE: dict[str, Parameter] = {
     "learning_rate": Float(1e-4, 1e-1, log=True),
     "dropout": Float(0.0, 1.0),
     "weight_decay": Float(1e-5, 1e-1, log=True),
 }
-TRUNCATED_STD = 0.87962566103423978  # of a standard normal cut at -2 and 2
+# Standard deviation of a standard normal cut at -2 and 2.
+TRUNCATED_STD = 0.87962566103423978
 
 
 class CIFAR10CNN(ImageTarget):
@@ -53,7 +57,7 @@ class CIFAR10CNN(ImageTarget):
     learning rate), as are its initial weights (normal cut at two deviations, zero biases).
     """
 
-    parameters: ClassVar[Mapping[str, Parameter]] = FIVE
+    parameters = FIVE
     data = "real"
     dataset = "cifar10"
     n_classes = 10
@@ -67,14 +71,14 @@ class CIFAR10CNN(ImageTarget):
     def __init__(
         self,
         fixed: Mapping[str, Any] | None = None,
-        data: str = "auto",
+        data: DataChoice = "real",
         folder: str | None = None,
-        split: str = "fixed",
+        split: Split = "fixed",
         limit: int | None = None,
         published: bool = False,
-        precision: str = "auto",
+        precision: Precision = "auto",
         graph: bool = True,
-        architecture: str = "cnn",
+        architecture: Literal["cnn", "vgg"] = "cnn",
     ) -> None:
         if architecture not in ("cnn", "vgg"):
             raise unknown_name("architecture", architecture, ("cnn", "vgg"))
@@ -83,10 +87,11 @@ class CIFAR10CNN(ImageTarget):
         self.augmentation = Augmentation(
             side=32, crop=32, pad=3 if vgg else 4, edge=vgg, mirror=0.5
         )
-        if vgg:  # read by the parent's constructor and by `plan`
-            here: Any = self  # of this instance alone
-            here.parameters, here.checkpoint_bytes, here.epoch_s = THREE, 14_200_000, 490.0
-            here.mean, here.std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        if vgg:
+            # Of this object, not of the class.
+            self.parameters = THREE
+            self.checkpoint_bytes, self.epoch_s = 14_200_000, 490.0
+            self.mean, self.std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
         super().__init__(fixed, data, folder, split, limit, published, precision, graph)
 
     @property

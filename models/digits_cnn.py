@@ -9,23 +9,23 @@ device as in cifar10-airbench.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models import checkpoint, torch_checkpoint
 from models.data import splits
-from suite.core.errors import DivergedError
+from models.split_training import SplitTraining, one_batch
+from suite.core.metric import Metric
 from suite.core.seeds import stream_seed
 from suite.core.space import Choice, Float, Int
 from suite.core.target import Target, Training
 from suite.core.types import Config
 
-SPLIT_SEED = (
-    2024  # the split belongs to the target, not to a run: every seed is judged on the same images
-)
+# The split belongs to the target, not to a run: every seed is judged on the same images.
+SPLIT_SEED = 2024
 
 
 class DigitsCNN(Target):
@@ -43,13 +43,12 @@ class DigitsCNN(Target):
         "learning_rate": Float(1e-3, 1.0, log=True),
         "momentum": Float(0.0, 0.99),
     }
-    metric = "val_loss"
-    mode = "min"
+    metric = Metric("val_loss", "min")
     framework = "torch"
     data = "real"
     checkpoint_bytes = 40_000
     epoch_s = 0.04
-    parallel = "models.parallel.Group"
+    parallel = "models.images.rank_group.Group"
 
     def __init__(self, fixed: Mapping[str, Any] | None = None, weight_decay: float = 5e-4) -> None:
         super().__init__(fixed)
@@ -86,19 +85,21 @@ class DigitsCNN(Target):
         self.device = device
         self.train, self.valid, self.test = place(train), place(valid), place(test)
 
+    def warm_up(self) -> None:
+        one_batch(self)
+
     def start(self, config: Config, seed: int) -> Training:
         return _Digits(self, config, seed)
 
 
-class _Digits(Training):
+class _Digits(SplitTraining):
     def __init__(self, target: DigitsCNN, config: Config, seed: int) -> None:
         import torch
 
         self.target, self.seed = target, seed
         self.batch_size = config["batch_size"]
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # weights are drawn on the CPU: the same on every device
+        # Weights are drawn on the CPU: the same on every device.
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "weights"))
             self.network = _network(config["num_layers"], config["num_filters"]).to(target.device)
         self.optimizer = torch.optim.SGD(
@@ -108,10 +109,15 @@ class _Digits(Training):
             weight_decay=target.weight_decay,
             nesterov=config["momentum"] > 0,
         )
+        self._origin = checkpoint.identity(type(target).__name__, config, target.weight_decay)
         if target.group is not None:
             target.group.adapt(self.network, self.optimizer)
 
     def train_epoch(self, epoch: int) -> None:
+        self.note_loss(self.train(epoch), epoch)
+
+    def train(self, epoch: int, n_batches: int | None = None) -> float:
+        """Train the epoch's first batches, None: all of them; returns their mean loss."""
         import torch
         from torch.nn.functional import cross_entropy
 
@@ -120,6 +126,9 @@ class _Digits(Training):
         order = torch.randperm(len(images), generator=generator).to(images.device)
         images = _shift(images, generator)[order]
         labels = labels[order]
+        if n_batches is not None:
+            n = n_batches * self.batch_size
+            images, labels = images[:n], labels[:n]
         self.network.train()
         total = torch.zeros((), device=images.device)
         group = self.target.group
@@ -135,17 +144,10 @@ class _Digits(Training):
             total += loss.detach() * len(y)
         if group is not None:
             total = group.total(total)
-        self.train_loss = float(total) / len(labels)  # the one synchronisation an epoch
-        if not math.isfinite(self.train_loss):
-            raise DivergedError(f"train_loss={self.train_loss} in epoch {epoch}")
+        # The one synchronisation an epoch.
+        return float(total) / len(labels)
 
-    def validate(self) -> Mapping[str, float]:
-        return self._evaluate(self.target.valid) | {"train_loss": self.train_loss}
-
-    def test(self) -> Mapping[str, float]:
-        return self._evaluate(self.target.test)
-
-    def _evaluate(self, split: tuple[Any, Any]) -> dict[str, float]:
+    def evaluate(self, split: tuple[Any, Any]) -> dict[str, float]:
         import torch
         from torch.nn.functional import cross_entropy
 
@@ -158,18 +160,10 @@ class _Digits(Training):
         return {"val_loss": loss, "val_accuracy": accuracy}
 
     def save(self, path: Path) -> None:
-        import torch
-
-        torch.save(
-            {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}, path
-        )
+        torch_checkpoint.save(path, self.network, self.optimizer, self._origin)
 
     def load(self, path: Path) -> None:
-        import torch
-
-        state = torch.load(path, map_location=self.target.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        torch_checkpoint.load(path, self.network, self.optimizer, self._origin)
 
 
 def _network(num_layers: int, num_filters: int) -> Any:

@@ -7,22 +7,23 @@ hardware: 1 thread of a 2-core x86-64 virtual machine; versions: torch 2.13.0 (C
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models import vision
-from models.image_target import choose, data_folder, reader
-from suite.core.errors import DivergedError, check_integer, unknown_name
+from models import checkpoint, torch_checkpoint, torch_training
+from models.data.locate import DataChoice, Split, check_split, choose, data_folder, reader
+from models.split_training import SplitTraining, one_batch
+from suite.core.metric import Metric
 from suite.core.seeds import stream_seed
 from suite.core.space import Choice, Float
 from suite.core.target import Target, Training
 from suite.core.types import Config
 
-SPLIT_SEED = 42  # the published code's, so that the 20 % held out are the published ones
+# The published code's seed, so that the 20 % held out are the published ones.
+SPLIT_SEED = 42
 STAND_IN = (10_000, 12)
 """Rows and features of OpenML 44973 (electrical grid stability), which the stand-in imitates."""
 
@@ -34,9 +35,9 @@ class OpenMLMLP(Target):
     learning rate), mean squared error; the objective is the validation error.
 
     Features and target are standardised by the training rows, so val_loss is in units of the
-    target's variance: 1 is a model that always says the mean.
+    target's variance: 1 is a model that always predicts the mean.
     Split 64 / 16 / 20 % of the rows at random; the last part is the published code's test set.
-    data, folder, split, limit: as for the images (models/image_target.py); the stand-in is a seeded
+    data, folder, split, limit: as for the images (models/images/target.py); the stand-in is a seeded
     synthetic table of the same shape and ranges, with a smooth target and 5 % noise. It is NOT the
     data set.
 
@@ -55,8 +56,7 @@ class OpenMLMLP(Target):
         "learning_rate": Float(1e-5, 1.0, log=True),
         "width": Choice(16, 32, 64, 128, 256, 512, 1024),
     }
-    metric = "val_loss"
-    mode = "min"
+    metric = Metric("val_loss", "min")
     framework = "torch"
     data = "real"
     dataset = "openml"
@@ -66,19 +66,15 @@ class OpenMLMLP(Target):
     def __init__(
         self,
         fixed: Mapping[str, Any] | None = None,
-        data: str = "auto",
+        data: DataChoice = "real",
         folder: str | None = None,
-        split: str = "fixed",
+        split: Split = "fixed",
         limit: int | None = None,
         published: bool = False,
         graph: bool = True,
     ) -> None:
         super().__init__(fixed)
-        if split not in ("fixed", "published"):
-            raise unknown_name("split", split, ("fixed", "published"))
-        if limit is not None:
-            check_integer("limit", limit, 8, "(rows), or null for all")
-        self.split = "published" if published else split
+        self.split = check_split(split, published, limit, "rows")
         self.limit, self.published, self.graph = limit, published, graph
         self.folder = data_folder(folder, self.dataset)
         self.data = choose(data, self.dataset, self.folder)
@@ -91,7 +87,7 @@ class OpenMLMLP(Target):
         from models.data import splits
 
         self.device = device
-        vision.setting("float32", device)
+        torch_training.set_precision("float32", device)
         X, y = reader(self.dataset).load(self.folder) if self.data == "real" else stand_in()
         train, valid, test = self._rows(len(y))
         self.provenance = {
@@ -130,17 +126,21 @@ class OpenMLMLP(Target):
             train, valid, test = train[: self.limit], valid[:quarter], test[:quarter]
         return train, valid, test
 
+    def warm_up(self) -> None:
+        one_batch(self)
+
     def start(self, config: Config, seed: int) -> Training:
         return _Regression(self, config, seed)
 
 
-class _Regression(Training):
+class _Regression(SplitTraining):
     def __init__(self, target: OpenMLMLP, config: Config, seed: int) -> None:
         import torch
         from torch.nn.functional import mse_loss
 
         self.target, self.seed, self.size = target, seed, config["batch_size"]
-        with torch.random.fork_rng(devices=[]):  # the same weights on every device
+        # The same weights on every device.
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "weights"))
             network = mlp(target.n_features, config["width"], config["depth"])
         self.network = network.to(target.device)
@@ -158,8 +158,8 @@ class _Regression(Training):
             "limit": target.limit,
             "published": target.published,
         }
-        self.origin = vision.identity(type(target).__name__, config, settings)
-        self.step = vision.Step(
+        self.origin = checkpoint.identity(type(target).__name__, config, settings)
+        self.step = torch_training.Step(
             self.network,
             self.optimizer,
             mse_loss,
@@ -168,28 +168,26 @@ class _Regression(Training):
         )
 
     def train_epoch(self, epoch: int) -> None:
+        self.note_loss(self.train(epoch), epoch)
+
+    def train(self, epoch: int, n_batches: int | None = None) -> float:
+        """Train the epoch's first batches, None: all of them; returns their mean loss."""
         import torch
 
         X, y = self.target.train
         generator = torch.Generator().manual_seed(stream_seed(self.seed, "epoch", epoch))
         order = torch.randperm(len(y), generator=generator).to(y.device)
+        if n_batches is not None:
+            order = order[: n_batches * self.size]
         X, y = X[order], y[order]
         total = torch.zeros((), device=y.device)
         self.network.train()
         for rows, values in zip(X.split(self.size), y.split(self.size), strict=True):
             total += self.step(rows, values) * len(values)
-        self.train_loss = float(total) / len(y)  # the one synchronisation an epoch
-        if not math.isfinite(self.train_loss):
-            raise DivergedError(f"train_loss={self.train_loss} in epoch {epoch}")
+        # The one synchronisation an epoch.
+        return float(total) / len(y)
 
-    def validate(self) -> Mapping[str, float]:
-        found = self._evaluate(self.target.valid)
-        return found | {"train_loss": self.train_loss} if hasattr(self, "train_loss") else found
-
-    def test(self) -> Mapping[str, float]:
-        return self._evaluate(self.target.test)
-
-    def _evaluate(self, split: tuple[Any, Any]) -> dict[str, float]:
+    def evaluate(self, split: tuple[Any, Any]) -> dict[str, float]:
         import torch
 
         X, y = split
@@ -201,10 +199,10 @@ class _Regression(Training):
             return {"val_loss": float(errors.mean())}
 
     def save(self, path: Path) -> None:
-        vision.save(path, self.network, self.optimizer, self.origin)
+        torch_checkpoint.save(path, self.network, self.optimizer, self.origin)
 
     def load(self, path: Path) -> None:
-        vision.load(path, self.network, self.optimizer, self.origin)
+        torch_checkpoint.load(path, self.network, self.optimizer, self.origin)
         self.step.forget()
 
 

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from models import vision
-from models.image_target import ImageTarget, ImageTraining
+from models.data.locate import DataChoice, Split
+from models.images import augment, torchvision
+from models.images.target import ImageTarget, ImageTraining
+from models.torch_training import Precision
 from suite.core.errors import check_integer
 from suite.core.space import Choice, Float
 from suite.core.target import Training
@@ -60,17 +62,17 @@ class TinyImageNetResNet18(ImageTarget):
     def __init__(
         self,
         fixed: Mapping[str, Any] | None = None,
-        data: str = "auto",
+        data: DataChoice = "real",
         folder: str | None = None,
-        split: str = "fixed",
+        split: Split = "fixed",
         limit: int | None = None,
         published: bool = False,
-        precision: str = "auto",
+        precision: Precision = "auto",
         graph: bool = True,
         side: int = 64,
     ) -> None:
         check_integer("side", side, 16, "(pixels), 64 but to rehearse")
-        self.augmentation = vision.Augmentation(
+        self.augmentation = augment.Augmentation(
             side=side, crop=side * 56 // 64, mirror=0.5, upturn=0.3
         )
         super().__init__(fixed, data, folder, split, limit, published, precision, graph)
@@ -84,7 +86,8 @@ class TinyImageNetResNet18(ImageTarget):
 
     def _rows(self, y_fit: Any, y_held: Any) -> tuple[Any, Any, Any]:
         train, valid, test = super()._rows(y_fit, y_held)
-        if self.published:  # in the order of its class folders
+        if self.published:
+            # In the order of its class folders, as the published code reads it.
             valid = test = test[np.argsort(y_held[test], kind="stable")]
         return train, valid, test
 
@@ -93,7 +96,7 @@ class TinyImageNetResNet18(ImageTarget):
 
 
 class _Published(ImageTraining):
-    """Evaluates as it trains: in batches of the trial's size, by those batches' own statistics."""
+    """Evaluates in training mode: in batches of the trial's size, by the statistics of each batch."""
 
     judged_in_training_mode = True
 
@@ -109,7 +112,7 @@ def resnet18() -> Any:
     """
     from torch import nn
 
-    network = vision.import_torchvision().models.resnet18(weights=None, num_classes=200)
+    network = torchvision.import_torchvision().models.resnet18(weights=None, num_classes=200)
     network.conv1 = nn.Conv2d(3, 64, 3, padding=1)
     network.maxpool = nn.Identity()
     return network

@@ -9,12 +9,16 @@ die() { echo "slurm: $*" >&2; exit 2; }
 site_names=(SITE_ACCOUNT SITE_ARGS SITE_BINDS SITE_CPUS_PER_NODE SITE_GPU_FLAG SITE_GPUS_PER_NODE SITE_GRES SITE_MAX_TIME
     SITE_MODULES SITE_MPI SITE_MPI_ARGS SITE_PARTITION)
 
+# Only what passes here reaches $((...)): bash runs commands that stand in an index there.
+whole() { [[ $1 =~ ^[0-9]{1,9}$ ]]; }
+
 known() { local one; for one in "${site_names[@]}"; do [ "$one" = "$1" ] && return 0; done; return 1; }
 
 load_site() {  # read sites/$SUITE_SITE.sh, strictly; needs $root
     local name file=$root/slurm/sites/${SUITE_SITE:-}.sh before='' after=''
-    [ -n "${SUITE_SITE:-}" ] && [ -r "$file" ] || die "SUITE_SITE=${SUITE_SITE:-}: must be one of" \
-        "$(cd "$root/slurm/sites" && echo -- *.sh | sed 's/^-- //; s/\.sh//g'); export SUITE_SITE=NAME," \
+    # A name, never a path: the file is sourced.
+    [[ ${SUITE_SITE:-} =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] && [ -f "$file" ] && [ -r "$file" ] || die "SUITE_SITE=${SUITE_SITE:-}: must be one of" \
+        "$(cd "$root/slurm/sites" && echo -- *.sh | sed 's/^-- //; s/\.sh//g; s/ template\b//'); export SUITE_SITE=NAME," \
         "or copy slurm/sites/template.sh to NAME.sh."
     bash -n "$file" 2>/dev/null || die "SUITE_SITE=$SUITE_SITE: $file is no valid bash; bash -n $file says where."
     for name in "${site_names[@]}"; do unset "$name"; done
@@ -37,7 +41,7 @@ load_site() {  # read sites/$SUITE_SITE.sh, strictly; needs $root
     case $SITE_GPU_FLAG in ''|--nv|--rocm) ;;
         *) die "SITE_GPU_FLAG=$SITE_GPU_FLAG: must be --nv, --rocm or empty; correct $file." ;; esac
     for name in SITE_GPUS_PER_NODE SITE_CPUS_PER_NODE; do
-        [[ ${!name} =~ ^[0-9]+$ ]] || die "$name=${!name}: must be an integer >= 0; correct $file."
+        whole "${!name}" || die "$name=${!name}: must be an integer >= 0; correct $file."
     done
     [ -n "$SITE_ACCOUNT" ] || [ -n "${SLURM_JOB_ACCOUNT:-}" ] || die "SITE_ACCOUNT=: no account is named; export" \
         "SUITE_ACCOUNT=NAME (or set it in $file; 'none' where the site has no accounts)."
@@ -54,16 +58,19 @@ hosts() {  # hosts WORKERS_PER_NODE HOST...: the host of every rank, a line each
 }
 
 workers_per_node() {  # one a GPU; without GPUs one for each task but one (rank 0's)
-    local gpus=${SLURM_GPUS_ON_NODE:-0} n
+    local gpus=${SLURM_GPUS_ON_NODE:-0} tasks=${SLURM_NTASKS_PER_NODE:-} n
+    whole "$gpus" || die "SLURM_GPUS_ON_NODE=$gpus: must be an integer >= 0; unset it, or submit by sbatch."
+    [ -z "$tasks" ] || whole "$tasks" || die "SLURM_NTASKS_PER_NODE=$tasks: must be an integer >= 1; submit with" \
+        "--ntasks-per-node=N."
     if [ "$SITE_GPUS_PER_NODE" -gt 0 ] && [ "$gpus" -eq 0 ] && [ -z "${SUITE_WORKERS_PER_NODE:-}" ]; then
         die "SLURM_GPUS_ON_NODE=0: site $SUITE_SITE has $SITE_GPUS_PER_NODE GPUs a node and none was asked for; submit" \
             "with --gres=$SITE_GRES:$SITE_GPUS_PER_NODE, or export SUITE_WORKERS_PER_NODE=N and add backend.device=cpu."
     fi
     n=${SUITE_WORKERS_PER_NODE:-$gpus}
-    [ "$n" != 0 ] || n=$((${SLURM_NTASKS_PER_NODE:-2} - 1))
-    [[ $n =~ ^[1-9][0-9]*$ ]] || die "SUITE_WORKERS_PER_NODE=$n: must be an integer >= 1; submit with" \
+    [ "$n" != 0 ] || n=$((10#${tasks:-2} - 1))
+    [[ $n =~ ^[1-9][0-9]{0,5}$ ]] || die "SUITE_WORKERS_PER_NODE=$n: must be an integer >= 1; submit with" \
         "--ntasks-per-node=2 or more (the first node's first task decides)."
-    [ "${SLURM_NTASKS_PER_NODE:-1}" -gt "$n" ] || die "SLURM_NTASKS_PER_NODE=${SLURM_NTASKS_PER_NODE:-}: must be" \
+    [ "${tasks:-1}" -gt "$n" ] || die "SLURM_NTASKS_PER_NODE=${SLURM_NTASKS_PER_NODE:-}: must be" \
         "$((n + 1)), $n workers and one more on the first node; submit with --ntasks-per-node=$((n + 1))."
     echo "$n"
 }
@@ -97,6 +104,10 @@ check_image() {  # fills $python: how Python is started, in the image or in the 
     [ -z "${SUITE_DATA:-}" ] || binds+=("$SUITE_DATA")
     python=(apptainer -s exec)
     [ -z "$SITE_GPU_FLAG" ] || python+=("$SITE_GPU_FLAG")
+    for bind in "$SUITE_RUNS" "${SUITE_DATA:-}"; do
+        case $bind in *[,:]*) die "bind=$bind: a folder that the image sees must have no comma and no colon in its" \
+            "name; take another for SUITE_RUNS or SUITE_DATA." ;; esac
+    done
     for bind in "${binds[@]}"; do
         [ -e "${bind%%:*}" ] || die "bind=$bind: ${bind%%:*} does not exist here; correct SITE_BINDS, SUITE_DATA or" \
             "SUITE_RUNS, or make it."
@@ -106,20 +117,32 @@ check_image() {  # fills $python: how Python is started, in the image or in the 
 }
 
 check_job() {  # what can be known before anything starts; fills $SUITE_RUNS and $state, exports the end time
-    local end left before=120 one
+    local end left before=120 one most=${SUITE_MAX_RESTARTS:-3}
     [ -n "${SLURM_JOB_ID:-}" ] || die "SLURM_JOB_ID=: this runs inside a Slurm job; submit it by sbatch" \
         "(python -m suite plan ... --sbatch prints the line)."
     export SUITE_RUNS=${SUITE_RUNS:-$root/runs} PYTHONSAFEPATH=1 SUITE_PROGRESS=plain
     state=$SUITE_RUNS/.slurm/job-$SLURM_JOB_ID
     mkdir -p "$state" 2>/dev/null && echo begun >>"$state/begun" || die "SUITE_RUNS=$SUITE_RUNS: cannot be written" \
         "(permission, quota or a full disk); free space there, or name another folder."
-    end=${SLURM_JOB_END_TIME:-$(date -d "$(squeue -h -j "$SLURM_JOB_ID" -o %e)" +%s 2>/dev/null)} || end=
+    whole "$most" || die "SUITE_MAX_RESTARTS=$most: must be an integer >= 0; correct it, or unset it (3)."
+    for one in "$@"; do case $one in *backend.pause_before_s=*) before=${one#*=} ;; esac; done
+    [[ $before =~ ^[0-9]{1,9}(\.[0-9]*)?$ ]] || die "backend.pause_before_s=$before: must be seconds in plain digits," \
+        "e.g. 120; correct it."
+    end=${SLURM_JOB_END_TIME:-$(job_end)}
+    [ -z "$end" ] || [[ $end =~ ^[0-9]{1,12}$ ]] || die "SLURM_JOB_END_TIME=$end: must be seconds since 1970; unset it" \
+        "(squeue is asked then)."
     [ -n "$end" ] || { say "end of the job: unknown; only SIGUSR1 will pause the run."; return 0; }
     export SUITE_END_TIME=$end
-    for one in "$@"; do case $one in backend.pause_before_s=*) before=${one#*=} ;; esac; done
-    left=$((end - $(date +%s) - ${before%.*}))
+    left=$((10#$end - $(date +%s) - 10#${before%.*}))
     [ "$left" -ge 60 ] || die "--time: $left s are left to train (the run pauses $before s before the job's end:" \
         "backend.pause_before_s), 60 are the least; submit with a longer --time."
+}
+
+job_end() {  # when the job ends, in seconds since 1970, as squeue says; nothing where it does not
+    local date
+    date=$(squeue -h -j "$SLURM_JOB_ID" -o %e 2>/dev/null) || return 0
+    # An empty date would be this morning.
+    [ -z "$date" ] || date -d "$date" +%s 2>/dev/null || true
 }
 
 load_modules() {
@@ -159,7 +182,7 @@ mpi_launch() {  # mpi_launch RANKS HOSTFILE: fills $launch, the words before pyt
 }
 
 run_suite() {  # run_suite OVERRIDE...: start it, hand SIGUSR1 on, and end as rank 0 did; needs $launch and $python
-    local pid code=0 after=0 extra flags=() rest=()
+    local pid code=0 after=0 extra flags=() rest=() start=${SLURM_RESTART_COUNT:-0}
     export SUITE_VERDICT=$state/verdict
     rm -f "$SUITE_VERDICT"
     read -ra extra <<<"$SITE_ARGS"
@@ -172,7 +195,8 @@ run_suite() {  # run_suite OVERRIDE...: start it, hand SIGUSR1 on, and end as ra
         esac
         shift
     done
-    say "job $SLURM_JOB_ID, start $((${SLURM_RESTART_COUNT:-0} + 1)): ${SUITE_WORLD_SIZE:-1} rank(s)," \
+    whole "$start" || start=0
+    say "job $SLURM_JOB_ID, start $((10#$start + 1)): ${SUITE_WORLD_SIZE:-1} rank(s)," \
         "SUITE_STAMP=$SUITE_STAMP"
     "${launch[@]}" "${python[@]}" -m suite "${flags[@]}" resume=auto "${extra[@]}" "${rest[@]}" &
     pid=$!
@@ -193,11 +217,33 @@ run_suite() {  # run_suite OVERRIDE...: start it, hand SIGUSR1 on, and end as ra
     finish "$code"
 }
 
+epochs() {  # how many lines of epochs the journals of this SUITE_STAMP hold, so far
+    local folder
+    for folder in "${SUITE_RUNS:-}"/*/"${SUITE_STAMP:-}"; do
+        [ -z "${SUITE_STAMP:-}" ] || [ ! -d "$folder" ] || find "$folder" -maxdepth 2 -name journal.jsonl -type f \
+            -exec grep -ch '"event":"epoch"' {} + || true
+    done | awk '{ n += $1 } END { print n + 0 }'
+}
+
+idle_pauses() {  # pauses in a row, this one among them, before which the job had brought no new epoch
+    [ -e "$state/pauses" ] || echo 0 >"$state/pauses"
+    epochs >>"$state/pauses"
+    awk '{ n = (NR > 1 && $1 == last) ? n + 1 : 0; last = $1 } END { print n }' "$state/pauses"
+}
+
 finish() {  # finish CODE_OF_THE_LAUNCHER: by rank 0's own code, if it lived to write one
-    local code=$1 deaths most=${SUITE_MAX_RESTARTS:-3}
+    local code=$1 deaths idle most=${SUITE_MAX_RESTARTS:-3}
+    whole "$most" || most=3
     if [ -s "$SUITE_VERDICT" ]; then
-        code=$(cat "$SUITE_VERDICT")
-        if [ "$code" = 75 ]; then requeue "paused" 75; fi
+        code=$(head -c 8 "$SUITE_VERDICT")
+        [[ $code =~ ^[0-9]{1,3}$ ]] || { say "verdict=$code: must be an exit code; taken as 1"; code=1; }
+        if [ "$code" = 75 ]; then
+            idle=$(idle_pauses)
+            [ "$idle" -ge 2 ] || requeue "paused" 75
+            say "paused, and $idle starts in a row have brought no new epoch: one epoch takes longer than the job has" \
+                "time to train. Not requeued; submit with a longer --time and SUITE_STAMP=$SUITE_STAMP."
+            exit 1
+        fi
         say "job $SLURM_JOB_ID ends with $code"
         exit "$code"
     fi

@@ -11,6 +11,8 @@ root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=slurm/common.sh
 . "$root/slurm/common.sh"
 
+# The names are told before a site is chosen.
+[ "${1:-}" != --help ] || [ -n "${SUITE_SITE:-}" ] || exec "$root/bench" exec swiftbench fetch --help
 SUITE_ACCOUNT=${SUITE_ACCOUNT:-none}  # staging is charged to nobody
 load_site
 load_modules

@@ -4,31 +4,44 @@ go.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import traceback
-from pathlib import Path
 
 
 def main() -> None:
-    from suite import launch
+    from suite.backends import launcher
+    from suite.core.extras import MissingExtraError, need
     from suite.run import limit
 
-    limit.listen(worker=launch.launched() and launch.rank() > 0)  # before anything slow
-    if not launch.launched():
-        from suite import cli
+    try:
+        need("hydra")  # and so the extra that brings it
+        if launcher.launched():
+            need("mpi4py")
+    except MissingExtraError as error:
+        sys.exit(f"suite: {error}")
+
+    launched, rank = launcher.launched(), launcher.rank()
+    limit.listen(worker=rank > 0)  # before anything slow
+    if not launched:
+        from suite.launch import cli
 
         sys.exit(cli.main(sys.argv[1:]))
-    if launch.rank() > 0:
-        from suite.backends.mpi_worker import serve
+    # Every rank has the same words: where they need no workers no rank begins MPI, which would wait for all.
+    needed = launcher.needs_workers(sys.argv[1:])
+    if rank > 0 and not needed:
+        sys.exit(0)
+    if rank > 0:
+        from suite.backends.mpi.serve import serve
 
-        serve()  # never returns
+        serve()  # until rank 0 ends the process
     code = 1
-    try:
-        from suite import cli
+    from suite.backends.mpi import world
 
-        code = cli.main(sys.argv[1:])
+    try:
+        from suite.launch import cli
+
+        code = cli.main(sys.argv[1:], ended=world.release)
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except KeyboardInterrupt:
@@ -36,14 +49,11 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        from suite.backends import mpi_world
-
-        if named := os.environ.get("SUITE_VERDICT"):  # mpirun may report another rank's code
-            with contextlib.suppress(OSError):
-                Path(named).write_text(f"{code}\n")
+        launcher.write_verdict(code)
         sys.stdout.flush()
         sys.stderr.flush()
-        mpi_world.dismiss(code)  # whatever happened, the workers must not wait for ever
+        # Whatever happened, the workers must not wait for ever.
+        world.dismiss(code, may_wait=needed)
     os._exit(code)
 
 

@@ -32,10 +32,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "mpi")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from mpi_runs import curves, environment  # noqa: E402
-
+from kit.mpi_runs import curves, environment  # noqa: E402
 from suite.run import journal as journals  # noqa: E402
 
 ALGORITHMS = ("hyperband", "swift_svr", "successive_halving")

@@ -28,8 +28,10 @@ from typing import Any
 import numpy as np
 
 from models.data import babi_generator
-from suite.core.errors import DataError, unknown_name
+from models.data.locate import DataChoice, fetch_line, real_or_stand_in
+from suite.core.errors import DataError
 from suite.core.seeds import stream_seed
+from suite.files import UnsafeFileError, open_regular, read_bytes
 
 URLS = (
     "http://www.thespermwhale.com/jaseweston/babi/tasks_1-20_v1-2.tar.gz",
@@ -40,7 +42,8 @@ ARCHIVE_BYTES = 11_745_123
 MEMBERS = "tasks_1-20_v1-2/en-10k"
 PARTS = ("train", "test")
 FILE = babi_generator.NAME
-SPLIT_SEED = 2024  # the split belongs to the data, not to a run
+# The split belongs to the data, not to a run.
+SPLIT_SEED = 2024
 ORIGINS = {  # md5 of train and test file
     (
         "6484892fac49b793bbc69f47d68697a6",
@@ -51,8 +54,9 @@ ORIGINS = {  # md5 of train and test file
         "a02c8480f68d8d59ca528d008581a4e7",
     ): "models.data.babi_generator, seed 17",
 }
-_MOST_BYTES = 1 << 26  # of a member: a hostile archive must not fill the memory
-_REMEDY = "stage the data again (python -m models.data.fetch babi --to DIR)"
+# Most bytes of a member: a hostile archive must not fill the memory.
+_MOST_BYTES = 1 << 26
+_REMEDY = "stage the data again (swiftbench fetch babi --to DIR)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +105,22 @@ def loose(folder: Path | None) -> bool:
     return folder is not None and _plain(folder)
 
 
-def choose(data: str, folder: Path | None) -> tuple[str, Path | None]:
+def choose(data: DataChoice, folder: Path | None) -> tuple[str, Path | None]:
     """What to call the data, "real" or "stand-in", and the folder to read (None: to be generated).
 
     data: "auto", "real" or "stand_in" (always generated). Looks whether files exist; reads none.
 
     Raises ConfigError for another `data`, DataError for "real" without the archive.
     """
-    if data not in ("auto", "real", "stand_in"):
-        raise unknown_name("data", data, ("auto", "real", "stand_in"))
-    if data != "stand_in" and present(folder):
-        return "real", folder
-    if data == "real":
-        raise DataError(
-            f"data=real: bAbI's archive is not in {folder or 'SUITE_DATA (unset)'} (loose files "
-            f"cannot show what they are); {_REMEDY}."
-        )
-    return "stand-in", folder if data == "auto" and loose(folder) else None
+    kind = real_or_stand_in(
+        data,
+        present(folder),
+        f"bAbI's archive is not in {folder or 'SUITE_DATA (unset)'} (loose files cannot show what "
+        f"they are); {fetch_line('babi', folder)}",
+    )
+    if kind == "real":
+        return kind, folder
+    return kind, folder if data == "auto" and loose(folder) else None
 
 
 def texts(folder: Path) -> tuple[dict[str, bytes], dict[str, str], str]:
@@ -126,35 +129,35 @@ def texts(folder: Path) -> tuple[dict[str, bytes], dict[str, str], str]:
     Raises DataError where neither archive nor files are there, or they are damaged.
     """
     if (archive := _archive(folder)) is not None:
-        found = _from_archive(archive)
+        contents = _from_archive(archive)
         names = {part: f"{archive}:{MEMBERS}/{FILE.format(part=part)}" for part in PARTS}
-        return found, names, "published archive"
+        return contents, names, "published archive"
     inside = folder / MEMBERS
     if not _plain(inside) and not _plain(folder):
         raise DataError(f"{folder}: holds neither bAbI's archive nor its two files; {_REMEDY}.")
     unpacked = _plain(inside)
     paths = {part: (inside if unpacked else folder) / FILE.format(part=part) for part in PARTS}
     try:
-        found = {part: path.read_bytes() for part, path in paths.items()}
-    except OSError as error:
+        contents = {part: read_bytes(path, max_bytes=_MOST_BYTES) for part, path in paths.items()}
+    except (OSError, UnsafeFileError) as error:
         raise DataError(f"{folder}: cannot be read ({error}); {_REMEDY}.") from error
-    train, test = (hashlib.md5(found[part]).hexdigest() for part in PARTS)
+    train, test = (hashlib.md5(contents[part]).hexdigest() for part in PARTS)
     names = {part: str(path) for part, path in paths.items()}
     known = ORIGINS.get((train, test))
     if unpacked and known:
         raise DataError(f"{inside}: holds the files of {known}, not the published; {_REMEDY}.")
     unknown = "published archive, unpacked" if unpacked else "loose files of unknown origin"
-    return found, names, known or unknown
+    return contents, names, known or unknown
 
 
 def generated() -> tuple[dict[str, bytes], dict[str, str], str]:
     """What `texts` gives, made in memory by our own generator: 10,000 and 1,000 questions."""
-    found = {
+    contents = {
         part: "".join(s.text() for s in babi_generator.stories(n, part=part)).encode()
         for part, n in (("train", 1250), ("test", 125))
     }
     names = {part: f"generated {part} stories" for part in PARTS}
-    return found, names, f"models.data.babi_generator, seed {babi_generator.SEED}"
+    return contents, names, f"models.data.babi_generator, seed {babi_generator.SEED}"
 
 
 def _archive(folder: Path) -> Path | None:
@@ -165,13 +168,36 @@ def _plain(folder: Path) -> bool:
     return all((folder / FILE.format(part=part)).is_file() for part in PARTS)
 
 
+def prepare(folder: Path) -> None:
+    """After a fetch: read the archive to its end. No checksum is published, so that other bytes of its length
+    are found only so.
+
+    Raises DataError where it is not bAbI's; it is removed then.
+    """
+    if (archive := _archive(folder)) is None:
+        return
+    try:
+        _members(archive)
+    except DataError as error:
+        archive.unlink(missing_ok=True)
+        raise DataError(f"{error} What was received is removed.") from None
+
+
 def _from_archive(path: Path) -> dict[str, bytes]:
-    if (found := path.stat().st_size) != ARCHIVE_BYTES:
-        raise DataError(f"{path}: {found} bytes, published are {ARCHIVE_BYTES}; {_REMEDY}.")
+    if (size := path.stat().st_size) != ARCHIVE_BYTES:
+        raise DataError(f"{path}: {size} bytes, published are {ARCHIVE_BYTES}; {_REMEDY}.")
+    return _members(path)
+
+
+def _members(path: Path) -> dict[str, bytes]:
     wanted = {f"{MEMBERS}/{FILE.format(part=part)}": part for part in PARTS}
     texts: dict[str, bytes] = {}
     try:
-        with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        with (
+            open_regular(path) as file,
+            gzip.open(file) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as archive,
+        ):
             for member in archive:
                 part = wanted.get(member.name.removeprefix("./"))
                 if part is None:
@@ -183,7 +209,9 @@ def _from_archive(path: Path) -> dict[str, bytes]:
                 texts[part] = content.read()
             while stream.read(1 << 20):
                 pass  # to the end, where gzip's own checksum stands: the only one there is
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, OSError) as error:
+    except (
+        tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, OSError, ValueError, UnsafeFileError
+    ) as error:  # fmt: skip
         raise DataError(f"{path}: is damaged ({error}); {_REMEDY}.") from error
     for name, part in wanted.items():
         if part not in texts:
@@ -207,8 +235,10 @@ def parse(content: bytes, name: str) -> list[Question]:
 
     questions: list[Question] = []
     facts: dict[int, str] = {}
-    lengths: list[int] = []  # lines of each story
-    row = 0  # the line that `wrong` speaks of
+    # Lines of each story.
+    lengths: list[int] = []
+    # The line that an error names.
+    row = 0
     for raw in content.splitlines():
         row += 1
         try:
@@ -216,7 +246,7 @@ def parse(content: bytes, name: str) -> list[Question]:
         except UnicodeDecodeError:
             raise wrong("not plain text") from None
         number, _, rest = line.partition(" ")
-        if not number.isdigit():
+        if not number.isdecimal():
             raise wrong(f"must begin with a number, found {line[:40]!r}")
         if int(number) == 1:
             lengths.append(0)
@@ -234,7 +264,7 @@ def parse(content: bytes, name: str) -> list[Question]:
         answer, used = more[0].strip(), more[1].split()
         if answer not in ("yes", "no"):
             raise wrong(f"answer={answer!r} must be yes or no")
-        if not used or any(not k.isdigit() or int(k) not in facts for k in used):
+        if not used or any(not k.isdecimal() or int(k) not in facts for k in used):
             raise wrong(f"{more[1]!r} must be numbers of facts of this story")
         questions.append(Question(len(lengths) - 1, tuple(facts.values()), text, answer))
     if not questions:

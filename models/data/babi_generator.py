@@ -33,8 +33,10 @@ OFFSETS = {  # text -> (columns east, rows north), by which the first shape is o
     "below": (0, -1),
 }
 OPPOSITE = {a: b for a, (x, y) in OFFSETS.items() for b, to in OFFSETS.items() if to == (-x, -y)}
-WORDS = tuple(OFFSETS)  # [2 axis + sign]
-QUESTIONS = 8  # a story
+# Indexed by 2 * axis + sign.
+WORDS = tuple(OFFSETS)
+# Questions in a story.
+QUESTIONS = 8
 NAME = "qa17_positional-reasoning_{part}.txt"
 
 _FACT = re.compile(rf"The ([a-z ]+?) is ({'|'.join(WORDS)}) the ([a-z ]+)\.")
@@ -146,11 +148,12 @@ def _story(draw: _Draws) -> Story:
         while True:
             word = WORDS[2 * draw.below(2) + draw.below(2)]
             (x, y), (dx, dy) = places[-1], OFFSETS[word]
-            if (x - dx, y - dy) not in places:  # a is `word` of b, so b lies on the other side
+            # Shape a is `word` of b, so b lies on the other side.
+            if (x - dx, y - dy) not in places:
                 break
         places.append((x - dx, y - dy))
-        said = (a, word, b) if draw.below(2) else (b, OPPOSITE[word], a)
-        facts.append("The {} is {} the {}.".format(*said))
+        fact = (a, word, b) if draw.below(2) else (b, OPPOSITE[word], a)
+        facts.append("The {} is {} the {}.".format(*fact))
 
     questions = []
     for _ in range(QUESTIONS):
@@ -167,7 +170,7 @@ def _story(draw: _Draws) -> Story:
 
 
 def _parse(pattern: re.Pattern[str], sentence: str) -> tuple[str, str, str]:
-    found = pattern.fullmatch(sentence)
-    if found is None or not {found[1], found[3]} <= set(SHAPES) or found[1] == found[3]:
+    parts = pattern.fullmatch(sentence)
+    if parts is None or not {parts[1], parts[3]} <= set(SHAPES) or parts[1] == parts[3]:
         raise DataError(f"sentence={sentence}: is not one of task 17; stage the data again.")
-    return found[1], found[2], found[3]
+    return parts[1], parts[2], parts[3]

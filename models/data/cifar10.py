@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
-import pickle
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -19,17 +17,22 @@ from typing import Any
 
 import numpy as np
 
+from models.data import array_pickle
 from models.data.sources import CIFAR10_FOLDER, CIFAR10_MD5
 from suite.core.errors import DataError
+from suite.files import UnsafeFileError, open_regular, read_bytes
 
 ARCHIVE = "cifar-10-python.tar.gz"
 TRAIN = tuple(f"data_batch_{k}" for k in range(1, 6))
 TEST = ("test_batch",)
-ROWS = 10_000  # a batch
-PIXELS = 3 * 32 * 32  # red plane, green plane, blue plane, each row by row
+# Images in a batch.
+ROWS = 10_000
+# The red, green and blue plane, each row by row.
+PIXELS = 3 * 32 * 32
 CLASSES = 10
-_MOST_BYTES = 1 << 26  # a batch has 31 MB
-_REMEDY = "stage it again: python -m models.data.fetch cifar10 --to DIR"
+# A batch has 31 MB.
+_MOST_BYTES = 1 << 26
+_REMEDY = "stage it again: swiftbench fetch cifar10 --to DIR"
 
 
 def present(folder: Path) -> bool:
@@ -48,7 +51,8 @@ def load(folder: Path) -> tuple[Any, Any, Any, Any]:
     x = np.empty((len(names) * ROWS, PIXELS), np.uint8)
     y = np.empty(len(names) * ROWS, np.int64)
     missing = set(names)
-    for name, content in _batches(folder):  # one at a time: a worker has little memory to spare
+    # One at a time: a worker has little memory to spare.
+    for name, content in _batches(folder):
         k = names.index(name) * ROWS
         x[k : k + ROWS], y[k : k + ROWS] = batch(content, f"{folder}: {name}")
         missing.discard(name)
@@ -64,11 +68,11 @@ def batch(content: bytes, name: str) -> tuple[Any, Any]:
     Raises DataError, with `name`, for anything else.
     """
     try:
-        told = _Batch(io.BytesIO(content), encoding="bytes").load()
-        x = told[b"data"].pixels()
-        y = np.array(told[b"labels"])
+        fields = array_pickle.load(content, encoding="bytes")
+        x = _pixels(fields[b"data"])
+        y = np.array(fields[b"labels"])
     except DataError as error:
-        raise DataError(f"{name}: {error} {_REMEDY}.") from error
+        raise DataError(f"{name}: is no CIFAR-10 batch: {error} {_REMEDY}.") from error
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
         raise DataError(f"{name}: is no CIFAR-10 batch ({error!r}); {_REMEDY}.") from error
     if x.shape != (ROWS, PIXELS) or y.shape != (ROWS,) or y.dtype.kind != "i":
@@ -79,6 +83,13 @@ def batch(content: bytes, name: str) -> tuple[Any, Any]:
     if y.min() < 0 or y.max() >= CLASSES:
         raise DataError(f"{name}: a label is not within 0 and {CLASSES - 1}; {_REMEDY}.")
     return x, y
+
+
+def _pixels(array: Any) -> Any:
+    pixels = array.numpy()
+    if pixels.dtype != np.uint8 or array.order != "C":
+        raise DataError(f"holds an array of {pixels.dtype}, must be bytes row by row.")
+    return pixels
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -92,8 +103,8 @@ def _batches(folder: Path) -> Iterator[tuple[str, bytes]]:
         return
     for name in TRAIN + TEST:
         try:
-            content = (unpacked / name).read_bytes()
-        except OSError as error:
+            content = read_bytes(unpacked / name, max_bytes=_MOST_BYTES, below=folder)
+        except (OSError, UnsafeFileError) as error:
             raise DataError(f"{unpacked / name}: cannot be read ({error}); {_REMEDY}.") from error
         yield name, _checked(content, name, unpacked / name)
 
@@ -101,7 +112,7 @@ def _batches(folder: Path) -> Iterator[tuple[str, bytes]]:
 def _from_archive(path: Path) -> Iterator[tuple[str, bytes]]:
     wanted = {f"{CIFAR10_FOLDER}/{name}": name for name in TRAIN + TEST}
     try:
-        with tarfile.open(path, "r|gz") as archive:
+        with open_regular(path) as file, tarfile.open(fileobj=file, mode="r|gz") as archive:
             for member in archive:
                 name = wanted.get(member.name.removeprefix("./"))
                 if name is None:
@@ -111,62 +122,14 @@ def _from_archive(path: Path) -> Iterator[tuple[str, bytes]]:
                 content = archive.extractfile(member)
                 assert content is not None, "a regular member has content"
                 yield name, _checked(content.read(), name, f"{path}:{member.name}")
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, OSError) as error:
+    except (
+        tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, OSError, ValueError, UnsafeFileError
+    ) as error:  # fmt: skip
         raise DataError(f"{path}: is damaged ({error}); {_REMEDY}.") from error
 
 
 def _checked(content: bytes, name: str, called: object) -> bytes:
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != CIFAR10_MD5[name]:
-        raise DataError(f"{called}: md5 is {found}, published is {CIFAR10_MD5[name]}; {_REMEDY}.")
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if md5 != CIFAR10_MD5[name]:
+        raise DataError(f"{called}: md5 is {md5}, published is {CIFAR10_MD5[name]}; {_REMEDY}.")
     return content
-
-
-# --- pickles --------------------------------------------------------------------------------------
-
-
-class _Dtype:
-    """Stands for numpy.dtype(kind, align, copy); only unsigned bytes are admitted."""
-
-    __slots__ = ()
-
-    def __init__(self, kind: object, *_: object) -> None:
-        if kind not in (b"u1", "u1"):
-            raise DataError(f"holds an array of {kind!r}, pixels are u1.")
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
-class _Array:
-    """Stands for an array: numpy itself is never called by the file."""
-
-    __slots__ = ("state",)
-
-    def __init__(self, *_: object) -> None:
-        self.state: Any = None
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    def pixels(self) -> Any:
-        _, shape, kind, by_column, content = self.state
-        if not isinstance(kind, _Dtype) or not isinstance(content, bytes) or by_column:
-            raise DataError("holds no array of pixels row by row.")
-        return np.frombuffer(content, np.uint8).reshape(shape)
-
-
-class _Batch(pickle.Unpickler):
-    """Admits what a python-2 batch holds: dicts, lists, strings, numbers and one byte array."""
-
-    admitted = {
-        ("numpy.core.multiarray", "_reconstruct"): _Array,
-        ("numpy._core.multiarray", "_reconstruct"): _Array,
-        ("numpy", "ndarray"): _Array,
-        ("numpy", "dtype"): _Dtype,
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.admitted:
-            raise DataError(f"asks for {module}.{name}, which no batch needs: not trusted.")
-        return self.admitted[module, name]

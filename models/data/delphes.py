@@ -18,16 +18,16 @@ a model of these elements can reach), not the generator's.
 from __future__ import annotations
 
 import bz2
-import io
-import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from models.data import array_pickle
 from suite.core.errors import DataError
+from suite.files import UnsafeFileError, open_regular, write_whole
 
 Event = tuple[Any, Any]
 """X (N, 12) and y (N, 7), float64."""
@@ -37,68 +37,79 @@ CLASSES = ("none", "charged hadron", "neutral hadron", "photon", "electron", "mu
 MAX_BYTES = 1 << 31
 """Of an unpacked file. 100 events at pile-up 200 are 110 MB; a bz2 bomb is far more."""
 
-# What a pickle of numpy arrays, lists and dicts needs, in numpy 1 and 2 and in protocols 2 to 5.
-_ADMITTED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("_codecs", "encode"),
-}
-
-
-class _Arrays(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not an array")
-        return super().find_class(module, name)
+MAX_EVENTS = 100_000
+"""Of a file; the published ones hold 100."""
 
 
 def read(path: Path) -> list[Event]:
     """The events of one file, in order; each has at least no wrong shape: NaN and empty events are
     the caller's to count.
 
-    Pickles come from outside: only numpy arrays in dicts and lists are admitted, and no code runs.
+    Pickles come from outside: only arrays in dicts and lists are admitted, and no code runs.
     Raises DataError naming the file and the remedy.
     """
     try:
-        with bz2.open(path) as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise DataError(f"{path}: unpacks to more than {MAX_BYTES} bytes; fetch it again.")
-        found = _Arrays(io.BytesIO(data)).load()
-    except (OSError, EOFError, ValueError) as error:
+        with open_regular(path) as packed, bz2.open(packed) as file:
+            data = _bounded(file)
+    except (OSError, EOFError, ValueError, UnsafeFileError) as error:
         raise DataError(f"{path}: cannot be read ({error}); fetch it again.") from None
-    except Exception as error:  # whatever a tampered pickle brings about
-        raise DataError(
-            f"{path}: is no file of events ({type(error).__name__}: {error}); fetch it again."
-        ) from None
-    if not isinstance(found, dict) or not all(
-        isinstance(found.get(name), list) for name in ("X", "ygen", "ycand")
+    if len(data) > MAX_BYTES:
+        raise DataError(f"{path}: unpacks to more than {MAX_BYTES} bytes; fetch it again.")
+    try:
+        return _events(array_pickle.load(data))
+    except DataError as error:
+        raise DataError(f"{path}: {str(error).rstrip('.')}; fetch it again.") from None
+
+
+def _bounded(file: IO[bytes]) -> bytes:
+    """The whole file; of one that is too large a byte more than MAX_BYTES."""
+    blocks, left = [], MAX_BYTES + 1
+    # In blocks: one read of so many bytes would reserve them, whatever the file holds.
+    while left and (block := file.read(min(left, 1 << 22))):
+        blocks.append(block)
+        left -= len(block)
+    return b"".join(blocks)
+
+
+def _events(content: Any) -> list[Event]:
+    """The events of a file's content. Raises DataError without its name."""
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(name), list) for name in ("X", "ygen", "ycand")
     ):
-        raise DataError(f"{path}: must hold the lists X, ygen and ycand; fetch it again.")
-    n = {name: len(found[name]) for name in ("X", "ygen", "ycand")}
-    if len(set(n.values())) != 1:
-        raise DataError(f"{path}: X, ygen and ycand hold {n} events; fetch it again.")
-    for number, arrays in enumerate(zip(found["X"], found["ygen"], found["ycand"], strict=True)):
-        _check(path, number, arrays)
-    return [
-        (np.asarray(X, dtype=float), np.asarray(y, dtype=float))
-        for X, y in zip(found["X"], found["ygen"], strict=True)
-    ]
+        raise DataError("must hold the lists X, ygen and ycand.")
+    n = {name: len(content[name]) for name in ("X", "ygen", "ycand")}
+    if len(set(n.values())) != 1 or n["X"] > MAX_EVENTS:
+        raise DataError(f"X, ygen and ycand hold {n} events: must be equal, at most {MAX_EVENTS}.")
+    left = MAX_BYTES
+    events = []
+    for number, arrays in enumerate(
+        zip(content["X"], content["ygen"], content["ycand"], strict=True)
+    ):
+        X, y, _ = (_array(number, array) for array in arrays)
+        shapes = [X.shape, y.shape, _.shape]
+        rows = len(X) if X.ndim else 0
+        if shapes != [(rows, X_COLUMNS), (rows, Y_COLUMNS), (rows, Y_COLUMNS)]:
+            raise DataError(
+                f"event {number}: shapes {shapes}, must be (N, {X_COLUMNS}), (N, {Y_COLUMNS}) and "
+                f"(N, {Y_COLUMNS})."
+            )
+        # One array of the file may be named by many events.
+        left -= X.nbytes + y.nbytes
+        if left < 0:
+            raise DataError(f"holds more than {MAX_BYTES} bytes of events.")
+        events.append((np.asarray(X, dtype=float), np.asarray(y, dtype=float)))
+    return events
 
 
-def _check(path: Path, number: int, arrays: Sequence[Any]) -> None:
-    shapes = [getattr(array, "shape", None) for array in arrays]
-    kinds = {getattr(getattr(array, "dtype", None), "kind", "?") for array in arrays}
-    rows = len(arrays[0]) if shapes[0] else 0
-    if shapes != [(rows, X_COLUMNS), (rows, Y_COLUMNS), (rows, Y_COLUMNS)] or kinds != {"f"}:
+def _array(number: int, value: Any) -> Any:
+    if not isinstance(value, array_pickle.Array):
         raise DataError(
-            f"{path}, event {number}: shapes {shapes}, must be (N, {X_COLUMNS}), (N, {Y_COLUMNS}) "
-            f"and (N, {Y_COLUMNS}) of floats; fetch it again."
+            f"event {number}: holds {type(value).__name__}, must be an array of floats."
         )
+    array = value.numpy()
+    if array.dtype.kind != "f":
+        raise DataError(f"event {number}: holds an array of {array.dtype}, must be floats.")
+    return array
 
 
 def write(path: Path, events: Sequence[Event]) -> None:
@@ -108,12 +119,8 @@ def write(path: Path, events: Sequence[Event]) -> None:
         "ygen": [np.asarray(y, dtype=float) for _, y in events],
         "ycand": [np.zeros_like(y, dtype=float) for _, y in events],
     }
-    part = path.with_name(f"{path.name}.part")
-    with open(part, "wb") as file:
-        file.write(bz2.compress(pickle.dumps(content, protocol=4)))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    packed = bz2.compress(pickle.dumps(content, protocol=4))
+    write_whole(path, packed)
 
 
 def pack(events: Sequence[Event], n_max: int) -> tuple[Any, Any, Any, dict[str, int]]:

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-VERSION = 2  # of the formulas: events of two versions are never mixed in a folder
+# Version of the formulas; a folder never mixes events of two versions.
+VERSION = 2
 FIELD, RADIUS, HALF_LENGTH = 3.8, 1.29, 3.00
 NEUTRINOS = (12, 14, 16)
-NEUTRAL_HADRON_MIN = 9.0  # GeV: below, a neutral hadron is no target
+# GeV. A neutral hadron of less energy is not a target.
+NEUTRAL_HADRON_MIN = 9.0
 
 NONE, CHARGED_HADRON, NEUTRAL_HADRON, PHOTON, ELECTRON, MUON = range(6)
 
@@ -107,8 +109,8 @@ def efficiency(kind: Any, pt: Any, eta: Any) -> Any:
     hadron = table(0.70, 0.95, 0.60, 0.85)
     electron = table(0.73, np.where(pt > 100, 0.99, 0.95), 0.50, np.where(pt > 100, 0.90, 0.83))
     muon = table(0.75, 0.99 * falling, 0.70, 0.98 * falling)
-    found = np.where(kind == MUON, muon, np.where(kind == ELECTRON, electron, hadron))
-    return np.where((pt > 0.1) & (a <= 2.5), found, 0.0)
+    efficiency = np.where(kind == MUON, muon, np.where(kind == ELECTRON, electron, hadron))
+    return np.where((pt > 0.1) & (a <= 2.5), efficiency, 0.0)
 
 
 def pt_resolution(kind: Any, pt: Any, eta: Any) -> Any:

@@ -1,10 +1,10 @@
-"""Stage a data set: python -m models.data.fetch NAME --to DIR, on a machine with a network.
+"""Download, check and unpack a data set, on a machine with a network; or check one that is there.
 
-    python -m models.data.fetch cifar10 --to /data              downloads, checks, unpacks
-    python -m models.data.fetch cifar10 --to /data --verify     no network: checks what is there
-    python -m models.data.fetch cifar10 --to /data --from /media/copy
+    swiftbench fetch cifar10 --to $HOME/data                       download, check, unpack
+    swiftbench fetch cifar10 --to $HOME/data --verify              no network: check what is there
+    swiftbench fetch cifar10 --to $HOME/data --from /media/copy    from a folder or a mirror
 
-A download that was cut goes on where it ended; what is there and right is not fetched again.
+An interrupted download continues where it ended. Files that are present and correct are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import fcntl
 import fnmatch
 import importlib
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -27,7 +26,9 @@ from models.data import transfer
 from models.data.sources import LISTING, SOURCES, File, Source
 from models.data.transfer import Progress
 from models.data.unpack import missing, unpack
-from suite.core.errors import DataError, SuiteError, unknown_name
+from suite.core.command import argument_parser, run_command
+from suite.core.errors import DataError, unknown_name
+from suite.files import open_lock_file, parse_json, read_bytes, write_whole
 
 
 def stage(
@@ -97,7 +98,7 @@ def verify(name: str, root: Path, only: str = "*", progress: Progress | None = N
             gone = missing(folder / archive.file, archive)
             problems += [f"{folder / gone}: missing or of another size."] if gone else []
     if problems:
-        remedy = f"python -m models.data.fetch {name} --to {root}"
+        remedy = f"swiftbench fetch {name} --to {root}"
         raise DataError("\n".join([*problems, f"Stage it again: {remedy}"]))
     progress.say(f"{name}: verified")
 
@@ -120,9 +121,9 @@ def _files(
     kept = folder / LISTING
     place = Path(origin) if origin and not _is_address(origin) else folder
     if kept.exists():
-        answer = kept.read_bytes()
+        answer = read_bytes(kept, max_bytes=transfer.MAX_ANSWER)
     elif (place / LISTING).exists():
-        answer = (place / LISTING).read_bytes()
+        answer = read_bytes(place / LISTING, max_bytes=transfer.MAX_ANSWER)
     elif offline or place != folder:
         names = sorted(p.name for p in place.glob("*") if source.pattern.fullmatch(p.name))
         return tuple(File(name, ()) for name in names)
@@ -131,13 +132,11 @@ def _files(
     else:
         answer = transfer.text(source.listing)
     try:
-        files = source.read_listing(json.loads(answer))
+        files = source.read_listing(parse_json(answer.decode()))
     except ValueError as error:
         raise DataError(f"{kept}: is not JSON ({error}); remove it and stage again.") from error
     if not offline and not kept.exists():
-        written = kept.with_name(f"{LISTING}.part")
-        written.write_bytes(answer)
-        written.replace(kept)
+        write_whole(kept, answer, below=folder)
     return files
 
 
@@ -185,8 +184,7 @@ def _room(folder: Path, source: Source, absent: Sequence[File], unpacked: bool) 
     """Raises DataError where the disk would run full."""
     needed = sum(file.n_bytes or 0 for file in absent)
     for file in absent:
-        part = folder / f"{file.name}.part"
-        needed -= part.stat().st_size if part.exists() else 0
+        needed -= transfer.size_of(folder / f"{file.name}.part")
     if unpacked and source.archive and not (folder / source.archive.folder).is_dir():
         needed += source.archive.n_bytes
     free = shutil.disk_usage(folder).free
@@ -202,7 +200,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """One fetch into a folder at a time; the lock falls with its process."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
+        with os.fdopen(open_lock_file(folder / ".lock"), "r+b") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -210,8 +208,13 @@ def _alone(folder: Path) -> Iterator[None]:
                     f"{folder}: another fetch is at work there; wait for it, then run this again."
                 ) from None
             yield
-    except PermissionError as error:
-        raise DataError(f"{folder}: cannot be written ({error}); name another --to.") from error
+    except OSError as error:
+        # Of the folder alone: what happens within is said where it happens.
+        if error.filename is None or Path(str(error.filename)).name not in (folder.name, ".lock"):
+            raise
+        raise DataError(
+            f"--to {folder.parent}: {folder.name} cannot be written ({error.strerror}); name another --to."
+        ) from error
 
 
 def _prepare(name: str, folder: Path, progress: Progress) -> None:
@@ -228,25 +231,30 @@ def _prepare(name: str, folder: Path, progress: Progress) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0; 1: an error, printed to stderr; 130: interrupted."""
     known = "\n".join(
         f"  {s.name:14} {s.title}\n{'':17}{s.listing or s.files[0].addresses[0]}\n"
         f"{'':17}licence: {s.licence}"
         for s in SOURCES.values()
     )
-    parser = argparse.ArgumentParser(
-        prog="python -m models.data.fetch",
-        description="Download, check and unpack a data set, or check one that is there.",
-        epilog=f"data sets:\n{known}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("name", help="which data set")
+    parser = argument_parser("models.data.fetch", __doc__, epilog=f"data sets:\n{known}")
+    parser.add_argument("name", metavar="NAME", help="of the data set, one of those below")
     parser.add_argument(
         "--to", metavar="DIR", default=os.environ.get("SUITE_DATA"),
         help="data root; the set lies in DIR/NAME (default: the environment's SUITE_DATA)",
     )  # fmt: skip
-    parser.add_argument("--verify", action="store_true", help="only check; no network is used")
-    parser.add_argument("--from", dest="origin", metavar="PLACE", help="a mirror's URL or a folder")
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="files of this name (* ?)")
+    parser.add_argument(
+        "--verify", action="store_true", help="only check what is there; no network is used"
+    )
+    parser.add_argument(
+        "--from", dest="origin", metavar="PLACE", help="take it from a mirror's URL or a folder"
+    )
+    parser.add_argument(
+        "--only",
+        default="*",
+        metavar="PATTERN",
+        help="only files of this name, with * and ? (default: all)",
+    )
     parser.add_argument(
         "--unpack", action=argparse.BooleanOptionalAction,
         help="unpack the archive (default: as suits the data set's reader)",
@@ -254,18 +262,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.to is None:
         parser.error("--to DIR is needed, or the environment's SUITE_DATA")
-    try:
+    root = Path(options.to)
+
+    def body() -> int:
         if options.verify:
-            verify(options.name, Path(options.to), options.only)
+            verify(options.name, root, options.only)
         else:
-            stage(options.name, Path(options.to), options.origin, options.unpack, options.only)
-    except SuiteError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+            stage(options.name, root, options.origin, options.unpack, options.only)
+        return 0
+
+    try:
+        return run_command("fetch", body)
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on.", file=sys.stderr)
+        print("fetch: interrupted; run the same command to continue.", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

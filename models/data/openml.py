@@ -12,7 +12,6 @@ lies beside it as listing.json and names the target and the columns to ignore.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,12 @@ import numpy as np
 from models.data import transfer
 from models.data.sources import LISTING, OPENML_FILE, openml
 from suite.core.errors import DataError
+from suite.files import UnsafeFileError, read_json, read_text
 
 N_ROWS, N_FEATURES = 10_000, 12
 TARGET = "stab"
 _MOST_BYTES = 1 << 26
-_REMEDY = "stage it again: python -m models.data.fetch openml --to DIR"
+_REMEDY = "stage it again: swiftbench fetch openml --to DIR"
 _NUMERIC = ("numeric", "real", "integer")
 _ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.+)", re.IGNORECASE)
 
@@ -45,12 +45,12 @@ def load(folder: Path) -> tuple[Any, Any]:
     target, ignored = TARGET, set[str]()
     if (folder / LISTING).is_file():
         try:
-            told = json.loads((folder / LISTING).read_bytes())
-            transfer.check(path, openml(told)[0])
-            told = told["data_set_description"]
-            target = str(told.get("default_target_attribute", TARGET))
-            ignored = set(_listed(told.get("ignore_attribute")))
-            ignored |= set(_listed(told.get("row_id_attribute")))
+            listing = read_json(folder / LISTING, max_bytes=1 << 24)
+            transfer.check(path, openml(listing)[0])
+            listing = listing["data_set_description"]
+            target = str(listing.get("default_target_attribute", TARGET))
+            ignored = set(_listed(listing.get("ignore_attribute")))
+            ignored |= set(_listed(listing.get("row_id_attribute")))
         except (ValueError, AttributeError, OSError) as error:
             raise DataError(f"{folder / LISTING}: {error}; {_REMEDY}.") from error
     names, table = arff(path)
@@ -75,16 +75,10 @@ def arff(path: Path) -> tuple[list[str], Any]:
     def wrong(rule: str) -> DataError:
         return DataError(f"{path}, line {row}: {rule}; {_REMEDY}.")
 
-    try:
-        if (size := path.stat().st_size) > _MOST_BYTES:
-            raise DataError(f"{path}: {size} bytes, at most {_MOST_BYTES} are expected; {_REMEDY}.")
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); {_REMEDY}.") from error
     names: list[str] = []
     rows: list[list[float]] = []
     within, row = False, 0
-    for line in lines:
+    for line in _lines(path):
         row += 1
         text = line.strip()
         if not text or text.startswith("%"):
@@ -94,15 +88,15 @@ def arff(path: Path) -> tuple[list[str], Any]:
             if len(values) != len(names):
                 raise wrong(f"{len(values)} values for {len(names)} columns")
             try:
-                rows.append([float(value) for value in values])
+                rows.append([_number(value) for value in values])
             except ValueError:
                 raise wrong(f"{text[:60]!r} must be numbers") from None
         elif text.lower().startswith("@attribute"):
-            if (told := _ATTRIBUTE.fullmatch(text)) is None:
+            if (column := _ATTRIBUTE.fullmatch(text)) is None:
                 raise wrong(f"{text[:60]!r} is no column")
-            if told[2].split()[0].lower() not in _NUMERIC:
-                raise wrong(f"column {told[1]} is {told[2][:40]}, must be a number")
-            names.append(told[1].strip("'\""))
+            if column[2].split()[0].lower() not in _NUMERIC:
+                raise wrong(f"column {column[1]} is {column[2][:40]}, must be a number")
+            names.append(column[1].strip("'\""))
         elif text.lower().startswith("@data"):
             within = True
         elif not text.lower().startswith("@relation"):
@@ -113,6 +107,21 @@ def arff(path: Path) -> tuple[list[str], Any]:
     if not np.isfinite(table).all():
         raise DataError(f"{path}: holds a number that is not finite; {_REMEDY}.")
     return names, table
+
+
+def _lines(path: Path) -> list[str]:
+    """A file's lines. Raises DataError where it is too large or no text."""
+    try:
+        return read_text(path, max_bytes=_MOST_BYTES).splitlines()
+    except (OSError, UnsafeFileError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); {_REMEDY}.") from error
+
+
+def _number(cell: str) -> float:
+    """Python alone would read 1_0 as 10, and digits of other scripts."""
+    if "_" in cell or not cell.isascii():
+        raise ValueError(cell)
+    return float(cell)
 
 
 def _listed(names: Any) -> list[str]:

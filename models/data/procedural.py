@@ -18,7 +18,8 @@ import numpy as np
 from suite.core.errors import ConfigError, check_integer
 from suite.core.seeds import stream
 
-CHUNK = 128  # pictures drawn at once: their planes fit a core's cache
+# Pictures drawn at once: their planes fit into the cache of a core.
+CHUNK = 128
 N_DISTRACTORS = 2
 TURN = 2 * np.pi
 
@@ -163,11 +164,11 @@ def _turned(
 
 def _fields(kinds: Any, u: Any, v: Any) -> Any:
     """(n, side, side): below 1 inside of the shape, growing outwards."""
-    found = np.empty_like(u)
+    fields = np.empty_like(u)
     for kind in np.unique(kinds):
         rows = np.flatnonzero(kinds == kind)
-        found[rows] = _field(SHAPES[kind], u[rows], v[rows])
-    return found
+        fields[rows] = _field(SHAPES[kind], u[rows], v[rows])
+    return fields
 
 
 def _field(shape: str, u: Any, v: Any) -> Any:
@@ -193,11 +194,11 @@ def _field(shape: str, u: Any, v: Any) -> Any:
 
 def _textures(kinds: Any, u: Any, v: Any) -> Any:
     """(n, side, side) in [0, 1]; one period is 1."""
-    found = np.empty_like(u)
+    textures = np.empty_like(u)
     for kind in np.unique(kinds):
         rows = np.flatnonzero(kinds == kind)
-        found[rows] = _texture(TEXTURES[kind], u[rows], v[rows])
-    return found
+        textures[rows] = _texture(TEXTURES[kind], u[rows], v[rows])
+    return textures
 
 
 def _texture(texture: str, u: Any, v: Any) -> Any:
@@ -224,10 +225,10 @@ def _colours(rng: np.random.Generator, hue: Any, brightest: float) -> Any:
     """float32 (n, 3, 1, 1) of these hues (1 is a full turn), saturation and brightness drawn."""
     saturation = rng.uniform(0.35, 0.95, len(hue))
     value = rng.uniform(0.6, 1.0, len(hue)) * brightest
-    found = [
+    colours = [
         colorsys.hsv_to_rgb(h % 1.0, s, w) for h, s, w in zip(hue, saturation, value, strict=True)
     ]
-    return np.array(found, np.float32)[:, :, None, None]
+    return np.array(colours, np.float32)[:, :, None, None]
 
 
 def _each(values: Any) -> Any:

@@ -1,6 +1,7 @@
 """Proton collisions by Pythia 8 through a parametric detector, in the published set's file format.
 
-    python -m models.data.pythia --to DIR --events 3000 --pileup 20 [--seed 0] [--processes 2]
+    swiftbench pythia --to $SUITE_DATA --events 3000 --pileup 20
+    swiftbench pythia --to $SUITE_DATA --events 300 --process qcd --seed 1 --processes 2
 
 hardware: 1 thread of a 2-core x86-64 virtual machine; versions: pythia8mc 8.317, numpy 2.4; n and
 number (events a second): tests/benchmarks/pythia_events.py; lineage: Pata et al. 2021 (Eur. Phys.
@@ -14,10 +15,10 @@ the number of processes nor an interruption changes a byte.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -31,13 +32,18 @@ from typing import Any
 import numpy as np
 
 from models.data import delphes, detector
-from suite.core.errors import ConfigError, DataError, SuiteError, check_integer, unknown_name
+from suite.core.command import argument_parser, run_command
+from suite.core.errors import ConfigError, DataError, check_integer, unknown_name
 from suite.core.seeds import stream, stream_seed
+from suite.files import open_regular, read_json, write_whole
 
 MANIFEST = "stand_in.json"
-POOL = 500  # minimum-bias events that are used again; two seconds to make
-PER_FILE = 100  # as in the published set
-ATTEMPTS = 100  # at one event: one in some ten thousand fails once
+# Minimum-bias events, which are used again; they take two seconds to generate.
+POOL = 500
+# Events in a file, as in the published set.
+PER_FILE = 100
+# Attempts at an event; about one in ten thousand fails once.
+ATTEMPTS = 100
 _COMMON = (
     "Print:quiet = on", "Beams:eCM = 14000.", "ParticleDecays:limitTau0 = on",
     "ParticleDecays:tau0Max = 10.", "Tune:pp = 14", "MultipartonInteractions:pT0Ref = 2.09",
@@ -63,7 +69,7 @@ class Generator:
         except ImportError:
             raise DataError(
                 "pythia8mc is not installed: install the extra `hep`, or make the events elsewhere "
-                "(python -m models.data.pythia) and bring the folder along."
+                "(swiftbench pythia) and bring the folder along."
             ) from None
         self.process = process
         self._pythia = pythia8mc.Pythia("", False)
@@ -131,8 +137,8 @@ def write(
     done = len(sizes) - len(jobs)
     progress(done, len(sizes))
     if jobs:
-        for name, said in _each(jobs, min(processes, len(jobs))):
-            manifest["files"][name] = said
+        for name, facts in _each(jobs, min(processes, len(jobs))):
+            manifest["files"][name] = facts
             _save(folder, manifest)
             done += 1
             progress(done, len(sizes))
@@ -159,7 +165,8 @@ def _each(jobs: list[Any], processes: int) -> Any:
             pool.shutdown(cancel_futures=True)
 
 
-_pools: dict[Any, list[detector.Particles]] = {}  # one a process and seed
+# The minimum-bias events of each seed, once in a process.
+_pools: dict[Any, list[detector.Particles]] = {}
 
 
 def _file(job: tuple[str, int, int, Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
@@ -197,17 +204,19 @@ def _manifest(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         "files": {},
     }
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        manifest: dict[str, Any] = read_json(path, max_bytes=1 << 26)
     except (FileNotFoundError, ValueError):
         return new
-    theirs = found.get("settings") or {}
-    differ = [k for k in settings if theirs.get(k) != settings[k] and settings[k] is not None]
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        return new
+    written = manifest.get("settings") or {}
+    differ = [k for k in settings if written.get(k) != settings[k] and settings[k] is not None]
     if differ:
         raise ConfigError(
             f"--to {folder}: holds events of other settings ({MANIFEST}: {', '.join(differ)}); "
             "take another folder."
         )
-    return found
+    return manifest
 
 
 def _version() -> str | None:
@@ -220,79 +229,99 @@ def _version() -> str | None:
 
 def _save(folder: Path, manifest: Mapping[str, Any]) -> None:
     files = dict(sorted(manifest["files"].items()))
-    part = folder / f"{MANIFEST}.part"
-    part.write_text(json.dumps({**manifest, "files": files}, indent=1) + "\n")
-    part.replace(folder / MANIFEST)
+    text = json.dumps({**manifest, "files": files}, indent=1) + "\n"
+    write_whole(folder / MANIFEST, text, below=folder)
 
 
 def _whole(folder: Path, manifest: Mapping[str, Any], number: int, size: int, process: str) -> bool:
     name = _NAMES[process].format(number)
-    said = manifest["files"].get(name)
+    facts = manifest["files"].get(name)
     path = folder / name
-    if not said or said["n_events"] != size or not path.is_file():
+    if not facts or facts["n_events"] != size or not path.is_file():
         return False
-    return bool(_digest(path) == said["sha256"])
+    return bool(_digest(path) == facts["sha256"])
 
 
 def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Bar:
-    """On stderr: files done, and once one is made, seconds left."""
+    """Progress on stderr: files done and, after the first one that was made, the seconds left.
+
+    n_kept: files that were there already.
+    """
 
     def __init__(self) -> None:
-        self.found: int | None = None
+        self.n_kept: int | None = None
         self.begun = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
-        self.found = done if self.found is None else self.found
+        self.n_kept = done if self.n_kept is None else self.n_kept
         live = sys.stderr.isatty()
         filled = 30 * done // total
         line = f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} files"
-        if self.found < done < total:
-            each = (time.monotonic() - self.begun) / (done - self.found)
+        if self.n_kept < done < total:
+            each = (time.monotonic() - self.begun) / (done - self.n_kept)
             line += f", about {each * (total - done):.0f} s left"
         start, end = ("\r", "\x1b[K" if done < total else "\x1b[K\n") if live else ("", "\n")
         print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
 
+def _use(root: Path, pileup: float) -> str:
+    """The command that trains on the events of a data root."""
+    words = ["model=mlpf", "model.data=stand_in", f"model.pileup={pileup:g}"]
+    if os.environ.get("SUITE_DATA") != str(root):
+        words.append(shlex.quote(f"model.folder={root.absolute()}"))
+    return " ".join(["swiftbench run", *words])
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 where something is wrong, which is then said."""
-    parser = argparse.ArgumentParser(
-        prog="python -m models.data.pythia",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--to", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--events", type=int, required=True, metavar="N")
-    parser.add_argument("--pileup", type=float, default=0, help="mean collisions an event")
-    parser.add_argument("--process", default="ttbar", help=f"of {', '.join(_NAMES)}")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--per-file", type=int, default=PER_FILE)
+    """Returns the exit code: 0; 1: an error, printed to stderr; 130: interrupted."""
+    parser = argument_parser("models.data.pythia", __doc__)
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR",
+                        help="data root; the set lies in DIR/delphes_standin_puPILEUP")  # fmt: skip
+    parser.add_argument("--events", type=int, required=True, metavar="N", help="events to generate")
+    parser.add_argument("--pileup", type=float, default=0, metavar="X",
+                        help="mean further collisions an event (default: %(default)g)")  # fmt: skip
+    parser.add_argument("--process", default="ttbar", metavar="NAME",
+                        help=f"one of {', '.join(_NAMES)} (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
+                        help="processes at once (default: one a core of this machine)")  # fmt: skip
+    parser.add_argument("--per-file", type=int, default=PER_FILE, metavar="N",
+                        help="events a file (default: %(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
     folder = options.to / f"delphes_standin_pu{options.pileup:g}"
+    if options.to.name == folder.name:
+        parser.error(
+            f"--to={options.to}: is the set's own folder; name the one above it, as for fetch."
+        )
+
+    def body() -> int:
+        try:
+            manifest = write(
+                folder, options.events, pileup=options.pileup, seed=options.seed,
+                process=options.process, per_file=options.per_file, processes=options.processes,
+                progress=_Bar(),
+            )  # fmt: skip
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be written ({error}); name another --to.") from error
+        files = manifest["files"].values()
+        n, elements = sum(f["n_events"] for f in files), sum(f["n_elements"] for f in files)
+        print(
+            f"{folder}: {n} events of {elements / n:.0f} elements on average, "
+            f"{sum(f['bytes'] for f in files) / 2**20:.1f} MiB. A STAND-IN, not the published set."
+        )
+        print(f"use it: {_use(options.to, options.pileup)}")
+        return 0
+
     try:
-        manifest = write(
-            folder, options.events, pileup=options.pileup, seed=options.seed,
-            process=options.process, per_file=options.per_file, processes=options.processes,
-            progress=_Bar(),
-        )  # fmt: skip
-    except (SuiteError, OSError) as error:
-        print(f"models.data.pythia: {error}", file=sys.stderr)
-        return 1
+        return run_command("pythia", body)
     except KeyboardInterrupt:
-        print(f"models.data.pythia: stopped; whole files in {folder} are kept.", file=sys.stderr)
+        print(f"pythia: interrupted; complete files in {folder} are kept.", file=sys.stderr)
         return 130
-    files = manifest["files"].values()
-    n, elements = sum(f["n_events"] for f in files), sum(f["n_elements"] for f in files)
-    print(
-        f"{folder}: {n} events of {elements / n:.0f} elements on average, "
-        f"{sum(f['bytes'] for f in files) / 2**20:.1f} MiB. A STAND-IN, not the published set."
-    )
-    return 0
 
 
 if __name__ == "__main__":

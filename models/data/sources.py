@@ -1,8 +1,9 @@
 """Where the data sets are published: address, bytes, checksum, licence.
 
 Facts only; models/data/fetch.py acts on them. A checksum stands here where its publisher, or a
-library that many use, states it: none is computed by us, none is invented. Where a publisher's own
-interface states checksums, `listing` is its address and the answer is kept beside the data.
+library that many use, states it: none is invented. Where a publisher's own interface states checksums,
+`listing` is its address and the answer is kept beside the data. Curve tables alone have checksums that we
+computed, of files that their address pins (models/data/curve_tables.py).
 Licences are as last known; the publisher's page decides.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.data import babi
+from models.data import babi, curve_tables
 from suite.core.errors import DataError
 
 LISTING = "listing.json"
@@ -81,7 +82,7 @@ def zenodo(answer: Any) -> tuple[File, ...]:
             for f in sorted(answer["files"], key=lambda f: str(f["key"]))
             if DELPHES_NAME.fullmatch(f["key"])
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"listing of Zenodo: not as documented ({error!r}).") from error
     if not files:
         raise DataError("listing of Zenodo: names no file of events.")
@@ -91,9 +92,9 @@ def zenodo(answer: Any) -> tuple[File, ...]:
 def openml(answer: Any) -> tuple[File, ...]:
     """The one file of {"data_set_description": {"url", "md5_checksum", ...}}."""
     try:
-        told = answer["data_set_description"]
-        md5 = told.get("md5_checksum")
-        return (File(OPENML_FILE, (str(told["url"]),), None, f"md5:{md5}" if md5 else None),)
+        description = answer["data_set_description"]
+        md5 = description.get("md5_checksum")
+        return (File(OPENML_FILE, (str(description["url"]),), None, f"md5:{md5}" if md5 else None),)
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"listing of OpenML: not as documented ({error!r}).") from error
 
@@ -110,6 +111,12 @@ CIFAR10_MD5 = {  # of the archive's members, as in torchvision
     "test_batch": "40351d587109b95175f43aff81a1287e",
     "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
 }
+
+_TABLES = tuple(
+    File(name, (family.address(name),), table.n_bytes, f"sha256:{table.sha256}")
+    for family in curve_tables.FAMILIES
+    for name, table in family.tables.items()
+)
 
 SOURCES = {
     source.name: source
@@ -167,6 +174,12 @@ SOURCES = {
             read_listing=openml,
             pattern=re.compile(re.escape(OPENML_FILE)),
             most_bytes=1 << 26,
+        ),
+        Source(
+            curve_tables.DATA_SET,
+            f"{len(_TABLES)} tables of recorded learning curves, for model=..._table",
+            ", ".join(f"{family.source}: {family.licence}" for family in curve_tables.FAMILIES),
+            _TABLES,
         ),
     )
 }

@@ -66,14 +66,14 @@ def digest(*arrays: Any) -> str:
 
     Signed integers count as 64-bit ones and byte order does not count, so a split has one name.
     """
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for given in arrays:
         array = np.asarray(given)
         kind = np.dtype("<i8") if array.dtype.kind == "i" else array.dtype.newbyteorder("<")
         array = np.ascontiguousarray(array, dtype=kind)
-        found.update(f"{kind.str}{array.shape}".encode())
-        found.update(array.reshape(-1).view(np.uint8).data)
-    return found.hexdigest()
+        sha256.update(f"{kind.str}{array.shape}".encode())
+        sha256.update(array.reshape(-1).view(np.uint8).data)
+    return sha256.hexdigest()
 
 
 def _check(n_valid: int, n: int) -> None:

@@ -30,15 +30,19 @@ import numpy as np
 from models.data import transfer, unpack
 from models.data.sources import SOURCES
 from suite.core.errors import DataError
+from suite.files import UnsafeFileError, open_lock_file, read_bytes, read_json
 
 FOLDER = "tiny-imagenet-200"
 ARCHIVE = f"{FOLDER}.zip"
 SIDE = 64
-FORMAT = 1  # of what is kept
+# Version of the arrays that are kept.
+FORMAT = 1
 CACHE = "tiny_imagenet_uint8"
-BLOCK = 500  # pictures decoded by one thread at a time
-_MOST_BYTES = 1 << 20  # of a picture; they have about 2 kB
-_REMEDY = "stage it again: python -m models.data.fetch tiny_imagenet --to DIR"
+# Pictures that a thread decodes at a time.
+BLOCK = 500
+# Most bytes of a picture; they have about 2 kB.
+_MOST_BYTES = 1 << 20
+_REMEDY = "stage it again: swiftbench fetch tiny_imagenet --to DIR"
 
 
 class Shape(NamedTuple):
@@ -71,7 +75,7 @@ def prepare(folder: Path) -> Path:
     place = _place(folder)
     place.mkdir(parents=True, exist_ok=True)
     kept, work = place / CACHE, place / f"{CACHE}.part"
-    with (place / f".{CACHE}.lock").open("w") as lock:
+    with os.fdopen(open_lock_file(place / f".{CACHE}.lock"), "r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # falls with the process
         if _is_of(kept, stamp):
             return kept
@@ -130,10 +134,8 @@ class _Folders:
 
     def read(self, name: str) -> bytes:
         try:
-            if (self.root / name).stat().st_size > _MOST_BYTES:
-                raise DataError(f"{self.called(name)}: more than {_MOST_BYTES} bytes; {_REMEDY}.")
-            return (self.root / name).read_bytes()
-        except OSError as error:
+            return read_bytes(self.root / name, max_bytes=_MOST_BYTES, below=self.root)
+        except (OSError, UnsafeFileError) as error:
             raise DataError(f"{self.called(name)}: cannot be read ({error}); {_REMEDY}.") from error
 
     def called(self, name: str) -> str:
@@ -203,16 +205,16 @@ def _stamp(folder: Path) -> str:
         stats = [(root / name).stat() if name != "." else root.stat() for name in names]
     except OSError as error:
         raise DataError(f"{root}: is not complete ({error}); {_REMEDY}.") from error
-    told = [FORMAT, SHAPE, root.name, [(s.st_size, s.st_mtime_ns) for s in stats]]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    facts = [FORMAT, SHAPE, root.name, [(s.st_size, s.st_mtime_ns) for s in stats]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _is_of(kept: Path, stamp: str) -> bool:
     """Whether a folder of arrays is whole and made from what the stamp says."""
     try:
-        told: dict[str, str] = json.loads((kept / "facts.json").read_text())
-        return told["stamp"] == stamp
-    except (OSError, ValueError, KeyError):
+        facts = read_json(kept / "facts.json", max_bytes=1 << 16, below=kept.parent)
+        return isinstance(facts, dict) and facts.get("stamp") == stamp
+    except (OSError, ValueError, UnsafeFileError):
         return False
 
 
@@ -294,22 +296,22 @@ def picture(content: bytes, name: str) -> Any:
 
 def _numbers(pictures: _Folders | _Zipped, inside: str, prefix: str, n: int) -> list[int]:
     """The numbers in <prefix><number>.JPEG, ascending."""
-    found = sorted(
+    numbers = sorted(
         int(name[len(prefix) : -5])
         for name in pictures.names(inside)
-        if name.startswith(prefix) and name.endswith(".JPEG") and name[len(prefix) : -5].isdigit()
+        if name.startswith(prefix) and name.endswith(".JPEG") and name[len(prefix) : -5].isdecimal()
     )
-    if len(found) != n:
+    if len(numbers) != n:
         raise DataError(
-            f"{pictures.called(inside)}: {len(found)} pictures, must be {n}; {_REMEDY}."
+            f"{pictures.called(inside)}: {len(numbers)} pictures, must be {n}; {_REMEDY}."
         )
-    return found
+    return numbers
 
 
 def _annotations(pictures: _Folders | _Zipped, labels: dict[str, int]) -> dict[str, int]:
     """The class of each validation picture: lines of file, wnid and a box, with tabs."""
     name = "val/val_annotations.txt"
-    found = {}
+    class_of = {}
     for row, line in enumerate(pictures.read(name).decode("ascii", "replace").splitlines(), 1):
         file, wnid, *_ = [*line.split("\t"), ""]
         if wnid not in labels:
@@ -317,5 +319,5 @@ def _annotations(pictures: _Folders | _Zipped, labels: dict[str, int]) -> dict[s
                 f"{pictures.called(name)}, line {row}: {wnid[:20]!r} is not in wnids.txt; "
                 f"{_REMEDY}."
             )
-        found[file] = labels[wnid]
-    return found
+        class_of[file] = labels[wnid]
+    return class_of

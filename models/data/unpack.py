@@ -17,6 +17,7 @@ from typing import IO
 
 from models.data.sources import Archive
 from suite.core.errors import DataError
+from suite.files import UnsafeFileError, open_regular
 
 BLOCK = 1 << 20
 
@@ -45,8 +46,8 @@ def unpack(path: Path, archive: Archive) -> None:
     to = path.parent / archive.folder
     work = path.parent / f"{archive.folder}.unpacking"
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
     try:
+        work.mkdir()
         (_zip if path.suffix == ".zip" else _tar)(path, archive, work)
         if not (work / archive.folder).is_dir():
             raise DataError(f"{path}: holds no {archive.folder}/; stage it again.")
@@ -54,8 +55,10 @@ def unpack(path: Path, archive: Archive) -> None:
             shutil.rmtree(to)
         (work / archive.folder).replace(to)
     except (
-        tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, OSError, NotImplementedError
+        tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, OSError, NotImplementedError, ValueError,
+        OverflowError, UnsafeFileError,
     ) as error:  # fmt: skip
+        # ValueError: sparse maps, names that are not UTF-8, numbers that are none.
         raise DataError(f"{path}: cannot be unpacked ({error}); stage it again.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -64,8 +67,8 @@ def unpack(path: Path, archive: Archive) -> None:
 def missing(path: Path, archive: Archive) -> str | None:
     """The first member of the zip at `path` that is not unpacked in its size; None: all are."""
     for info in members(path, archive):
-        found = path.parent / info.filename
-        if not found.is_file() or found.stat().st_size != info.file_size:
+        unpacked = path.parent / info.filename
+        if not unpacked.is_file() or unpacked.stat().st_size != info.file_size:
             return info.filename
     return None
 
@@ -73,22 +76,22 @@ def missing(path: Path, archive: Archive) -> str | None:
 def members(path: Path, archive: Archive) -> list[zipfile.ZipInfo]:
     """The files that a zip holds, by its directory. Raises DataError where one is not trusted."""
     try:
-        with zipfile.ZipFile(path) as bundle:
+        with open_regular(path) as file, zipfile.ZipFile(file) as bundle:
             infos = bundle.infolist()
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, UnsafeFileError) as error:
         raise DataError(f"{path}: is damaged ({error}); stage it again.") from error
     _count(path, archive, len(infos), sum(info.file_size for info in infos))
     for info in infos:
         _inside(path, info.filename, archive)
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or info.flag_bits & 1:
-            raise DataError(f"{path}: {info.filename} is a link, device or secret; not trusted.")
+            raise DataError(f"{path}: {info.filename} is a link, a device or encrypted; refused.")
     return [info for info in infos if not info.is_dir()]
 
 
 def _zip(path: Path, archive: Archive, work: Path) -> None:
     infos = members(path, archive)
-    with zipfile.ZipFile(path) as bundle:
+    with open_regular(path) as file, zipfile.ZipFile(file) as bundle:
         for info in infos:
             target = work / info.filename
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +103,7 @@ def _zip(path: Path, archive: Archive, work: Path) -> None:
 def _tar(path: Path, archive: Archive, work: Path) -> None:
     n = size = 0
     framing = 10_240 + 2_048 * archive.n_members  # headers and padding
-    with gzip.open(path) as raw:
+    with open_regular(path) as file, gzip.open(file) as raw:
         stream = _Bounded(raw, archive.n_bytes + framing, path)  # type: ignore[arg-type]
         with tarfile.open(fileobj=stream, mode="r|") as bundle:  # type: ignore[call-overload]
             for member in bundle:

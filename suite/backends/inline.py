@@ -6,57 +6,108 @@ import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from suite import energy
-from suite.backends.ask import Forecaster
+from suite.backends.clock import Clock
+from suite.backends.contract import Backend, RunContext, Runner
+from suite.backends.forecasts import Forecaster
 from suite.core import types as t
 from suite.core.errors import PausedError, StoppedError
+from suite.core.extras import naming_extras
 from suite.run.driver import Driver
 from suite.run.limit import Limit
-from suite.worker import Worker
+from suite.worker import devices, energy, facts
+from suite.worker.checkpoints import open_checkpoints
+from suite.worker.worker import Worker
 
 
-class Inline:
+@dataclass(frozen=True, kw_only=True)
+class Inline(Backend):
+    """backend=inline: jobs run one after the other, in this process."""
+
+    def n_workers(self) -> int:
+        return 1
+
+    def open(self, run: RunContext) -> Runner:
+        limit = Limit(self.pause_before_s)
+        limit.check(run.epoch_s)
+        devices.limit_threads(self.threads)
+        device = devices.pin(self.device, 0)
+        run.forecaster.warm_up()
+        worker = Worker(
+            run.target,
+            open_checkpoints(self.checkpoint, run.checkpoints, run.target),
+            resident_trials=self.resident_trials,
+            checkpoint_every_s=self.checkpoint_every_s,
+            paused=limit.due,
+        )
+        return InlineRunner(
+            worker, run.forecaster, limit, device=device,
+            facts=facts.worker(device, "node0", self.threads), meter=lambda: energy.Meter(device),
+        )  # fmt: skip
+
+
+class InlineRunner:
     """Runs jobs one after the other.
 
-    `facts` describes the host for the record; `clock` is replaced in tests.
+    limit: that of `worker.paused`. facts: describe the host for the record. clock: seconds, replaced in
+    tests.
     """
 
     def __init__(
         self,
         worker: Worker,
         forecaster: Forecaster,
+        limit: Limit,
         *,
         device: str = "cpu",
         facts: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        limit: Limit | None = None,
         meter: Callable[[], energy.Meter] | None = None,
     ) -> None:
-        self._limit = limit or Limit()
-        worker.paused = self._limit.due
-        self._worker, self._forecaster, self._device = worker, forecaster, device
+        self._limit, self._worker, self._forecaster, self._device = (
+            limit,
+            worker,
+            forecaster,
+            device,
+        )
         self._facts, self._clock, self._make_meter = dict(facts or {}), clock, meter
 
     def run(self, driver: Driver) -> None:
-        # A run's clock starts when it can train: imports are not its own.
-        self._worker.target.stage(self._device)
+        # A run's clock starts when it can train: imports and first kernels are not its own.
+        began = self._clock()
+        with naming_extras():
+            self._worker.target.stage(self._device)
+        staged_s = self._clock() - began
+        self._worker.warm_up()
+        seconds = {"stage_s": staged_s, "warm_up_s": self._clock() - began}
         meter = self._make_meter() if self._make_meter is not None else None
-        began = self._clock() - driver.time_s
-        driver.now = lambda: self._clock() - began
+        clock = Clock(driver.time_s, self._clock)
+        driver.now = clock.now
         todo: deque[t.Command] = deque()
+        # The shorter of two epochs: one may have been disturbed.
+        epochs_s: deque[float] = deque(maxlen=2)
 
         def send(event: t.Event) -> None:
+            if isinstance(event, t.EpochReport):
+                epochs_s.append(event.train_s + event.eval_s)
+                self._limit.measured(min(epochs_s))
             if meter is not None and isinstance(event, t.JobFinished):
                 event = dataclasses.replace(event, energy_j=meter.joules())
-            stamped = dataclasses.replace(event, time_s=round(self._clock() - began, 6))
+            stamped = dataclasses.replace(event, time_s=round(clock.now(), 6))
             todo.extend(driver.handle([stamped]))
 
         staged = dict(self._worker.target.provenance)
         data: dict[str, Any] = {"data_set": staged} if staged else {}
+        if self._facts:
+            data |= {name: round(value, 3) for name, value in seconds.items()}
         if meter is not None:
             data["energy"] = meter.facts()
+        # Code and versions are this process's own.
+        stated = driver.agreement.own | self._facts | data
+        if why := driver.agreement.admit(stated, "backend=inline"):
+            raise StoppedError(why)
         send(t.WorkerJoined(0, facts=self._facts | data))
         while todo and not self._limit.due():
             match todo.popleft():

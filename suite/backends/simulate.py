@@ -12,114 +12,115 @@ import gc
 import heapq
 import itertools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from msgspec import Meta
 
-from suite.backends.ask import Forecaster
+from suite.backends.contract import Backend, RunContext, Runner
+from suite.backends.forecasts import Forecaster
 from suite.core import types as t
-from suite.core.errors import ConfigError, StoppedError, check_integer, unknown_name
+from suite.core.curve_table import Recording
+from suite.core.errors import ConfigError, StoppedError
 from suite.core.seeds import stream
-from suite.core.table import Recording
 from suite.core.target import Target
 from suite.run.driver import Driver
 
-_BLOCK = 64  # trials whose durations are drawn at once
+# Trials whose durations are drawn at once.
+_BLOCK = 64
+# Wall limits in a row without a new epoch after which no later one will bring any.
+_IDLE_LIMITS = 10
+
+Share = Annotated[float, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """What is simulated. Times in seconds; rates per hour of one worker.
+@dataclass(frozen=True, kw_only=True)
+class Simulate(Backend):
+    """backend=simulate: what is simulated. Times in seconds; rates per hour of one worker.
 
     workers: 1 to 100,000. epoch_s: mean seconds of an epoch where the recording has none, times a
     lognormal factor for each trial (trial_sigma), normal noise for each epoch (epoch_noise, a
     share), and stragglers (straggler_share of epochs take straggler_factor times as long).
     job_overhead_s: dispatch, restore and checkpoint of a job; load_s: a worker's first job loads
     data. predictor_s: from question to answer. deaths_per_hour: a worker dies, its job is lost;
-    return_s: until another joins in its place (null: never). wall_limit_s: every worker goes at
-    once, and comes back requeue_s later (null: no limit). speeds: workers' speeds, in turn.
+    return_s: until another joins in its place (None: never). wall_limit_s: every worker goes at
+    once, and comes back requeue_s later (None: no limit). speeds: workers' speeds, in turn.
     checkpoint_every_s: what a lost worker trained since its last checkpoint is trained again.
-    dispatch: free; or waves, the published driver's: nobody gets work before all have answered.
+    dispatch: free; or waves, as the published driver: no worker gets a job before all have answered.
     """
 
-    workers: int = 50
-    epoch_s: float = 60.0
-    trial_sigma: float = 0.3
-    epoch_noise: float = 0.1
-    straggler_share: float = 0.01
-    straggler_factor: float = 5.0
-    job_overhead_s: float = 0.0
-    load_s: float = 0.0
-    predictor_s: float = 0.0
-    deaths_per_hour: float = 0.0
-    return_s: float | None = None
-    wall_limit_s: float | None = None
-    requeue_s: float = 60.0
-    speeds: tuple[float, ...] = (1.0,)
-    dispatch: str = "free"
-    checkpoint_every_s: float = 300.0
+    simulated: ClassVar[bool] = True
+
+    workers: Annotated[int, Meta(ge=1, le=100_000)]
+    epoch_s: Annotated[float, Meta(gt=0)]
+    trial_sigma: Share
+    epoch_noise: Share
+    straggler_share: Share
+    straggler_factor: Share
+    job_overhead_s: Seconds
+    load_s: Seconds
+    predictor_s: Seconds
+    deaths_per_hour: Share
+    return_s: Seconds | None
+    wall_limit_s: Seconds | None
+    requeue_s: Seconds
+    speeds: tuple[float, ...]
+    dispatch: Literal["free", "waves"]
 
     def __post_init__(self) -> None:
-        check_integer("backend.workers", self.workers, 1)
-        if self.workers > 100_000:
-            raise ConfigError(f"backend.workers={self.workers}: must be at most 100000.")
-        if self.dispatch not in ("free", "waves"):
-            raise unknown_name("backend.dispatch", self.dispatch, ("free", "waves"))
+        super().__post_init__()
         if not self.speeds or min(self.speeds) <= 0:
             raise ConfigError(f"backend.speeds={list(self.speeds)}: must be numbers > 0.")
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and not (value >= 0 and math.isfinite(value)):
-                raise ConfigError(f"backend.{field.name}={value}: must be a finite number >= 0.")
-        if self.checkpoint_every_s <= 0:
-            raise ConfigError(
-                f"backend.checkpoint_every_s={self.checkpoint_every_s}: must be > 0 seconds."
-            )
-        if self.epoch_s <= 0:
-            raise ConfigError(f"backend.epoch_s={self.epoch_s}: must be > 0 seconds.")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"backend.{field.name}={value}: must be a finite number.")
 
+    def n_workers(self) -> int:
+        return self.workers
 
-def cluster(settings: Mapping[str, Any]) -> Cluster:
-    """The Cluster of conf/backend/simulate.yaml's settings."""
-    named = {f.name: settings[f.name] for f in fields(Cluster) if f.name in settings}
-    if "speeds" in named:
-        named["speeds"] = tuple(named["speeds"])
-    return Cluster(**named)
+    def open(self, run: RunContext) -> Runner:
+        return Simulation(run.target, self, run.forecaster, run.seed, run.max_epochs)
 
 
 class Durations:
     """Seconds of each epoch of each trial, drawn by (seed, trial), in whatever order asked."""
 
-    def __init__(self, cluster: Cluster, seed: int, max_epochs: int) -> None:
+    def __init__(self, cluster: Simulate, seed: int, max_epochs: int) -> None:
         self._cluster, self._seed, self._max_epochs = cluster, seed, max_epochs
         self._blocks: dict[int, list[list[float]]] = {}
         self._ends: dict[int, list[float]] = {}
 
     def ends(self, trial_id: int, recording: Recording) -> list[float]:
         """Seconds from a trial's begin to the end of its epochs 0, 1, 2, ... (the first is 0)."""
-        if (found := self._ends.get(trial_id)) is not None:
-            return found
+        if (ends := self._ends.get(trial_id)) is not None:
+            return ends
         if recording.train_s is not None:
             evals = recording.eval_s or (0.0,) * len(recording.train_s)
             each = [a + b for a, b in zip(recording.train_s, evals, strict=True)]
-            found = [0.0, *itertools.accumulate(each)]
+            ends = [0.0, *itertools.accumulate(each)]
         else:
             block, row = divmod(trial_id, _BLOCK)
             if block not in self._blocks:
-                self._blocks[block] = self._draw(block)
-            found = self._blocks[block][row]
-        self._ends[trial_id] = found
-        return found
+                # Seconds beyond a float's range become infinite; `_start` names the settings.
+                with np.errstate(over="ignore"):
+                    self._blocks[block] = self._draw(block)
+            ends = self._blocks[block][row]
+        self._ends[trial_id] = ends
+        return ends
 
     def _draw(self, block: int) -> list[list[float]]:
-        it = self._cluster
+        cluster = self._cluster
         rng = stream(self._seed, "durations", block)
         shape = (_BLOCK, self._max_epochs)
-        seconds = it.epoch_s * np.exp(it.trial_sigma * rng.standard_normal((_BLOCK, 1)))
-        seconds = seconds * np.maximum(1 + it.epoch_noise * rng.standard_normal(shape), 0.05)
-        seconds = np.where(rng.random(shape) < it.straggler_share, it.straggler_factor, 1) * seconds
+        seconds = cluster.epoch_s * np.exp(cluster.trial_sigma * rng.standard_normal((_BLOCK, 1)))
+        seconds = seconds * np.maximum(1 + cluster.epoch_noise * rng.standard_normal(shape), 0.05)
+        seconds = (
+            np.where(rng.random(shape) < cluster.straggler_share, cluster.straggler_factor, 1)
+            * seconds
+        )
         ends = np.zeros((_BLOCK, self._max_epochs + 1))
         np.cumsum(seconds, axis=1, out=ends[:, 1:])
         rows: list[list[float]] = ends.tolist()
@@ -138,28 +139,32 @@ class _Running:
     bad_epoch: int | None
 
 
-class Simulate:
+class Simulation:
     """Runs a search on made-up time. `target.replay` must know the curves."""
 
     def __init__(
-        self, target: Target, cluster: Cluster, forecaster: Forecaster, seed: int, max_epochs: int
+        self, target: Target, cluster: Simulate, forecaster: Forecaster, seed: int, max_epochs: int
     ) -> None:
         self._target, self._cluster, self._forecaster = target, cluster, forecaster
-        self._sign = -1.0 if target.mode == "max" else 1.0
+        self._metric = target.goal
         self._durations = Durations(cluster, seed, max_epochs)
         self._deaths = stream(seed, "deaths")
         self._heap: list[tuple[float, int, Any]] = []
         self._count = itertools.count()
-        self._running: dict[int, _Running] = {}  # worker -> what it trains
+        # worker -> the job it trains
+        self._running: dict[int, _Running] = {}
         self._loaded: set[int] = set()
         self._alive: set[int] = set()
         self._next_worker = 0
-        self._held: list[t.Event] = []  # answers that a wave holds back
+        # Answers that a wave holds back.
+        self._held: list[t.Event] = []
         self._recordings: dict[int, tuple[Recording, int | None]] = {}
         self.now_s = 0.0
+        # Of the wall limits in a row without progress: how many, and what had been reached.
+        self._idle_limits, self._reached = 0, (0, 0)
 
     def run(self, driver: Driver) -> None:
-        # What a search keeps it keeps to its end; looking for garbage in it costs a third.
+        # A search frees almost nothing before its end; garbage collection costs a third of the time.
         rule = gc.get_threshold()
         gc.set_threshold(200_000, 50, 1000)
         try:
@@ -169,11 +174,18 @@ class Simulate:
 
     def _run(self, driver: Driver) -> None:
         self._driver = driver
+        # A simulation trains nothing, but a resumed one must read the same data.
+        provenance = dict(self._target.provenance)
+        self._data_set = {"data_set": provenance} if provenance else {}
+        if why := driver.agreement.admit(
+            {**driver.agreement.own, **self._data_set}, "backend=simulate"
+        ):
+            raise StoppedError(why)
         self.now_s = driver.time_s
-        it = self._cluster
-        self._join(it.workers)
-        if it.wall_limit_s is not None:
-            self._at(self.now_s + it.wall_limit_s, self._wall_limit)
+        cluster = self._cluster
+        self._join(cluster.workers)
+        if cluster.wall_limit_s is not None:
+            self._at(self.now_s + cluster.wall_limit_s, self._wall_limit)
         while driver.conductor.shutdown is None:
             if not self._heap:
                 raise StoppedError("simulation: no worker is left and none will return.")
@@ -199,15 +211,17 @@ class Simulate:
     # --- workers ------------------------------------------------------------------------------
 
     def _join(self, n: int) -> None:
-        it = self._cluster
+        cluster = self._cluster
         joined: list[t.Event] = []
         for _ in range(n):
             worker = self._next_worker
             self._next_worker += 1
             self._alive.add(worker)
-            joined.append(t.WorkerJoined(worker, self.now_s, {"device": "simulated"}))
-            if it.deaths_per_hour > 0:
-                life_s = float(self._deaths.exponential(3600.0 / it.deaths_per_hour))
+            # The data set once, for all of them.
+            facts = {"device": "simulated", **(self._data_set if worker == 0 else {})}
+            joined.append(t.WorkerJoined(worker, self.now_s, facts))
+            if cluster.deaths_per_hour > 0:
+                life_s = float(self._deaths.exponential(3600.0 / cluster.deaths_per_hour))
                 self._at(self.now_s + life_s, lambda worker=worker: self._die(worker))
         self._tell(*joined)
 
@@ -223,21 +237,35 @@ class Simulate:
 
     def _wall_limit(self) -> None:
         """The batch system's: what was trained since each job's start is lost, all come back."""
-        it = self._cluster
+        cluster = self._cluster
         events = [event for worker in list(self._running) for event in self._cut(worker)]
         events += self._held
         self._held = []
         self._alive.clear()
         self._loaded.clear()
         self._tell(*events, t.Resumed(self.now_s))
-        assert it.wall_limit_s is not None
-        self._at(self.now_s + it.requeue_s, lambda: self._join(it.workers))
-        self._at(self.now_s + it.requeue_s + it.wall_limit_s, self._wall_limit)
+        self._check_progress()
+        assert cluster.wall_limit_s is not None
+        self._at(self.now_s + cluster.requeue_s, lambda: self._join(cluster.workers))
+        self._at(self.now_s + cluster.requeue_s + cluster.wall_limit_s, self._wall_limit)
+
+    def _check_progress(self) -> None:
+        conductor = self._driver.conductor
+        reached = (conductor.n_epochs, len(conductor.given_up))
+        self._idle_limits = self._idle_limits + 1 if reached == self._reached else 0
+        self._reached = reached
+        if self._idle_limits >= _IDLE_LIMITS:
+            raise StoppedError(
+                f"backend.wall_limit_s={self._cluster.wall_limit_s:g}: the last {_IDLE_LIMITS} jobs have "
+                "brought no new epoch, and no later one will: one epoch (with backend.load_s and "
+                "backend.job_overhead_s), or the time to a checkpoint (backend.checkpoint_every_s), takes "
+                "longer; raise it, or set it to null."
+            )
 
     # --- jobs ---------------------------------------------------------------------------------
 
     def _start(self, worker: int, job: t.Job) -> None:
-        it = self._cluster
+        cluster = self._cluster
         recording, bad = self._recording(job)
         ends = self._durations.ends(job.trial_id, recording)
         if job.to_epoch >= len(ends) or job.to_epoch > len(recording.values):
@@ -245,27 +273,33 @@ class Simulate:
                 f"max_epochs={job.to_epoch}: the curves have {len(recording.values)} epochs; "
                 "lower it."
             )
-        began = self.now_s + it.job_overhead_s
+        began = self.now_s + cluster.job_overhead_s
         if worker not in self._loaded:
             self._loaded.add(worker)
-            began += it.load_s
-        speed = it.speeds[worker % len(it.speeds)]
+            began += cluster.load_s
+        speed = cluster.speeds[worker % len(cluster.speeds)]
         last = job.to_epoch if bad is None else min(job.to_epoch, bad)
         running = _Running(job, began, ends, speed, recording, bad)
         self._running[worker] = running
         over = began + (ends[last] - ends[job.from_epoch]) / speed
+        if not math.isfinite(over):
+            raise ConfigError(
+                f"trial {job.trial_id}: its simulated seconds are beyond the range of a float; lower "
+                "backend.epoch_s, backend.straggler_factor or backend.trial_sigma, or raise backend.speeds."
+            )
         self._at(over, lambda: self._over(worker, running))
 
     def _over(self, worker: int, running: _Running) -> None:
         if self._running.get(worker) is not running:
-            return  # its worker died meanwhile
+            # Its worker died meanwhile.
+            return
         del self._running[worker]
         job = running.job
         bad = running.bad_epoch
         diverged = bad is not None and bad <= job.to_epoch
         events = self._reports(worker, running, bad - 1 if diverged and bad else job.to_epoch)
         if diverged:
-            message = f"{self._target.metric} is not finite after epoch {bad}"
+            message = f"{self._metric.name} is not finite after epoch {bad}"
             events.append(t.JobFailed(worker, job.job_id, "diverged", message, self.now_s))
         else:
             overhead_s = self._cluster.job_overhead_s
@@ -312,7 +346,7 @@ class Simulate:
         if last <= first:
             return []
         values = running.recording.values[first:last]
-        objectives = values if self._sign > 0 else [-value for value in values]
+        objectives = self._metric.objectives(values)
         ends_s, speed = ends[first : last + 1], running.speed
         if speed != 1.0:
             ends_s = [end / speed for end in ends_s]
@@ -323,7 +357,7 @@ class Simulate:
                 job.job_id,
                 first + 1,
                 objectives,
-                self._target.metric,
+                self._metric.name,
                 values,
                 origin_s,
                 ends_s,
@@ -333,19 +367,19 @@ class Simulate:
 
     def _recording(self, job: t.Job) -> tuple[Recording, int | None]:
         """The trial's recording, and the first epoch whose value is not finite."""
-        if (found := self._recordings.get(job.trial_id)) is None:
+        if (known := self._recordings.get(job.trial_id)) is None:
             recording = self._target.replay(job.config, job.seed)
             values = recording.values
             bad = None
             if not math.isfinite(math.fsum(values)):
                 bad = next(i for i, value in enumerate(values, 1) if not math.isfinite(value))
-            found = self._recordings[job.trial_id] = (recording, bad)
-        return found
+            known = self._recordings[job.trial_id] = (recording, bad)
+        return known
 
     def _score(self, worker: int, job: t.Job) -> None:
         """The winner's value once more: a recording holds no test split."""
         value = self._recording(job)[0].values[job.to_epoch - 1]
-        self._tell(t.Scored(worker, job.job_id, value, {self._target.metric: value}, self.now_s))
+        self._tell(t.Scored(worker, job.job_id, value, {self._metric.name: value}, self.now_s))
 
     def _answer(self, answer: t.Forecast | t.ForecastFailed) -> None:
         self._tell(dataclasses.replace(answer, time_s=round(self.now_s, 6)))

@@ -25,6 +25,10 @@ class TrialError(SuiteError):
     """Give this trial up: its configuration cannot be trained."""
 
 
+class ContractError(SuiteError):
+    """Mend the target: it does not do what its contract states, so that no trial of it can be ranked."""
+
+
 class RetryableError(SuiteError):
     """This worker failed; another may succeed."""
 
@@ -34,11 +38,11 @@ class JournalError(SuiteError):
 
 
 class StoppedError(SuiteError):
-    """The run stopped before its end, with the reason; `resume=<run folder>` goes on."""
+    """The run stopped before its end, with the reason; `resume=<run folder>` continues it."""
 
 
 class PausedError(SuiteError):
-    """The job's time ends: trials are checkpointed, the same line with resume=auto goes on."""
+    """The job's time ends: trials are checkpointed, the same command with resume=auto continues."""
 
 
 class DivergedError(TrialError):
@@ -48,14 +52,30 @@ class DivergedError(TrialError):
 def unknown_name(what: str, name: object, known: Iterable[object]) -> ConfigError:
     """A ConfigError for `name`, listing the known names and, where one is close, proposing it."""
     names = sorted(str(k) for k in known)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    return ConfigError(f"{what}={name}: unknown; known are {', '.join(names)}.{hint}")
+    return ConfigError(
+        f"{what}={name}: unknown; known are {', '.join(names)}.{close_name(str(name), names)}"
+    )
 
 
-def check_integer(name: str, value: object, least: int, hint: str = "") -> int:
-    """`value` if it is an integer >= least, else a ConfigError; `hint` follows the rule."""
+def close_name(name: str, known: Iterable[str], least: float = 0.6) -> str:
+    """A question that proposes the known name that is close to `name`; empty where none is.
+
+    least: how alike they must be, 0 to 1.
+
+    >>> close_name("max_epoch", ["max_epochs", "seed"])
+    ' Did you mean max_epochs?'
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=least)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def check_integer(
+    name: str, value: object, least: int, hint: str = "", *, most: int | None = None
+) -> int:
+    """`value` if it is an integer in [least, most], else a ConfigError; `hint` follows the rule."""
     # numpy's integers are numbers.Integral too: grids are made of them.
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise ConfigError(f"{name}={value}: must be an integer >= {least}{hint and ' ' + hint}.")
+    if most is not None and int(value) > most:
+        raise ConfigError(f"{name}={value}: must be an integer <= {most}{hint and ' ' + hint}.")
     return int(value)

@@ -18,6 +18,9 @@ from suite.core.seeds import stream
 from suite.core.space import Space
 from suite.core.types import Config, Trial
 
+MAX_CANDIDATES = 1_000_000
+"""Of one proposal, at most: they are held in memory and ranked anew each time."""
+
 
 class Searcher(ABC):
     """Chooses configurations. `space` and `seed` are given once, before the first `propose`."""
@@ -29,8 +32,10 @@ class Searcher(ABC):
         self.space = space
         self.seed = seed
         self._order: list[int] = []
-        self._names: list[tuple[Any, ...]] = []  # of a table's rows
-        self._encoded: NDArray[np.float64] | None = None  # and their points, when first needed
+        # of a table's rows
+        self._names: list[tuple[Any, ...]] = []
+        # and their points, when first needed
+        self._encoded: NDArray[np.float64] | None = None
         if space.rows is not None:
             self._order = stream(seed, "rows").permutation(len(space.rows)).tolist()
             self._names = [self._name(row) for row in space.rows]
@@ -40,12 +45,12 @@ class Searcher(ABC):
         """The configuration of `trial_id`, given all trials so far with the curves they have.
 
         Must be a function of its arguments, `space` and `seed`: a resumed run calls it again for
-        every trial. What it keeps besides may only save time, or count for `measured`.
+        every trial. What it keeps besides may only save time, or count for `diagnostics`.
         """
 
     @property
-    def measured(self) -> Mapping[str, Any]:
-        """What a learned rule measured of itself, and how often it fell back, for the record."""
+    def diagnostics(self) -> Mapping[str, Any]:
+        """Self-measurements of a learned rule, and how often it fell back; for the record."""
         return {}
 
     def draw(self, trial_id: int, trials: Mapping[int, Trial]) -> Config:
@@ -84,7 +89,8 @@ class Searcher(ABC):
             return self.space.encode_draws(draws), lambda i: self.space.decode(draws[i].tolist())
         unused = self._unused(trials)
         if not unused:
-            self.draw(trial_id, trials)  # raises
+            # raises
+            self.draw(trial_id, trials)
         if len(unused) > n:
             unused = [unused[i] for i in sorted(rng.choice(len(unused), n, replace=False))]
         if self._encoded is None:

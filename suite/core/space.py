@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suite.core.errors import ConfigError, unknown_name
+from suite.core.printable import printable
 from suite.core.types import Config
+
+# Beyond these a number of [0, 1] in double precision no longer tells neighbouring integers apart.
+_MAX_INTEGER = 2**48
+_MAX_LOG_INTEGER = 2**44
 
 
 @dataclass(frozen=True, slots=True)
 class Float:
     """A real number in [low, high]; with `log`, uniform in its logarithm.
 
-    Raises ConfigError where low >= high, a bound is not finite, or `log` meets a bound <= 0.
+    Raises ConfigError where low >= high, a bound is not a finite number, or `log` meets a bound <= 0.
     """
 
     low: float
@@ -26,9 +33,10 @@ class Float:
     log: bool = False
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        if not (_is_finite(self.low) and _is_finite(self.high) and self.low < self.high):
             raise ConfigError(
-                f"Float(low={self.low}, high={self.high}): needs finite low < high; mend the space."
+                f"Float(low={printable(self.low, most=40)}, high={printable(self.high, most=40)}): needs "
+                "finite low < high; mend the space."
             )
         if self.log and self.low <= 0:
             raise ConfigError(
@@ -38,10 +46,16 @@ class Float:
 
     def decode(self, u: float) -> float:
         """Map u in [0, 1] onto the interval."""
-        if self.log:
-            value = math.exp(math.log(self.low) + u * (math.log(self.high) - math.log(self.low)))
+        if self.log and _is_logarithmic(self):
+            low, high = math.log(self.low), math.log(self.high)
+            try:
+                value = math.exp(low + u * (high - low))
+            except OverflowError:  # the logarithm of the largest floats is rounded up
+                value = self.high
+        elif (span := float(self.high) - float(self.low)) == math.inf:
+            value = (1.0 - u) * self.low + u * self.high
         else:
-            value = self.low + u * (self.high - self.low)
+            value = self.low + u * span
         return min(max(value, self.low), self.high)
 
     def round_draws(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,11 +63,13 @@ class Float:
         return u
 
     def encode(self, value: Any) -> tuple[float, ...]:
-        if self.log:
+        if self.log and _is_logarithmic(self):
             low = math.log(self.low)
             u = (math.log(value) - low) / (math.log(self.high) - low)
+        elif (span := float(self.high) - float(self.low)) == math.inf:
+            u = (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
         else:
-            u = (value - self.low) / (self.high - self.low)
+            u = (value - self.low) / span
         return (0.0 if u < 0.0 else 1.0 if u > 1.0 else u,)
 
     def check(self, value: Any) -> str | None:
@@ -70,6 +86,9 @@ class Float:
 class Int:
     """An integer in {low, ..., high}; with `log`, each value's weight is that of [v-1/2, v+1/2] on
     a log axis.
+
+    Raises ConfigError where low >= high, a bound is no integer or so large (2^48; with `log` 2^44) that
+    a draw cannot reach every integer, or `log` meets a bound < 1.
     """
 
     low: int
@@ -77,18 +96,26 @@ class Int:
     log: bool = False
 
     def __post_init__(self) -> None:
+        bounds = f"Int(low={printable(self.low, most=40)}, high={printable(self.high, most=40)})"
+        for bound in (self.low, self.high):
+            if not isinstance(bound, Integral) or isinstance(bound, bool):
+                raise ConfigError(f"{bounds}: needs integers; mend the space, or take Float.")
         if not self.low < self.high:
-            raise ConfigError(
-                f"Int(low={self.low}, high={self.high}): needs low < high; mend the space."
-            )
+            raise ConfigError(f"{bounds}: needs low < high; mend the space.")
         if self.log and self.low < 1:
             raise ConfigError(
                 f"Int(low={self.low}, log=True): a logarithm needs low >= 1; raise low or drop log."
             )
+        most = _MAX_LOG_INTEGER if self.log else _MAX_INTEGER
+        if self.low < -most or self.high > most:
+            raise ConfigError(
+                f"{bounds}: needs bounds of at most {most} in size{' with log' if self.log else ''}, so that "
+                "a draw reaches every integer; mend the space (another unit), or take Float."
+            )
 
     def decode(self, u: float) -> int:
         low, high = self.low - 0.5, self.high + 0.5
-        if self.log:
+        if self.log and _is_logarithmic(self):
             value = math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
         else:
             value = low + u * (high - low)
@@ -97,17 +124,18 @@ class Int:
     def round_draws(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         """What encode(decode(u)) is: the points of the integers."""
         low, high = self.low - 0.5, self.high + 0.5
-        span = math.log(high) - math.log(low) if self.log else high - low
-        real = np.exp(math.log(low) + u * span) if self.log else low + u * span
+        log = _is_logarithmic(self)
+        span = math.log(high) - math.log(low) if log else high - low
+        real = np.exp(math.log(low) + u * span) if log else low + u * span
         whole = np.clip(np.floor(real + 0.5), self.low, self.high)
-        if self.log:
+        if log:
             whole = np.log(whole) - math.log(low)
             return np.asarray(whole / span)
         return np.asarray((whole - low) / span)
 
     def encode(self, value: Any) -> tuple[float, ...]:
         low, high = self.low - 0.5, self.high + 0.5
-        if self.log:
+        if self.log and _is_logarithmic(self):
             u = (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
         else:
             u = (value - low) / (high - low)
@@ -123,40 +151,85 @@ class Int:
         return None
 
 
+def _is_finite(bound: Any) -> bool:
+    if not isinstance(bound, Real) or isinstance(bound, bool):
+        return False
+    try:
+        return math.isfinite(bound)
+    except OverflowError:  # an integer that no float holds
+        return False
+
+
+def _is_logarithmic(parameter: Float | Int) -> bool:
+    """Whether the logarithm is taken: of bounds that nearly agree it is a straight line, and cannot tell
+    their logarithms apart.
+    """
+    return parameter.log and float(parameter.high) - float(parameter.low) > 1e-9 * parameter.low
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of `values`, without an order; encoded one-hot."""
+    """One of `values`, without an order; encoded one-hot.
+
+    1, 1.0 and true are three values: as in JSON, and not as in Python. Raises ConfigError where there is
+    none, one stands twice, or one is not plain JSON: the journal could not hold it.
+    """
 
     values: tuple[Any, ...]
 
     def __init__(self, *values: Any) -> None:
-        if len(values) < 1 or len(set(map(repr, values))) < len(values):
-            raise ConfigError(
-                f"Choice{values}: needs one or more different values; mend the space."
-            )
+        shown = printable(f"Choice{values}", most=200)
+        for value in values:
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError, RecursionError):
+                raise ConfigError(
+                    f"{shown}: {printable(repr(value), most=40)} must be text, a finite number, true, "
+                    "false, null, or a list of these; mend the space."
+                ) from None
+        if len(values) < 1 or len(set(map(json.dumps, values))) < len(values):
+            raise ConfigError(f"{shown}: needs one or more different values; mend the space.")
         object.__setattr__(self, "values", values)
 
     def decode(self, u: float) -> Any:
         return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
 
     def encode(self, value: Any) -> tuple[float, ...]:
-        return tuple(1.0 if value == v else 0.0 for v in self.values)
+        place = self._place(value)
+        return tuple(1.0 if place == i else 0.0 for i in range(len(self.values)))
 
     def check(self, value: Any) -> str | None:
-        return (
-            None if value in self.values else f"must be one of {', '.join(map(str, self.values))}"
-        )
+        if self._place(value) is not None:
+            return None
+        return f"must be one of {printable(', '.join(map(str, self.values)), most=1000)}"
+
+    def _place(self, value: Any) -> int | None:
+        """Where `value` stands: the one of its own type first, so that 1 is not taken for 1.0; then an equal
+        one, since a number may have been written 16.0; a boolean is no number.
+        """
+        equal = [
+            i
+            for i, v in enumerate(self.values)
+            if value == v and isinstance(value, bool) == isinstance(v, bool)
+        ]
+        own = [i for i in equal if repr(self.values[i]) == repr(value)]
+        return next(iter(own + equal), None)
 
 
 Parameter = Float | Int | Choice
 
 
 class Space(Mapping[str, Parameter]):
-    """An ordered mapping name -> parameter, with some names fixed to a value (no longer searched;
-    None: searched).
+    """An ordered mapping name -> parameter. A name that is fixed to a value is not searched.
 
+    fixed: name -> its value; None: searched. rows: a table's configurations, where only these exist.
     Shapes: `encode` gives one number for a Float or Int and one for each value of a Choice, in the
     order of names.
+    Raises ConfigError for a fixed name that the space does not have, or a value outside its range.
+
+    >>> space = Space({"momentum": Float(0.0, 1.0), "units": Choice(32, 64)})
+    >>> space.encode({"momentum": 0.5, "units": 64})
+    (0.5, 0.0, 1.0)
     """
 
     def __init__(
@@ -204,6 +277,10 @@ class Space(Mapping[str, Parameter]):
         draws = rng.random(len(self._parameters))
         return self.decode(draws.tolist())
 
+    def lowest(self) -> Config:
+        """The lower end of each parameter, of a Choice its first value; of a table its first row."""
+        return self.rows[0] if self.rows is not None else self.decode([0.0] * len(self))
+
     def decode(self, u: Sequence[float]) -> Config:
         """Map u in [0, 1]^len(self), one number a parameter, to a configuration."""
         return {
@@ -245,4 +322,5 @@ class Space(Mapping[str, Parameter]):
 
     def _check(self, name: str, value: Any) -> None:
         if (rule := self._parameters[name].check(value)) is not None:
-            raise ConfigError(f"{name}={value}: {rule}; change the value or the space.")
+            shown = f"{printable(name, most=200)}={printable(value, most=200)}"
+            raise ConfigError(f"{shown}: {rule}; change the value or the space.")

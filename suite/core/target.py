@@ -8,16 +8,23 @@ With one class the shared data would have to hide in a module global.
 
 from __future__ import annotations
 
+import inspect
+import json
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
+from suite.core import plugins
+from suite.core.curve_table import Recording
 from suite.core.errors import ConfigError
-from suite.core.space import Parameter, Space
-from suite.core.table import Recording
+from suite.core.metric import Metric, nearest_mode
+from suite.core.space import Choice, Float, Int, Parameter, Space
 from suite.core.types import Config
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Training(ABC):
@@ -36,7 +43,7 @@ class Training(ABC):
 
     @abstractmethod
     def validate(self) -> Mapping[str, float]:
-        """Metrics on the validation split; holds `Target.metric`."""
+        """Metrics on the validation split; holds `Target.metric.name`."""
 
     @abstractmethod
     def test(self) -> Mapping[str, float]:
@@ -55,32 +62,52 @@ class Target(ABC):
     """The model under study. Its constructor takes the YAML's arguments, imports no framework and
     reads no data (a curve table, whose space is its data, reads its file then).
 
-    metric: name of the validation metric that is optimised; mode: "min" or "max" (the worker turns
-    it into an objective that is minimised); framework: what must be alone in a worker ("torch",
-    "tensorflow", "numpy"). data: "real", "recorded" (a curve table), "stand-in" or
-    "synthetic"; it labels every record.
+    parameters: the hyperparameters by name. metric: the validation metric that is optimised, a Metric;
+    or its name, with `mode` ("min" or "max") beside it, as targets of earlier revisions say it.
+    framework: what must be alone in a worker ("torch", "tensorflow", "numpy"). data: "real",
+    "recorded" (a curve table), "stand-in" or "synthetic"; it labels every record. checkpoint_bytes:
+    about how large one checkpoint is; epoch_s: about how many seconds one epoch takes on the
+    hardware its file names; `plan` reads both.
+
+    A class names all six. One that its constructor sets is announced by an annotation in the class.
+    `check_target` says what is missing or wrong.
     """
 
-    parameters: ClassVar[Mapping[str, Parameter]]
-    metric: str
-    mode: str
+    parameters: Mapping[str, Parameter]
+    metric: Metric
     framework: str
     data: str
+    checkpoint_bytes: int
+    epoch_s: float
     provenance: Mapping[str, Any] = MappingProxyType({})
-    """Set by `stage`: which data these are (name, sha256, stand_in), how they were split (split,
-    split_sha256, n_train, n_valid, n_test); plain JSON, for the record.
+    """Set by `stage` where data are real or a stand-in: which data these are (name, sha256,
+    stand_in), how they were split (split, split_sha256, n_train, n_valid, n_test); plain JSON, for
+    the record. `check_provenance` says what is missing or wrong.
     """
-    checkpoint_bytes: ClassVar[int]
-    """About how large one checkpoint is, for `plan`."""
-    epoch_s: ClassVar[float]
-    """About how long one epoch takes on the hardware its file names, for `plan`."""
-    parallel: ClassVar[str | None] = None
+    parallel: str | None = None
     """Dotted name of the group class with which several ranks train one trial; None: one rank."""
     group: Any = None
     """The group, set before `stage`'s first trial where there is one."""
 
-    def __init__(self, fixed: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        fixed: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Parameter] | None = None,
+    ) -> None:
+        """fixed: values that are held, None: searched. parameters: of this object, None: the class's."""
+        if parameters is not None:
+            self.parameters = parameters
         self.space = Space(self.parameters, fixed)
+
+    @property
+    def own_code(self) -> str:
+        """Digest of code that trains and lies outside of the class's package; compared as that package is."""
+        return ""
+
+    @property
+    def goal(self) -> Metric:
+        """The metric that is optimised, however the class says it. The suite reads this one."""
+        return _goal(self)
 
     @abstractmethod
     def stage(self, device: str) -> None:
@@ -89,6 +116,16 @@ class Target(ABC):
 
         Raises DataError where data are missing or damaged.
         """
+
+    def warm_up(self) -> None:
+        """Once a worker, after `stage` and before a run's clock starts: do what costs time only once in a
+        process (first kernels, a compiler), so that no trial pays for it.
+
+        By default a trial of the space's lowest configuration is started and thrown away. A target that
+        trains overrides this and takes one step of training, not an epoch. It must change no trial's
+        result. Where several ranks train one trial, all of them call it together.
+        """
+        self.start(self.space.lowest(), 0)
 
     @abstractmethod
     def start(self, config: Config, seed: int) -> Training:
@@ -107,3 +144,174 @@ class Target(ABC):
             f"model={type(self).__name__}: cannot be simulated, it really trains; "
             "take a table, or record one (python -m suite.curves record)."
         )
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+DATA = ("real", "recorded", "stand-in", "synthetic")
+
+
+def loud(data: str) -> str:
+    """A label of data as people read it: a stand-in's must not be overlooked."""
+    return data.upper() if data == "stand-in" else data
+
+
+def mark(data: str) -> str:
+    """What follows the name of a run on such data: ` [STAND-IN]`, or nothing."""
+    return f" [{loud(data)}]" if data == "stand-in" else ""
+
+
+def make_target(spec: Mapping[str, Any], what: str = "model") -> Target:
+    """The target of a YAML leaf, checked as a class and as it was made.
+
+    Raises ConfigError for an unknown, wrong or incomplete class and for a wrong argument.
+    """
+    if "_target_" in spec:
+        cls = plugins.find(str(spec["_target_"]), what)
+        if not issubclass(cls, Target):
+            raise ConfigError(
+                f"{what}._target_={spec['_target_']}: must be a Target; derive the class from "
+                "suite.core.Target."
+            )
+        check_target(cls)
+    target: Target = plugins.make(spec, what)
+    check_target(target)
+    return target
+
+
+def check_target(target: type[Target] | Target) -> None:
+    """Raise one ConfigError that names every missing or wrong attribute of a target, or of its class.
+
+    Of a class, an attribute may be missing that an annotation announces: the constructor sets it.
+    """
+    cls = target if isinstance(target, type) else type(target)
+    problems = [_abstract(name) for name in sorted(cls.__abstractmethods__)]
+    announced = {name for base in _own(cls) for name in inspect.get_annotations(base)}
+    for name, (is_right, rule, example) in _RULES.items():
+        if hasattr(target, name):
+            value = getattr(target, name)
+            if name == "metric" and isinstance(value, str):
+                problems += _wrong_words(target)
+            elif not is_right(value):
+                problems.append(f"{name}={value}: must be {rule}; write {name} = {example}.")
+        elif cls is not target or name not in announced:
+            problems.append(f"{name}: missing; write {name} = {example}.")
+    if isinstance(getattr(target, "metric", None), Metric):
+        problems += [
+            _second_mode(base) for base in _own(cls) if isinstance(vars(base).get("mode"), str)
+        ]
+    _refuse(f"{cls.__module__}.{cls.__qualname__}", "target", problems)
+
+
+def check_provenance(target: Target) -> None:
+    """Raise one ConfigError for what a staged target's `provenance` lacks, or says wrongly.
+
+    Recorded and synthetic data need none.
+    """
+    if target.data in ("recorded", "synthetic"):
+        return
+    provenance, problems = dict(target.provenance), []
+    for name, (is_right, rule) in _PROVENANCE.items():
+        if name not in provenance:
+            problems.append(f"provenance[{name!r}]: missing; stage() sets it to {rule}.")
+        elif not is_right(provenance[name]):
+            problems.append(f"provenance[{name!r}]={provenance[name]}: must be {rule}.")
+    if isinstance(stand_in := provenance.get("stand_in"), bool) and stand_in != (
+        target.data == "stand-in"
+    ):
+        problems.append(f"provenance['stand_in']={stand_in}: data={target.data}; make them agree.")
+    try:
+        json.dumps(provenance, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        problems.append(f"provenance: must be plain JSON ({error}).")
+    _refuse(f"{type(target).__module__}.{type(target).__qualname__}", "provenance", problems)
+
+
+def _own(cls: type) -> list[type]:
+    """The class and its bases below Target."""
+    return [base for base in cls.__mro__ if issubclass(base, Target) and base is not Target]
+
+
+def _abstract(name: str) -> str:
+    return f"{name}(): missing; define the method."
+
+
+def _goal(target: type[Target] | Target) -> Metric:
+    """The Metric, or the one that the words `metric` and `mode` say. Raises ConfigError for other words."""
+    metric: Any = target.metric
+    if isinstance(metric, Metric):
+        return metric
+    return Metric(metric, getattr(target, "mode", "missing"))
+
+
+def _wrong_words(target: type[Target] | Target) -> list[str]:
+    try:
+        _goal(target)
+    except ConfigError as error:
+        mode = nearest_mode(getattr(target, "mode", None)) or "min"
+        return [f'{error} To mend it, write metric = Metric("{target.metric}", "{mode}").']
+    return []
+
+
+def _second_mode(cls: type) -> str:
+    mode = vars(cls)["mode"]
+    return (
+        f"mode={mode}: is part of the metric; remove it, and write "
+        f'metric = Metric(name, "{nearest_mode(mode) or "min"}").'
+    )
+
+
+def _refuse(name: str, what: str, problems: list[str]) -> None:
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise ConfigError(f"{name}: its {what} is not complete and right:{lines}")
+
+
+def _is_number(value: Any, least: float) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= least
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _are_parameters(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(one, Float | Int | Choice)
+        for name, one in value.items()
+    )
+
+
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str, str]] = {
+    "parameters": (
+        _are_parameters, "a mapping from names to Float, Int or Choice", '{"lr": Float(1e-4, 1.0)}'
+    ),
+    "metric": (lambda v: isinstance(v, Metric), "a Metric", 'Metric("val_loss", "min")'),
+    "framework": (lambda v: isinstance(v, str) and bool(v), "a framework's name", '"numpy"'),
+    "data": (lambda v: v in DATA, ", ".join(DATA[:-1]) + f" or {DATA[-1]}", '"real"'),
+    "checkpoint_bytes": (_is_count, "an integer > 0 (bytes)", "1_000_000"),
+    "epoch_s": (lambda v: _is_number(v, 0.0), "a number >= 0 (seconds)", "1.0"),
+}  # fmt: skip
+"""What a target must have: its check, its rule, an example."""
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64
+
+
+_PROVENANCE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_is_text, "the data set's name"),
+    "sha256": (_is_sha256, "the SHA-256 of the data, 64 hexadecimal digits"),
+    "stand_in": (lambda v: isinstance(v, bool), "True or False"),
+    "split": (_is_text, "the split's name"),
+    "split_sha256": (_is_sha256, "the SHA-256 of the split, 64 hexadecimal digits"),
+    "n_train": (_is_count, "a number of examples > 0"),
+    "n_valid": (_is_count, "a number of examples > 0"),
+    "n_test": (_is_count, "a number of examples > 0"),
+}
+"""What the provenance of real and stand-in data must hold."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 Curve = tuple[float, ...]
 """Objective after epoch 1, 2, ...; always minimised; len(curve) == epochs trained."""
@@ -104,6 +104,15 @@ Decision = Train | Predict | Propose | Wait | Done
 
 # --- events: what happened
 
+FailureReason = Literal["diverged", "trial", "checkpoint", "storage", "contract", "retry"]
+"""Why a job ended early: `diverged` and `trial` give the trial up, `checkpoint` restarts it from an older
+checkpoint, `storage` (a full disk) and `contract` (a target that never gives its metric) stop the run,
+`retry` sends it to another worker.
+"""
+
+EndStatus = Literal["completed", "failed"]
+"""How a search ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerJoined:
@@ -186,15 +195,12 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """The job ended early. reason: `diverged` and `trial` give the trial up, `retry` sends it to
-    another worker, `checkpoint` restarts it from an older checkpoint, `storage` (a full disk)
-    stops the run.
-    """
+    """The job ended early, for one of the reasons of `FailureReason`."""
 
     kind: ClassVar[str] = "failed"
     worker: int
     job_id: int
-    reason: str
+    reason: FailureReason
     message: str
     time_s: float = 0.0
 
@@ -247,12 +253,13 @@ class Resumed:
     """A new process took the journal over: every worker is gone.
 
     Jobs in flight return to the queue in job order. `settings`: what of the conductor's settings is
-    another from here on.
+    another from here on. `process`: code, versions, revision and image of the new process.
     """
 
     kind: ClassVar[str] = "resumed"
     time_s: float = 0.0
     settings: Mapping[str, int] = field(default_factory=dict)
+    process: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,9 +332,9 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """The run is over; status: completed or failed."""
+    """The run is over."""
 
-    status: str
+    status: EndStatus
     reason: str = ""
 
 

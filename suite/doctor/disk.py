@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import statistics
 import time
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from suite.doctor.findings import Finding, fail, ok, warn
+from suite.launch.plan import bytes_for_people
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs", "fuse.glusterfs", "ceph")
 PARALLEL = ("lustre", "gpfs", "beegfs", "panfs", "wekafs")
@@ -64,14 +64,14 @@ def fsync(folder: Path, n: int = 9) -> Finding:
     except OSError as error:
         return fail(name, f"{error.strerror}", "free space or quota there, or another folder")
     median = statistics.median(took)
-    said = f"median {1000 * median:.2f} ms, longest {1000 * max(took):.2f} ms (n = {n})"
+    times = f"median {1000 * median:.2f} ms, longest {1000 * max(took):.2f} ms (n = {n})"
     if median > SLOW_S:
         return warn(
-            name, said,
+            name, times,
             f"above {1000 * SLOW_S:g} ms each decision waits for it: let SUITE_RUNS lie on a "
             "faster file system",
         )  # fmt: skip
-    return ok(name, said)
+    return ok(name, times)
 
 
 def kind(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> Finding:
@@ -103,19 +103,19 @@ def type_of(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
 
 def _mount(folder: Path, mounts: Path) -> tuple[str, str]:
     """Type and options of the mount that holds the folder."""
-    best, found = -1, ("unknown", "")
+    best, mount = -1, ("unknown", "")
     try:
         lines = mounts.read_text().splitlines()
     except OSError:
-        return found
+        return mount
     whole = folder.resolve()
     for line in lines:
         _, at, what, options, *_ = line.split(" ")
         at = at.replace("\\040", " ")
         # Not shorter: of two mounts at one place the later one hides the other.
         if len(at) >= best and whole.is_relative_to(at):
-            best, found = len(at), (what, options)
-    return found
+            best, mount = len(at), (what, options)
+    return mount
 
 
 def space(folder: Path, n_bytes: float, n_inodes: int) -> Finding:
@@ -125,21 +125,15 @@ def space(folder: Path, n_bytes: float, n_inodes: int) -> Finding:
         folder = folder.parent
     stat = os.statvfs(folder)
     free, inodes = stat.f_bavail * stat.f_frsize, stat.f_favail
-    said = f"at most {room(n_bytes)} in {n_inodes} files planned, {room(free)} free"
+    room = f"at most {bytes_for_people(n_bytes)} in {n_inodes} files planned, {bytes_for_people(free)} free"
     # Some file systems (btrfs, some network ones) have no fixed number of inodes and say 0.
     short = stat.f_files > 0 and inodes < n_inodes
     if free < n_bytes or short:
         return fail(
-            name, f"{said}{f', {inodes} inodes free' if short else ''}",
+            name, f"{room}{f', {inodes} inodes free' if short else ''}",
             "free some, let SUITE_RUNS or backend.checkpoints name another file system, lower "
             "max_epochs, or backend.checkpoint=none",
         )  # fmt: skip
     if free < 2 * n_bytes:
-        return warn(name, said, "less than twice the plan: others write there, too; free some")
-    return ok(name, f"{said} (quotas not seen)")
-
-
-def room(n: float) -> str:
-    """Bytes for people."""
-    power = min(int(math.log(max(n, 1), 1024)), 4)
-    return f"{n / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+        return warn(name, room, "less than twice the plan: others write there, too; free some")
+    return ok(name, f"{room} (quotas not seen)")

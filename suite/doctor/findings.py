@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from suite import __version__
+from suite.run.paths import SCHEMAS
 
-SCHEMA = Path(__file__).resolve().parents[2] / "results_schema" / "doctor.schema.json"
+SCHEMA = SCHEMAS / "doctor.schema.json"
 STATUSES = ("fail", "warn", "skip", "pass")
 MOST = 3
 """Findings of one check and status that are said."""
@@ -59,17 +59,17 @@ def merge(by_rank: Mapping[int, Sequence[Finding]]) -> list[Finding]:
             if finding.check not in first:
                 first.append(finding.check)
             ranks.setdefault(finding, []).append(rank)
-    found = [replace(finding, ranks=tuple(who)) for finding, who in ranks.items()]
-    found.sort(key=lambda f: (first.index(f.check), _ORDER[f.status], f.ranks))
-    said: list[Finding] = []
-    for (_, _), group in groupby(found, key=lambda f: (f.check, f.status)):
+    flat = [replace(finding, ranks=tuple(who)) for finding, who in ranks.items()]
+    flat.sort(key=lambda f: (first.index(f.check), _ORDER[f.status], f.ranks))
+    merged: list[Finding] = []
+    for (_, _), group in groupby(flat, key=lambda f: (f.check, f.status)):
         head, more = (alike := list(group))[:MOST], alike[MOST:]
         if more:
             everyone = {rank for finding in (head[-1], *more) for rank in finding.ranks}
             value = f"{head[-1].value}, and {len(more)} more like it"
             head[-1] = replace(head[-1], value=value, ranks=tuple(sorted(everyone)))
-        said += head
-    return said
+        merged += head
+    return merged
 
 
 def code(findings: Iterable[Finding]) -> int:
@@ -111,5 +111,5 @@ def _span(ranks: Sequence[int]) -> str:
             parts[-1][1] = rank
         else:
             parts.append([rank, rank])
-    said = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
-    return f"rank{'s' * (len(ranks) > 1)} {said}"
+    listed = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+    return f"rank{'s' * (len(ranks) > 1)} {listed}"

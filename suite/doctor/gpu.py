@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from suite.backends import devices
 from suite.doctor.findings import Finding, fail, ok, skip, warn
 from suite.doctor.process import last_line, python
+from suite.worker import devices
 
 PROBE = {
     "torch": """
@@ -33,15 +33,18 @@ print(json.dumps({"version": tf.__version__,
 
 @dataclass(frozen=True)
 class Visible:
-    """What one rank sees. names: what it may use; driver: whether a driver is loaded here."""
+    """What one rank sees. names: what it may use; driver: whether a driver is loaded here; hidden_by: the
+    variable, with its value, that hides GPUs.
+    """
 
     names: tuple[str, ...]
     driver: bool
+    hidden_by: str = ""
 
     @classmethod
     def here(cls) -> Visible:
         driver = devices.KFD.exists() or devices.NVIDIA.exists() or Path("/dev/dxg").exists()
-        return cls(tuple(devices.visible_gpus()), driver)
+        return cls(tuple(devices.visible_gpus()), driver, devices.hidden_by())
 
 
 def visible(seen: Visible, device: str) -> Finding:
@@ -56,17 +59,25 @@ def visible(seen: Visible, device: str) -> Finding:
             "apptainer exec needs --nv (or --rocm); with the fake GPUs of a test cluster "
             "backend.device=cpu",
         )
+    why = f" ({seen.hidden_by})" if seen.hidden_by else ""
     if not seen.names and device == "cuda":
         return fail(
-            name, "backend.device=cuda: no GPU is visible",
+            name, f"backend.device=cuda: no GPU is visible{why}",
             "ask for GPUs (--gres=gpu:N a node), apptainer --nv or --rocm, or backend.device=cpu",
         )  # fmt: skip
     if not seen.names:
-        hidden = " (a driver is here: GPUs are hidden)" if seen.driver else ""
         if seen.driver:
-            return warn(name, f"none visible{hidden}; workers take the processor",
+            by = f" by {seen.hidden_by}" if seen.hidden_by else ""
+            hidden = f"none visible (a driver is here: GPUs are hidden{by})"
+            return warn(name, f"{hidden}; workers take the processor",
                         "ask for GPUs (--gres=gpu:N a node), or backend.device=cpu")  # fmt: skip
-        return ok(name, "none; workers take the processor")
+        return ok(name, f"none{why}; workers take the processor")
+    if seen.hidden_by:
+        return warn(
+            name, f"{len(seen.names)} visible ({','.join(seen.names)}) of {seen.hidden_by}: a list ends at "
+            "the first word that names no GPU, and names each once",
+            "correct the variable where the job is started",
+        )  # fmt: skip
     return ok(name, f"{len(seen.names)} visible ({','.join(seen.names)})")
 
 
@@ -75,14 +86,14 @@ def build(framework: str, seen: Visible, device: str, timeout_s: float = 120) ->
     name = "framework"
     if framework not in PROBE:
         return skip(name, f"{framework}: no GPU build to look at")
-    code, said, error = python(PROBE[framework], timeout_s=timeout_s)
+    code, answer, error = python(PROBE[framework], timeout_s=timeout_s)
     if code != 0:
         return fail(
             name, f"{framework} does not import: {last_line(error)}",
             f"install {framework} into this environment or take the {framework} image",
         )  # fmt: skip
     try:
-        facts: dict[str, Any] = json.loads(said.splitlines()[-1])
+        facts: dict[str, Any] = json.loads(answer.splitlines()[-1])
     except (ValueError, IndexError):
         return fail(name, f"{framework}: no answer", "import it by hand and read its messages")
     return fits(framework, facts, seen, device)
@@ -91,31 +102,31 @@ def build(framework: str, seen: Visible, device: str, timeout_s: float = 120) ->
 def fits(framework: str, facts: Mapping[str, Any], seen: Visible, device: str) -> Finding:
     """The verdict on what the probe said: version, build (CUDA or ROCm version), n_gpus."""
     name = "framework"
-    said = f"{framework} {facts['version']}, {facts['build'] or 'CPU'} build"
+    version = f"{framework} {facts['version']}, {facts['build'] or 'CPU'} build"
     if device == "cpu" or not seen.names:
-        return ok(name, said)
+        return ok(name, version)
     if not facts["build"]:
         return fail(
-            name, f"{said}, with GPUs visible ({','.join(seen.names)})",
+            name, f"{version}, with GPUs visible ({','.join(seen.names)})",
             f"install {framework}'s CUDA or ROCm build (image: --build-arg device=cuda), or "
             "backend.device=cpu",
         )  # fmt: skip
     if not facts["n_gpus"]:
         return fail(
-            name, f"{said} sees none of the GPUs named ({','.join(seen.names)})",
+            name, f"{version} sees none of the GPUs named ({','.join(seen.names)})",
             "the driver is older than the build needs, or of the other vendor: take a build for "
             "the driver's version (nvidia-smi names it)",
         )  # fmt: skip
-    return ok(name, f"{said}, sees {facts['n_gpus']}")
+    return ok(name, f"{version}, sees {facts['n_gpus']}")
 
 
-def shared(places: Mapping[int, tuple[str, Visible]], settings: Mapping[str, Any]) -> Finding:
+def shared(places: Mapping[int, tuple[str, Visible]], device: str, share_gpus: bool) -> Finding:
     """Two workers on one GPU: by the rule that workers follow, for all ranks.
 
-    places: rank -> (node, what it sees); rank 0 takes no GPU.
+    places: rank -> (node, what it sees); rank 0 takes no GPU. device, share_gpus: the backend's.
     """
     name = "gpu per worker"
-    if settings["device"] == "cpu":
+    if device == "cpu":
         return ok(name, "backend.device=cpu")
     workers = sorted(rank for rank in places if rank > 0)
     before: dict[str, int] = {}
@@ -127,14 +138,14 @@ def shared(places: Mapping[int, tuple[str, Visible]], settings: Mapping[str, Any
             without.append((rank, node, index, len(seen.names)))
     if without:
         rank, node, index, n = without[0]
-        said = (
+        counts = (
             f"{len(without)} workers without one of their own, first rank {rank}: worker {index} "
             f"(from 0) of its node {node}, {n} visible there"
         )
-        if settings.get("share_gpus"):
-            return ok(name, f"{said}; backend.share_gpus=true")
+        if share_gpus:
+            return ok(name, f"{counts}; backend.share_gpus=true")
         return fail(
-            name, said,
+            name, counts,
             "start as many workers a node as it has GPUs (one rank more on the first node), ask "
             "for GPUs per node (--gres=gpu:N, not per task), or backend.share_gpus=true",
         )  # fmt: skip

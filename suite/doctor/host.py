@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from suite.doctor.disk import room
 from suite.doctor.findings import Finding, fail, ok, skip, warn
 from suite.doctor.process import ask
+from suite.launch.plan import bytes_for_people
 
 APPTAINER = (1, 1)
 """The oldest that has what the definitions use (--build-arg: 1.2, only to build)."""
@@ -97,8 +97,8 @@ def glibc() -> Finding:
             "the driver comes from the host and needs its glibc: take an image whose base is "
             "as new as the host's",
         )
-    said = ", ".join(f"{package} needs {a}.{b}" for package, (a, b) in needs.items())
-    return ok(name, f"{have}{'; ' * bool(said)}{said}")
+    needed = ", ".join(f"{package} needs {a}.{b}" for package, (a, b) in needs.items())
+    return ok(name, f"{have}{'; ' * bool(needed)}{needed}")
 
 
 def _driver_refused() -> str:
@@ -124,12 +124,14 @@ def shm(path: Path = Path("/dev/shm"), least: int = SHM_BYTES) -> Finding:
         )  # fmt: skip
     free = stat.f_bavail * stat.f_frsize
     if free < least or not os.access(path, os.W_OK):
-        state = f"{room(free)} free" if os.access(path, os.W_OK) else "not writable"
+        state = f"{bytes_for_people(free)} free" if os.access(path, os.W_OK) else "not writable"
         return fail(
-            name, f"{state}; MPI within a node needs {room(least)} or more",
+            name, f"{state}; MPI within a node needs {bytes_for_people(least)} or more",
             "remove left-overs of dead jobs there, bind the host's, or docker --shm-size=1g",
         )  # fmt: skip
-    return ok(name, f"{room(free)} of {room(stat.f_blocks * stat.f_frsize)} free")
+    return ok(
+        name, f"{bytes_for_people(free)} of {bytes_for_people(stat.f_blocks * stat.f_frsize)} free"
+    )
 
 
 def home() -> Finding:
@@ -153,10 +155,12 @@ def home() -> Finding:
     stat = os.statvfs(folder)
     if stat.f_bavail * stat.f_frsize < 100 * 2**20:
         return warn(
-            name, f"{room(stat.f_bavail * stat.f_frsize)} free",
+            name, f"{bytes_for_people(stat.f_bavail * stat.f_frsize)} free",
             "free some, or let SUITE_RUNS, TMPDIR and caches lie elsewhere",
         )  # fmt: skip
-    return ok(name, f"writable, {room(stat.f_bavail * stat.f_frsize)} free (quotas not seen)")
+    return ok(
+        name, f"writable, {bytes_for_people(stat.f_bavail * stat.f_frsize)} free (quotas not seen)"
+    )
 
 
 def image() -> Finding:
@@ -169,17 +173,17 @@ def image() -> Finding:
                 "export APPTAINERENV_SUITE_IMAGE_DIGEST=sha256:... (the build writes the digest)",
             )  # fmt: skip
         return ok(name, f"inside image {os.environ['SUITE_IMAGE_DIGEST'][:19]}")
-    found = shutil.which("apptainer") or shutil.which("singularity")
-    if not found:
+    program = shutil.which("apptainer") or shutil.which("singularity")
+    if not program:
         return skip(name, "not inside an image, no apptainer on the PATH")
-    code, said, error = ask([found, "--version"], 20)
-    match = re.search(r"(\d+)\.(\d+)(\.\d+)?", said)
+    code, answer, error = ask([program, "--version"], 20)
+    match = re.search(r"(\d+)\.(\d+)(\.\d+)?", answer)
     if code != 0 or not match:
         return warn(
-            name, f"{found} --version: {error or said or 'no answer'}",
+            name, f"{program} --version: {error or answer or 'no answer'}",
             "ask the site, or install Apptainer 1.2 or newer",
         )  # fmt: skip
-    if (int(match[1]), int(match[2])) < APPTAINER and "singularity" not in said:
+    if (int(match[1]), int(match[2])) < APPTAINER and "singularity" not in answer:
         return fail(
             name, f"version {match[0]}, must be {APPTAINER[0]}.{APPTAINER[1]} or newer",
             "load a newer module, or install Apptainer 1.2 or newer",

@@ -7,9 +7,10 @@ import re
 import shutil
 from collections.abc import Mapping
 
-from suite.core.errors import ConfigError
+from suite.backends import launcher
 from suite.doctor.findings import Finding, fail, ok, skip, warn
 from suite.doctor.process import ask, last_line, python
+from suite.run.batch import whole_number
 
 _LIBRARY = "from mpi4py import MPI; print(MPI.Get_library_version())"
 _NAMES = (
@@ -20,11 +21,11 @@ _NAMES = (
 )
 
 
-def flavour(said: str) -> tuple[str, int]:
+def flavour(text: str) -> tuple[str, int]:
     """("Open MPI", 5) of a library's or a launcher's version text; ("", 0) where unknown."""
     for pattern, name in _NAMES:
-        if found := re.search(pattern, said, re.IGNORECASE):
-            return name, int(found[1])
+        if match := re.search(pattern, text, re.IGNORECASE):
+            return name, int(match[1])
     return "", 0
 
 
@@ -43,58 +44,44 @@ def at_rest() -> tuple[Finding, str]:
         )  # fmt: skip
         return finding, ""
     own, major = flavour(library)
-    found = shutil.which("mpirun") or shutil.which("mpiexec")
-    if found is None:
+    launcher = shutil.which("mpirun") or shutil.which("mpiexec")
+    if launcher is None:
         remedy = "load the site's MPI module, or start by srun"
         return warn(name, f"{own} {major} by mpi4py, no mpirun on the PATH", remedy), own
-    _, said, error = ask([found, "--version"], 20)
-    return agree(library, said or error), own
+    _, answer, error = ask([launcher, "--version"], 20)
+    return agree(library, answer or error), own
 
 
-def agree(library: str, launcher: str) -> Finding:
+def agree(library: str, started_by: str) -> Finding:
     """mpi4py's library and the launcher, each by its version text."""
     name = "mpi"
-    (own, major), (other, started) = flavour(library), flavour(launcher)
-    said = library.splitlines()[0].split(",")[0] if library else "unknown"
+    (own, major), (other, started) = flavour(library), flavour(started_by)
+    ours = library.splitlines()[0].split(",")[0] if library else "unknown"
     if not other:
-        return ok(name, f"{said} by mpi4py; the launcher does not say its own")
+        return ok(name, f"{ours} by mpi4py; the launcher does not say its own")
     if own != other:
         return fail(
-            name, f"mpi4py's library is {said}, the launcher is {other} {started}: other ABI",
+            name, f"mpi4py's library is {ours}, the launcher is {other} {started}: other ABI",
             f"start by {own}'s mpirun, or set MPI4PY_MPIABI / the PATH so that mpi4py loads "
             f"{other}",
         )  # fmt: skip
     if major != started:
         return fail(
-            name, f"mpi4py's library is {said}, the launcher is {other} {started}: major versions "
+            name, f"mpi4py's library is {ours}, the launcher is {other} {started}: major versions "
             "differ",
             "take library and mpirun from one installation (one module, one environment)",
         )  # fmt: skip
-    return ok(name, f"{said} by mpi4py and the launcher")
-
-
-def launcher(environment: Mapping[str, str]) -> str:
-    """What the launcher's variables say of it, as a version text; empty where they say nothing."""
-    if "OMPI_COMM_WORLD_SIZE" in environment and "PRTE_LAUNCHED" in environment:
-        return f"mpirun (Open MPI) {environment.get('OMPI_VERSION') or '5.0'}"
-    if "OMPI_COMM_WORLD_SIZE" in environment and "SLURM_STEP_ID" not in environment:
-        return f"mpirun (Open MPI) {environment.get('OMPI_VERSION') or '4.0'}"
-    if "HYDI_CONTROL_FD" in environment or "HYDRA_PROXY_ID" in environment:
-        return ""  # Hydra, which also starts Intel's: its version is not MPICH's
-    return ""
+    return ok(name, f"{ours} by mpi4py and the launcher")
 
 
 def size(world: int, environment: Mapping[str, str]) -> Finding:
     """The world that MPI made against every number that somebody else says."""
     name = "world size"
-    for variable in ("SUITE_WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"):
-        said = environment.get(variable, "")
-        if not said or (variable == "SLURM_NTASKS" and "OMPI_COMM_WORLD_SIZE" in environment):
-            continue  # within a batch job mpirun -n may start fewer on purpose: SUITE_WORLD_SIZE
-        if said != str(world):
+    for variable, stated in launcher.stated_sizes(environment).items():
+        if whole_number(stated) != world:
             alone = "each rank is a world of its own" if world == 1 else "some are missing"
             return fail(
-                name, f"{variable}={said}, but MPI made a world of {world}: {alone}",
+                name, f"{variable}={stated}, but MPI made a world of {world}: {alone}",
                 "srun needs --mpi=pmix with Open MPI, --mpi=pmi2 with MPICH (srun --mpi=list); "
                 "mpirun must be of the flavour that the image holds",
             )  # fmt: skip
@@ -104,8 +91,7 @@ def size(world: int, environment: Mapping[str, str]) -> Finding:
 def pmi(own: str, environment: Mapping[str, str]) -> Finding:
     """By which PMI the ranks found each other, and whether the library speaks it."""
     name = "pmi"
-    has_pmix = "PMIX_RANK" in environment
-    has_pmi = "PMI_RANK" in environment or "PMI_FD" in environment
+    has_pmix, has_pmi = launcher.offers_pmix(environment), launcher.offers_pmi(environment)
     if own == "Open MPI" and not has_pmix:
         what = "PMI-1/2" if has_pmi else "none"
         return fail(
@@ -127,19 +113,17 @@ def ulfm(own: str, major: int, environment: Mapping[str, str]) -> Finding:
     if own != "Open MPI" or major < 5:
         return warn(name, f"{own or 'this MPI'} {major or ''} has none: a killed worker ends the "
                     "job", remedy)  # fmt: skip
-    if environment.get("OMPI_MCA_mpi_ft_enable") not in ("1", "true"):
+    if not launcher.survives_faults(environment):
         return warn(name, "available, not on: a killed worker ends the job", remedy)
     return ok(name, "on: a killed worker is survived")
 
 
 def step() -> Finding | None:
     """SUITE_WORLD_SIZE and Slurm's tasks where MPI is not started: what the job asks for."""
-    wanted, given = os.environ.get("SUITE_WORLD_SIZE", ""), os.environ.get("SLURM_NTASKS", "")
-    if not wanted:
-        said = f"no MPI launch{f', SLURM_NTASKS={given}' * bool(given)}"
-        return skip("world size", said)
-    if not wanted.isdigit() or int(wanted) < 1:
-        raise ConfigError(f"SUITE_WORLD_SIZE={wanted}: must be an integer >= 1.")
+    wanted, given = launcher.wanted_size(os.environ), launcher.slurm_tasks(os.environ)
+    if wanted is None:
+        reason = f"no MPI launch{f', SLURM_NTASKS={given}' * bool(given)}"
+        return skip("world size", reason)
     if given and given != wanted:
         return fail(
             "world size", f"SUITE_WORLD_SIZE={wanted}, SLURM_NTASKS={given}",

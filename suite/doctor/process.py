@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 
-_LAUNCHER = ("OMPI_", "PMI_", "PMIX_", "PRTE_", "MPI_LOCAL", "SLURM_")
+from suite.backends import launcher
 
 
 def ask(command: Sequence[str], timeout_s: float, stdin: str = "") -> tuple[int | None, str, str]:
@@ -15,11 +14,14 @@ def ask(command: Sequence[str], timeout_s: float, stdin: str = "") -> tuple[int 
 
     A child that imports mpi4py must not take this rank's place in the world.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(_LAUNCHER)}
-    kept |= {k: v for k, v in os.environ.items() if k.startswith("OMPI_ALLOW_RUN_AS_ROOT")}
     try:
         done = subprocess.run(
-            list(command), env=kept, input=stdin, capture_output=True, text=True, timeout=timeout_s
+            list(command),
+            env=launcher.child_environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
         )
     except subprocess.TimeoutExpired:
         return None, "", f"no answer within {timeout_s:g} s"

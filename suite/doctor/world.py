@@ -7,17 +7,15 @@ MPI is touched; it ends its parent after the deadline, and rank 0's says so on t
 
 from __future__ import annotations
 
-import os
-import select
-import signal
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from suite.backends.mpi import library
 from suite.doctor.findings import Finding, fail, ok, warn
 from suite.doctor.gpu import Visible
+from suite.run.identity import node_identity
 
 TAG = 79
 START_S = 60.0
@@ -25,44 +23,13 @@ START_S = 60.0
 SKEW_WARN_S, SKEW_FAIL_S = 1.0, 60.0
 
 
-class Watch:
-    """Ends this process after `timeout_s` unless `done` or `again` is called before."""
-
-    def __init__(self, timeout_s: float, last_words: Callable[[], None]) -> None:
-        reader, self._writer = os.pipe()
-        self._child = os.fork()
-        if self._child:
-            os.close(reader)
-            self.again(timeout_s)
-            return
-        os.close(self._writer)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a dying mpirun's: the page comes first
-        parent, limit_s = os.getppid(), timeout_s
-        while select.select([reader], [], [], limit_s)[0]:
-            said = os.read(reader, 64)
-            if not said:  # the parent has ended
-                os._exit(0)
-            limit_s = float(said.split()[-1])
-        last_words()
-        if os.getppid() == parent:
-            os.kill(parent, signal.SIGKILL)
-        os._exit(1)
-
-    def again(self, timeout_s: float) -> None:
-        os.write(self._writer, f"{timeout_s:g} ".encode())
-
-    def done(self) -> None:
-        os.close(self._writer)
-        os.waitpid(self._child, 0)
-
-
 @dataclass(frozen=True)
 class Look:
-    """What rank 0 asks a rank to do. settings: backend's; framework: empty where another of its
+    """What rank 0 asks a rank to do. device: the backend's; framework: empty where another of its
     node looks; first: of its node.
     """
 
-    settings: dict[str, Any]
+    device: str
     runs: str
     framework: str
     first: bool
@@ -80,7 +47,7 @@ class Ranks:
     """Rank 0's view of the others."""
 
     def __init__(self, comm: Any) -> None:
-        from mpi4py import MPI
+        MPI = library.load()
 
         self._mpi, self._comm = MPI, comm
         self.size: int = comm.Get_size()
@@ -95,17 +62,17 @@ class Ranks:
 
     def gather(self, word: str, timeout_s: float) -> dict[int, Any]:
         """Every other rank's answer; those without one within `timeout_s` are silent from now."""
-        found: dict[int, Any] = {}
+        contents: dict[int, Any] = {}
         until = time.monotonic() + timeout_s
-        while set(self.others()) - set(found) and time.monotonic() < until:
-            for rank, said, content in self._poll():
-                if said == word:
-                    found[rank] = content
+        while set(self.others()) - set(contents) and time.monotonic() < until:
+            for rank, topic, content in self._poll():
+                if topic == word:
+                    contents[rank] = content
             time.sleep(2e-3)
         for rank in self.others():
-            if rank not in found:
+            if rank not in contents:
                 self.silent[rank] = word
-        return found
+        return contents
 
     def skew(self, timeout_s: float = 2.0) -> Finding:
         """Clocks against rank 0's, as NTP measures: half of the round trip is taken off, and is
@@ -128,8 +95,8 @@ class Ranks:
     def _one(self, rank: int, timeout_s: float) -> float | None:
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
-            for who, said, content in self._poll():
-                if who == rank and said == "time":
+            for who, topic, content in self._poll():
+                if who == rank and topic == "time":
                     return float(content)
         return None
 
@@ -156,21 +123,21 @@ class Ranks:
 
 def clocks(worst_s: float, error_s: float, rank: int) -> Finding:
     """The verdict on the largest offset."""
-    said = f"at most {1000 * abs(worst_s):.3g} ms (rank {rank}, ± {1000 * error_s:.2g} ms)"
+    skew = f"at most {1000 * abs(worst_s):.3g} ms (rank {rank}, ± {1000 * error_s:.2g} ms)"
     remedy = "the site's time service (chrony, NTP) does not run on that node: leave it out"
     if abs(worst_s) - error_s > SKEW_FAIL_S:
-        return fail("clock skew", said, remedy)
+        return fail("clock skew", skew, remedy)
     if abs(worst_s) - error_s > SKEW_WARN_S:
-        return warn("clock skew", said, remedy)
-    return ok("clock skew", said)
+        return warn("clock skew", skew, remedy)
+    return ok("clock skew", skew)
 
 
 def serve(comm: Any, look: Callable[[Look], Seen], timeout_s: float) -> None:
     """What ranks other than 0 do: say hello, look when told, tell the time, go."""
-    from mpi4py import MPI
+    MPI = library.load()
 
     # Sends that are not waited for: rank 0 may be gone.
-    sent = [comm.isend(("hello", socket.gethostname()), dest=0, tag=TAG)]
+    sent = [comm.isend(("hello", node_identity()), dest=0, tag=TAG)]
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
         if not comm.Iprobe(source=0, tag=TAG):
@@ -187,15 +154,9 @@ def serve(comm: Any, look: Callable[[Look], Seen], timeout_s: float) -> None:
             sent.append(comm.isend(("time", time.time()), dest=0, tag=TAG))
 
 
-def places(hosts: dict[int, str]) -> dict[int, str]:
-    """Opaque labels of the ranks' nodes, in order of rank: host names stay out of reports."""
-    names = list(dict.fromkeys(hosts[rank] for rank in sorted(hosts)))
-    return {rank: f"node{names.index(host)}" for rank, host in hosts.items()}
-
-
 def firsts(nodes: dict[int, str], ranks: Sequence[int]) -> set[int]:
     """The first of `ranks` on each node."""
-    found: dict[str, int] = {}
+    first_ranks: dict[str, int] = {}
     for rank in sorted(ranks):
-        found.setdefault(nodes[rank], rank)
-    return set(found.values())
+        first_ranks.setdefault(nodes[rank], rank)
+    return set(first_ranks.values())

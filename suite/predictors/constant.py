@@ -13,13 +13,16 @@ from suite.core.predictor import Predictor, check_training_set
 class Constant(Predictor):
     """The mean of y for every row; its standard deviation is that of y.
 
-    What a scheduler saves with it, it saves without knowing anything: by its quotas alone. Equal
+    A scheduler that saves epochs with it saves them by its quotas alone. Equal
     predictions leave the choice to the scheduler's order of ties: Swift-Hyperband finishes the
     first of a rung's partial trials (the better ones so far), as many as n_next lacks, or all of
     them where the mean lies below the threshold.
 
     Shapes: fit X (n, n_features), y (n,), n >= 2; predict X (m, n_features) -> (m,).
     Raises ValueError for other shapes and non-finite numbers.
+
+    >>> Constant().fit([[1.0], [2.0]], [0.0, 1.0]).predict([[3.0]]).tolist()
+    [0.5]
     """
 
     learns = False

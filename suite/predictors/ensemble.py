@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from suite.annealing.annealed import Annealed
 from suite.core.errors import check_integer, unknown_name
 from suite.core.plugins import make
 from suite.core.predictor import Predictor
@@ -20,10 +21,18 @@ from suite.core.seeds import stream, stream_seed
 from suite.predictors.qsvr import QSVR
 
 Floats = NDArray[np.float64]
-COMBINE = ("mean", "published")
+Combine = Literal["mean", "published"]
 
 
-class Ensemble(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc]  # sklearn is untyped
+class Regressor(Protocol):
+    """The part of a scikit-learn regressor that is used."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Any: ...
+
+    def predict(self, X: ArrayLike) -> Any: ...
+
+
+class Ensemble(RegressorMixin, BaseEstimator, Annealed, Predictor):  # type: ignore[misc]  # sklearn is untyped
     """The (weighted) mean of regressors that each train on at most `max_samples` of the rows.
 
     Rows are shuffled and dealt like cards: with n_estimators=None there are as many members as it
@@ -45,11 +54,11 @@ class Ensemble(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc] 
 
     def __init__(
         self,
-        estimator: Any = None,
+        estimator: Regressor | Mapping[str, Any] | None = None,
         n_estimators: int | None = None,
         max_samples: int = 20,
-        combine: str = "mean",
-        random_state: Any = None,
+        combine: Combine = "mean",
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator, self.n_estimators = estimator, n_estimators
         self.max_samples, self.combine, self.random_state = max_samples, combine, random_state
@@ -58,8 +67,8 @@ class Ensemble(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc] 
         check_integer("max_samples", self.max_samples, 2)
         if self.n_estimators is not None:
             check_integer("n_estimators", self.n_estimators, 1)
-        if self.combine not in COMBINE:
-            raise unknown_name("combine", self.combine, COMBINE)
+        if self.combine not in get_args(Combine):
+            raise unknown_name("combine", self.combine, get_args(Combine))
         if isinstance(member := self._member(), Predictor):
             member.check()
 
@@ -81,7 +90,8 @@ class Ensemble(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc] 
             member = self._member()
             if "random_state" in member.get_params():
                 member.set_params(random_state=stream_seed(int(seed), "member", number) % 2**31)
-            member.recordings = self.recordings
+            if isinstance(member, Annealed):
+                member.recordings = self.recordings
             self.estimators_.append(member.fit(X[rows], y[rows]))
             if self.combine == "published":
                 rest = np.setdiff1d(np.arange(len(y)), rows)
@@ -90,7 +100,7 @@ class Ensemble(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc] 
         weights = np.maximum(scores, 0.0) if scores else np.zeros(len(hands))
         total = float(weights.sum())
         self.weights_ = weights / total if total > 0 else np.full(len(hands), 1 / len(hands))
-        self._say_what_sampled()
+        self._sum_sampler_info()
         return self
 
     def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
@@ -106,10 +116,10 @@ class Ensemble(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc] 
         if self.estimator is None:
             return QSVR()
         if isinstance(self.estimator, Mapping):
-            return make(self.estimator, "predictor.estimator")
+            return make(self.estimator, "predictor.estimator", Predictor)
         return clone(self.estimator)
 
-    def _say_what_sampled(self) -> None:
+    def _sum_sampler_info(self) -> None:
         infos = [i for m in self.estimators_ if (i := getattr(m, "sampler_info_", None))]
         used = {name for m in self.estimators_ if (name := getattr(m, "sampler_used_", None))}
         self.sampler_used_ = " and ".join(sorted(used)) or None
@@ -118,8 +128,8 @@ class Ensemble(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc] 
             return
         whole = {**infos[-1]}
         for name in ("n_calls", "n_reads", "qpu_access_time_s"):
-            if found := [info[name] for info in infos if name in info]:
-                whole[name] = sum(found)
+            if numbers := [info[name] for info in infos if name in info]:
+                whole[name] = sum(numbers)
         breaks = [info["chain_break_fraction"] for info in infos if "chain_break_fraction" in info]
         if breaks:
             whole["chain_break_fraction"] = float(np.mean(breaks))
@@ -130,7 +140,8 @@ class Ensemble(RegressorMixin, BaseEstimator, Predictor):  # type: ignore[misc] 
 
 def _deal(n: int, size: int, members: int | None, seed: int) -> list[NDArray[np.intp]]:
     """Row numbers of each member, sorted: even shares of the rows, shuffle after shuffle."""
-    shuffle_members = max(1, min(math.ceil(n / size), n // 2))  # a member needs two rows
+    # a member needs two rows
+    shuffle_members = max(1, min(math.ceil(n / size), n // 2))
     members = members or shuffle_members
     hands: list[NDArray[np.intp]] = []
     while len(hands) < members:

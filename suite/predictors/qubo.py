@@ -1,7 +1,7 @@
 """Support vector regression as a QUBO and as an Ising problem: build and decode, in pure numpy.
 
 Symbols: N training points, K bits an unknown, B base, k0 shift; alpha_n and alpha^_n are the dual
-unknowns of point n, beta_n = alpha_n - alpha^_n. The energy is that of suite.predictors.dual.
+unknowns of point n, beta_n = alpha_n - alpha^_n. The energy is that of suite.predictors.svr_dual.
 """
 
 from __future__ import annotations
@@ -9,11 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.predictors.dual import rbf_kernel
-
 Floats = NDArray[np.float64]
-
-__all__ = ["bit_weights", "build", "build_ising", "decode", "digits", "energy", "rbf_kernel"]
 
 
 def bit_weights(n_bits: int, base: float, shift: float) -> Floats:
@@ -29,7 +25,8 @@ def build(kernel: Floats, y: Floats, weights: Floats, epsilon: float, xi: float)
     Source: Pasetto et al. 2022 (IEEE QCE), equations 7 to 12; with S = [I(x)w, -I(x)w],
     Q = S'(K/2 + xi 11')S + diag[(eps - y)(x)w, (eps + y)(x)w], folded to a triangle.
     """
-    spread = np.kron(np.eye(len(y)), weights)  # (N, NK): bits -> alpha
+    # (N, NK): bits -> alpha
+    spread = np.kron(np.eye(len(y)), weights)
     to_b = np.hstack([spread, -spread])
     quadratic = to_b.T @ (kernel / 2 + xi) @ to_b
     linear = np.concatenate([np.kron(epsilon - y, weights), np.kron(epsilon + y, weights)])
@@ -73,7 +70,8 @@ def build_ising(
     Shapes: kernel (N, N), y and center (N,) -> h (KN,), J (KN, KN).
     """
     A = kernel + 2 * xi
-    W = radius * np.kron(np.eye(len(y)), digits(n_bits))  # (N, KN): spins -> beta
+    # (N, KN): spins -> beta
+    W = radius * np.kron(np.eye(len(y)), digits(n_bits))
     sign = np.where(np.abs(center) > radius, np.sign(center), 0.0)
     h = W.T @ (A @ center - y + epsilon * sign)
     return np.asarray(h), np.triu(W.T @ A @ W, 1)

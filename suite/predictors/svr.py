@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,13 +20,18 @@ class SVR(Predictor):
     Raises ValueError for other shapes and non-finite numbers.
     Source: Garcia Amboage et al. 2023 (arXiv 2311.17508), section 3; Schölkopf et al. 2000
     (nu-SVR).
+
+    >>> curves = [[1.0, 0.5], [2.0, 1.0], [3.0, 1.5]]
+    >>> final = [0.4, 0.8, 1.2]
+    >>> SVR().fit(curves, final).predict([[2.5, 1.2]]).shape
+    (1,)
     """
 
     def __init__(
         self,
         nu: float = 0.5,
         C: float = 1.0,
-        gamma: str | float = "scale",
+        gamma: float | Literal["scale", "auto"] = "scale",
         max_samples: int | None = None,
         random_state: int | None = None,
     ) -> None:

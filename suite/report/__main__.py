@@ -1,4 +1,13 @@
-"""python -m suite.report RUN_FOLDERS: tables on the terminal; figures, report.md, report.html."""
+"""What runs say: a table on the terminal; figures, report.md and one page, report.html.
+
+    swiftbench report runs/quickstart/TIME                  the runs of one sweep, compared
+    swiftbench report runs/a/TIME runs/b/TIME --out both    of two
+    swiftbench report runs/quickstart/TIME --format text    only the terminal's table
+
+Runs of one model and one max_epochs are compared with each other, paired by seed.
+
+Exit code: 0; 1: no run can be read, or bad input; 2: wrong arguments.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +16,51 @@ import sys
 from pathlib import Path
 
 from suite import report
-from suite.core.errors import SuiteError
+from suite.core.command import argument_parser, run_command
+from suite.core.printable import printable
+from suite.report import contents, tables
 from suite.report.statistics import parse_margin
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 where there is nothing to report or an argument is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m suite.report", description=__doc__)
+    """Returns the exit code: 0, or 1 where no run can be read or an argument is wrong."""
+    parser = argument_parser("suite.report", __doc__)
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="run folders, or folders above them"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="default: report/ in the folders' common parent"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the report (default: report/ in the folders' common parent)",
     )
     parser.add_argument(
         "--format",
         default=",".join(report.FORMATS),
         metavar="LIST",
-        help=f"of {', '.join(report.FORMATS)}; or text: only the terminal's table "
-        "(default: %(default)s)",
+        help=f"what is written: {', '.join(report.FORMATS)}, separated by commas; or text: only the "
+        "terminal's table (default: %(default)s)",
     )
     parser.add_argument(
         "--margin",
         default="5%",
         metavar="M",
-        help="of equivalence in quality: a share of the baseline's median best value, or a number "
-        "in the metric's unit, like 0.002 (default: 5%%)",
+        help="largest difference in quality that counts as none: a share of the baseline's median best "
+        "value, or a number in the metric's unit, like 0.002 (default: 5%%)",
     )
     options = parser.parse_args(arguments)
     formats = [name for name in options.format.split(",") if name]
-    try:
-        margin = parse_margin(options.margin)
-        print(report.summary(options.folders, margin=margin))
-        if formats != ["text"]:
-            out = report.write(options.folders, options.out, margin=margin, formats=formats)
-            print(f"\nreport: {out / 'report.html' if 'html' in formats else out}")
-    except SuiteError as error:
-        print(f"suite.report: {error}", file=sys.stderr)
-        return 1
+    return run_command("report", lambda: _report(options, formats))
+
+
+def _report(options: argparse.Namespace, formats: list[str]) -> int:
+    what = contents.read(options.folders, parse_margin(options.margin))
+    print(tables.report_as_text(what))
+    if formats != ["text"]:
+        out, failures = report.write_report(what, options.folders, options.out, formats=formats)
+        for line in failures[len(what.failures) :]:
+            print(f"could not be made: {printable(line)}")
+        print(f"\nreport: {printable(out / 'report.html' if 'html' in formats else out)}")
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.report.regret import nregret, scale
@@ -14,17 +14,19 @@ from suite.report.statistics import (
     LEAST,
     N_RESAMPLES,
     Margin,
-    Spread,
     equivalence,
     fewer,
     holm,
     interval,
     paired,
-    spread,
-)  # fmt: skip
-from suite.views import Energy
+)
+from suite.results.spread import Spread, spread
+from suite.results.workers import Energy
 
 Pairs = list[tuple[float, float]]
+
+_ACCURACIES = ("accuracy", "acc", "balanced_accuracy", "top1_accuracy")
+"""Names, without `val_`, of the metric that people understand beside a loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,26 @@ def measures(group: Group) -> list[Measure]:
     regret = Measure(
         "nregret", "normalised regret of the winner", "normalised regret", _nregret, digits=3
     )
+    good = f"{'positive' if group.first.sign < 0 else 'negative'} is better"
     rows = [
         Measure("epochs", "epochs trained", "epochs", _epochs, decimals=0),
         Measure("saved", "  saved, paired [%]", "saved [%]", _epochs, _saved, decimals=1),
         Measure("wall", "wall clock [s]", "wall clock [s]", _wall, digits=3),
         Measure("ratio", "  ratio, paired", "ratio", _wall, _ratio, decimals=2),
         Measure("stopped", "trials stopped by prediction", "stopped", _stopped, decimals=0),
+        Measure("diverged", "trials diverged", "diverged", _diverged, decimals=0),
         Measure("best", best, "best validation", _best),
-        Measure("difference", "  difference, paired", "difference", _best, _minus, True, digits=3),
+        Measure(
+            "difference",
+            f"  difference, paired ({good})",
+            f"difference ({good})",
+            _best,
+            _minus,
+            signed=True,
+            digits=3,
+        ),
         Measure("test", test, "test", lambda run: run.view.test_value),
+        *_accuracies(group),
         *([regret] if any(scale(run.view) for run in group.runs) else []),
         Measure("idle", "idle share of workers [%]", "idle [%]", _idle, decimals=1),
         Measure("predictor", "predictor [s]", "predictor [s]", _predictor, digits=3),
@@ -85,8 +98,41 @@ def _stopped(run: Run) -> float | None:
     return float(run.n_stopped)
 
 
+def _diverged(run: Run) -> float | None:
+    return float(run.n_diverged)
+
+
 def _best(run: Run) -> float | None:
     return run.best
+
+
+def _accuracies(group: Group) -> list[Measure]:
+    """The winner's accuracy on both splits, where the target reports one beside its objective."""
+    name = next((name for run in group.runs if (name := accuracy_name(run))), None)
+    if name is None:
+        return []
+    word = name.removeprefix("val_")
+    return [
+        Measure(
+            "val_accuracy", f"validation {word} of the winner", f"validation {word}",
+            lambda run: winner_metrics(run).get(name),
+        ),
+        Measure(
+            "test_accuracy", f"test {word} of the winner", f"test {word}",
+            lambda run: run.view.test_metrics.get(name),
+        ),
+    ]  # fmt: skip
+
+
+def accuracy_name(run: Run) -> str | None:
+    """What the target calls the accuracy that it reports beside its objective; None where it has none."""
+    names = (name for name in winner_metrics(run) if name.removeprefix("val_") in _ACCURACIES)
+    return next((name for name in names if name != run.header.metric.name), None)
+
+
+def winner_metrics(run: Run) -> Mapping[str, float]:
+    """All that the target reported of the winner after its last epoch; empty without a winner."""
+    return {} if run.view.winner is None else run.view.trials[run.view.winner].epochs[-1].metrics
 
 
 def _nregret(run: Run) -> float | None:
@@ -111,7 +157,7 @@ def _kwh(run: Run) -> float | None:
 
 
 def _joules_an_epoch(run: Run) -> float | None:
-    joules, n = run.view.energy.joules, run.view.n_epochs + run.view.n_retrained
+    joules, n = run.view.energy.joules, run.view.n_epochs + run.view.counts.n_retrained
     return None if joules is None or not n else joules / n
 
 
@@ -161,14 +207,26 @@ def number(value: float, digits: int = 4, signed: bool = False, like: float | No
     decimals = min(max(digits - 1 - math.floor(math.log10(scale)), 0), 6)
     if value == int(value) and scale >= 10 and like is None:
         decimals = 0
-    return f"{value:{sign},.{decimals}f}"
+    return fixed(value, decimals, sign)
 
 
-def parts(found: Spread | None, measure: Measure) -> tuple[str, str]:
+def fixed(value: float, decimals: int, sign: str = "") -> str:
+    """A number with so many decimals; what rounds to zero has no sign.
+
+    >>> fixed(-0.04, 1), fixed(0.0, 1, "+"), fixed(1234.5, 1)
+    ('0.0', '0.0', '1,234.5')
+    """
+    rounded = round(value, decimals)
+    return f"{rounded:{sign},.{decimals}f}" if rounded else f"{0:.{decimals}f}"
+
+
+def parts(over_seeds: Spread | None, measure: Measure) -> tuple[str, str]:
     """The median and, where there is more than one value, its range."""
-    if found is None:
+    if over_seeds is None:
         return "-", ""
-    like = max(abs(found.low), abs(found.high)) if measure.signed else abs(found.median)
+    like = (
+        max(abs(over_seeds.low), abs(over_seeds.high)) if measure.signed else abs(over_seeds.median)
+    )
 
     def show(value: float) -> str:
         if measure.decimals is None:
@@ -176,10 +234,14 @@ def parts(found: Spread | None, measure: Measure) -> tuple[str, str]:
         half = measure.decimals == 0 and value != int(
             value
         )  # the median of an even number of counts
-        return f"{value:,.{1 if half else measure.decimals}f}"
+        return fixed(value, 1 if half else measure.decimals)
 
-    around = "all equal" if found.low == found.high else f"{show(found.low)}..{show(found.high)}"
-    return show(found.median), around if found.n > 1 else ""
+    around = (
+        "all equal"
+        if over_seeds.low == over_seeds.high
+        else f"{show(over_seeds.low)}..{show(over_seeds.high)}"
+    )
+    return show(over_seeds.median), around if over_seeds.n > 1 else ""
 
 
 def saved_by_prediction(group: Group) -> list[str]:
@@ -189,35 +251,35 @@ def saved_by_prediction(group: Group) -> list[str]:
     if not runs:
         return []
     stopped = sum(run.n_stopped for run in runs) / len(runs)
-    said = f"a run with a predictor ({', '.join(names)}; n = {len(runs)}), on average: "
-    said += f"{stopped:.1f} trials stopped by prediction"
+    sentence = f"a run with a predictor ({', '.join(names)}; n = {len(runs)}), on average: "
+    sentence += f"{stopped:.1f} trials stopped by prediction"
     known = {run.seed: epochs for run in group.of(group.baseline or "") if (epochs := _epochs(run))}
     shares = [1 - (_epochs(run) or 0) / known[run.seed] for run in runs if run.seed in known]
     if shares:
-        said += f", {100 * sum(shares) / len(shares):.1f} % of {group.baseline}'s epochs saved"
-    return [said]
+        sentence += f", {100 * sum(shares) / len(shares):.1f} % of {group.baseline}'s epochs saved"
+    return [sentence]
 
 
 def tests(group: Group, margin: Margin) -> list[str]:
     """A sentence on cost and quality of each algorithm against the baseline, and on the tests."""
     if group.baseline is None:
         return []
-    found = {measure.key: measure for measure in measures(group)}
+    by_key = {measure.key: measure for measure in measures(group)}
     others = [name for name in group.algorithms if name != group.baseline and group.of(name)]
     at_baseline = spread([run.best for run in group.of(group.baseline)])
     limit = margin.absolute(at_baseline.median) if at_baseline else 0.0
-    cost = {name: pairs(group, found["epochs"], name) for name in others}
-    quality = {name: pairs(group, found["best"], name) for name in others}
+    cost = {name: pairs(group, by_key["epochs"], name) for name in others}
+    quality = {name: pairs(group, by_key["best"], name) for name in others}
     p_cost = _adjusted(cost, fewer)
     p_quality = _adjusted(quality, lambda values: equivalence(values, limit)) if limit > 0 else {}
     lines = []
     for name in others:
         n = max(len(cost[name]), len(quality[name]))
-        said = f"n = {n}: too few for a test (made from {LEAST} pairs on)"
+        result = f"n = {n}: too few for a test (made from {LEAST} pairs on)"
         if n >= LEAST:
-            said = _cost(cost[name], p_cost.get(name))
-            said += "; " + _quality(quality[name], p_quality.get(name))
-        lines.append(f"{name} against {group.baseline}: {said}")
+            result = _cost(cost[name], p_cost.get(name))
+            result += "; " + _quality(quality[name], p_quality.get(name))
+        lines.append(f"{name} against {group.baseline}: {result}")
     if p_cost or p_quality:
         share = f" ({margin} of the baseline's median)" if margin.relative else ""
         lines.append(
@@ -231,9 +293,9 @@ def tests(group: Group, margin: Margin) -> list[str]:
 
 
 def _adjusted(
-    found: dict[str, Pairs], test: Callable[[Sequence[float]], float]
+    of_algorithms: dict[str, Pairs], test: Callable[[Sequence[float]], float]
 ) -> dict[str, float]:
-    p = {name: test([x - b for x, b in v]) for name, v in found.items() if len(v) >= LEAST}
+    p = {name: test([x - b for x, b in v]) for name, v in of_algorithms.items() if len(v) >= LEAST}
     return dict(zip(p, holm(list(p.values())), strict=True))
 
 
@@ -242,9 +304,9 @@ def _cost(values: Pairs, p: float | None) -> str:
     if p is None:
         return f"cost: n = {n}: too few for a test"
     saved = [_saved(x, b) for x, b in values]
-    around = _within(interval(saved), lambda value: f"{value:.1f}")
+    around = _within(interval(saved), lambda value: fixed(value, 1))
     middle = statistics.median(saved)
-    return f"epochs saved {middle:.1f} % (median{around}), n = {n}, one-sided p {say_p(p)}"
+    return f"epochs saved {fixed(middle, 1)} % (median{around}), n = {n}, one-sided p {say_p(p)}"
 
 
 def _quality(values: Pairs, p: float | None) -> str:
@@ -258,11 +320,11 @@ def _quality(values: Pairs, p: float | None) -> str:
     def show(value: float) -> str:
         return number(value, 3, True, like)
 
-    said = f"difference {show(middle)} (median{_within(ends, show)}), n = {n}"
+    measured = f"difference {show(middle)} (median{_within(ends, show)}), n = {n}"
     if p is None:
-        return f"quality: {said}, no test, margin 0"
+        return f"quality: {measured}, no test, margin 0"
     verdict = "equivalent within the margin" if p < ALPHA else "equivalence not shown"
-    return f"quality {verdict}: {said}, TOST p {say_p(p)}"
+    return f"quality {verdict}: {measured}, TOST p {say_p(p)}"
 
 
 def _within(ends: tuple[float, float] | None, show: Callable[[float], str]) -> str:

@@ -70,30 +70,38 @@ def rank(groups: Sequence[Group]) -> Ranks | None:
             by_table.setdefault(table_of(group.first.view), []).append(group)
     if len(by_table) < LEAST_TABLES:
         return None
-    names = _common([some for found in by_table.values() for some in found], by_table)
-    chosen = [max(some, key=lambda group: len(_blocks(group, names))) for some in by_table.values()]
+    names = _common([group for of_table in by_table.values() for group in of_table], by_table)
+    chosen = [
+        max(of_table, key=lambda group: len(_blocks(group, names)))
+        for of_table in by_table.values()
+    ]
     blocks = [block for group in chosen for block in _blocks(group, names)]
     seeds = sum(len({run.seed for run in group.runs}) for group in chosen)
     why = ""
     rankings: tuple[Ranking, ...] = ()
     if len(names) < LEAST_ALGORITHMS:
-        said = f"{', '.join(names)}" if names else "none"
-        why = f"{len(names)} algorithms are common to all of them ({said}; {LEAST_ALGORITHMS} due)"
+        listed = f"{', '.join(names)}" if names else "none"
+        why = (
+            f"{len(names)} algorithms are common to all of them ({listed}; {LEAST_ALGORITHMS} due)"
+        )
     elif len(blocks) < LEAST_BLOCKS or not all(_blocks(group, names) for group in chosen):
         why = f"n = {len(blocks)} blocks are too few (at least {LEAST_BLOCKS}, some of each table)"
     else:
         rankings = _rankings(names, blocks)
     return Ranks(
         tuple(chosen), tuple(by_table), names, len(blocks), seeds - len(blocks),
-        sum(len(some) - 1 for some in by_table.values()), rankings, why,
+        sum(len(of_table) - 1 for of_table in by_table.values()), rankings, why,
     )  # fmt: skip
 
 
 def _common(groups: Sequence[Group], by_table: dict[str, list[Group]]) -> tuple[str, ...]:
     """Algorithms with a completed run on every table, in the order of the first group."""
-    have = [{run.algorithm for group in some for run in group.runs} for some in by_table.values()]
+    have = [
+        {run.algorithm for group in of_table for run in group.runs}
+        for of_table in by_table.values()
+    ]
     names = dict.fromkeys(name for group in groups for name in group.algorithms)
-    return tuple(name for name in names if all(name in found for found in have))
+    return tuple(name for name in names if all(name in algorithms for algorithms in have))
 
 
 Block = tuple[tuple[float, ...], ...]
@@ -102,22 +110,22 @@ Block = tuple[tuple[float, ...], ...]
 
 def _blocks(group: Group, names: Sequence[str]) -> list[Block]:
     """The values of every seed that has all of them."""
-    found = []
+    blocks = []
     of = {name: {run.seed: run for run in group.of(name)} for name in names}
     seeds = set.intersection(*(set(runs) for runs in of.values())) if of else set()
     for seed in sorted(seeds):
         rows = [[value(of[name][seed]) for name in names] for _, value in _QUANTITIES]
         block = tuple(tuple(v for v in row if v is not None) for row in rows)
         if all(len(row) == len(names) for row in block):
-            found.append(block)
-    return found
+            blocks.append(block)
+    return blocks
 
 
 def _rankings(names: Sequence[str], blocks: Sequence[Block]) -> tuple[Ranking, ...]:
     tested = [friedman([block[i] for block in blocks]) for i in range(len(_QUANTITIES))]
     adjusted = holm([p for _, _, p in tested])
     critical = critical_difference(len(names), len(blocks))
-    found = []
+    rankings = []
     for (quantity, _), (means, chi2, _), p in zip(_QUANTITIES, tested, adjusted, strict=True):
         of = dict(zip(names, means, strict=True))
         apart = [
@@ -125,8 +133,8 @@ def _rankings(names: Sequence[str], blocks: Sequence[Block]) -> tuple[Ranking, .
             for a, b in combinations(names, 2)
             if p < ALPHA and abs(of[a] - of[b]) > critical
         ]
-        found.append(Ranking(quantity, of, chi2, p, critical, tuple(apart)))
-    return tuple(found)
+        rankings.append(Ranking(quantity, of, chi2, p, critical, tuple(apart)))
+    return tuple(rankings)
 
 
 def friedman(blocks: Sequence[Sequence[float]]) -> tuple[list[float], float, float]:
@@ -141,8 +149,8 @@ def friedman(blocks: Sequence[Sequence[float]]) -> tuple[list[float], float, flo
     means = [float(m) for m in rankdata(values, axis=1).mean(axis=0)]
     if bool((values == values[:, :1]).all()):  # all tied: the statistic would be 0 / 0
         return means, 0.0, 1.0
-    found = friedmanchisquare(*values.T)
-    return means, float(found.statistic), float(found.pvalue)
+    test = friedmanchisquare(*values.T)
+    return means, float(test.statistic), float(test.pvalue)
 
 
 def critical_difference(k: int, n: int) -> float:
@@ -157,13 +165,13 @@ def critical_difference(k: int, n: int) -> float:
     return q * math.sqrt(k * (k + 1) / (6 * n))
 
 
-def sentences(found: Ranks) -> list[str]:
+def sentences(result: Ranks) -> list[str]:
     """What the ranks say, with n; or why there are none."""
-    tables = f"{len(found.tables)} tables ({', '.join(found.tables)})"
-    if not found.rankings:
-        return [f"Ranks over {tables}: not made: {found.why}."]
-    said = []
-    for short, ranking in zip(_SHORT, found.rankings, strict=True):
+    tables = f"{len(result.tables)} tables ({', '.join(result.tables)})"
+    if not result.rankings:
+        return [f"Ranks over {tables}: not made: {result.why}."]
+    lines = []
+    for short, ranking in zip(_SHORT, result.rankings, strict=True):
         means = sorted(ranking.means.items(), key=lambda item: item[1])
         ranks = ", ".join(f"{name} {mean:.2f}" for name, mean in means)
         test = f"Friedman chi-square {ranking.chi2:.2f}, {len(means) - 1} degrees of freedom, "
@@ -174,19 +182,19 @@ def sentences(found: Ranks) -> list[str]:
             verdict = f"further apart than the critical difference: {pairs}"
         elif ranking.p >= ALPHA:
             verdict = "no difference shown, hence no pairs compared"
-        said.append(
+        lines.append(
             f"Mean ranks, {short} ({ranking.quantity}; 1 is best): {ranks}; "
-            f"n = {found.n_blocks} blocks; {test}; critical difference {ranking.critical:.2f} "
+            f"n = {result.n_blocks} blocks; {test}; critical difference {ranking.critical:.2f} "
             f"(Nemenyi, 5 %): {verdict}."
         )
     about = (
-        f"Ranks: a block is a seed on one of {tables} that all {len(found.algorithms)} algorithms "
-        f"completed; {found.n_left_out} seeds that some did not complete are left out"
+        f"Ranks: a block is a seed on one of {tables} that all {len(result.algorithms)} algorithms "
+        f"completed; {result.n_left_out} seeds that some did not complete are left out"
     )
-    if found.unused:
-        about += f", and {found.unused} further comparisons of the same tables"
+    if result.unused:
+        about += f", and {result.unused} further comparisons of the same tables"
     about += (
         "; ties share their rank; p adjusted for two quantities (Holm). Seeds of one table are not "
         "further tables: this speaks of these tables only."
     )
-    return [*said, about]
+    return [*lines, about]

@@ -16,22 +16,22 @@ _STEP, _BAR = 0.17, 0.075
 """Inches between labels, and between bars."""
 
 
-def draw(found: Ranks, path: Path) -> Path | None:
+def draw(ranks: Ranks, path: Path) -> Path | None:
     """One panel for quality, one for cost, after Demšar 2006. None where nothing was ranked."""
-    if not found.rankings:
+    if not ranks.rankings:
         return None
     with style.rc():
-        rows = (len(found.algorithms) + 1) // 2
-        bars = max(len(cliques(ranking)) for ranking in found.rankings)
+        rows = (len(ranks.algorithms) + 1) // 2
+        bars = max(len(cliques(ranking)) for ranking in ranks.rankings)
         depth = 0.12 + _BAR * bars + _STEP * rows
         figure = style.canvas(2 * (0.95 + depth) + 0.35)
         panels = figure.subplots(2, 1)
-        for axes, ranking in zip(panels, found.rankings, strict=True):
-            _panel(axes, found, ranking, depth)
-        data = sorted({group.data for group in found.groups if group.data})
-        words = f"{', '.join(found.tables)}  ·  n = {found.n_blocks} blocks (table and seed)  ·  "
+        for axes, ranking in zip(panels, ranks.rankings, strict=True):
+            _panel(axes, ranks, ranking, depth)
+        data = sorted({group.data for group in ranks.groups if group.data})
+        words = f"{', '.join(ranks.tables)}  ·  n = {ranks.n_blocks} blocks (table and seed)  ·  "
         words += "bar: not further apart than the critical difference"
-        simulated = any(group.simulated for group in found.groups)
+        simulated = any(group.simulated for group in ranks.groups)
         return style.footed(figure, words, " and ".join(data), simulated, path)
 
 
@@ -39,18 +39,18 @@ def cliques(ranking: Ranking) -> list[tuple[float, float]]:
     """First and last mean rank of each largest run of neighbours that cannot be told apart."""
     ordered = sorted(ranking.means.values())
     reach = ranking.critical if ranking.p < ALPHA else float("inf")
-    found: list[tuple[float, float]] = []
+    bars: list[tuple[float, float]] = []
     for i, start in enumerate(ordered):
         end = max(mean for mean in ordered[i:] if mean - start <= reach)
-        if len([m for m in ordered if start <= m <= end]) > 1 and (not found or end > found[-1][1]):
-            found.append((start, end))
-    return found
+        if len([m for m in ordered if start <= m <= end]) > 1 and (not bars or end > bars[-1][1]):
+            bars.append((start, end))
+    return bars
 
 
-def _panel(axes: Any, found: Ranks, ranking: Ranking, depth: float) -> None:
+def _panel(axes: Any, ranks: Ranks, ranking: Ranking, depth: float) -> None:
     """y in inches: the line at 0, labels below it, the critical difference above it."""
     k = len(ranking.means)
-    colours = style.colours(found.groups[0])
+    colours = style.colours(ranks.groups[0])
     axes.set_xlim(0.35, k + 0.65)
     axes.set_ylim(-depth - 0.05, 0.5)
     axes.axis("off")

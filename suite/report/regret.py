@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from suite.views import RunView
+from suite.results.run_view import RunView
 
 
 def table_of(view: RunView) -> str:
     """The curve table's name where the header has a reference, else the model's."""
-    if "reference" not in view.header:
-        return str(view.header["model"])
-    config: dict[str, Any] = view.header.get("config") or {}
-    file = ((config.get("model") or {}).get("description") or {}).get("file", "table")
-    return str(file).removesuffix(".csv")
+    return view.header.table
 
 
 def final(view: RunView) -> float | None:
@@ -28,10 +22,10 @@ def scale(view: RunView) -> tuple[float, float] | None:
 
     None where no table is known, or all of it is equal.
     """
-    reference = view.header.get("reference")
-    if not reference or reference["median"] == reference["best"]:
+    reference = view.header.reference
+    if reference is None or reference.median == reference.best:
         return None
-    return float(reference["best"]), float(reference["median"])
+    return reference.best, reference.median
 
 
 def nregret(view: RunView) -> float | None:
@@ -39,8 +33,8 @@ def nregret(view: RunView) -> float | None:
 
     0: nothing in the table is better; 1: a random configuration does as well half of the time.
     """
-    ends, found = scale(view), final(view)
-    if ends is None or found is None:
+    ends, objective = scale(view), final(view)
+    if ends is None or objective is None:
         return None
     best, median = ends
-    return (view.value(found) - best) / (median - best)
+    return (view.value(objective) - best) / (median - best)

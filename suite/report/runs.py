@@ -6,19 +6,14 @@ begin.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from suite.core.errors import ConfigError
-from suite.run.journal import NAME
-from suite.views import RunView
-
-BASELINE = "hyperband"
+from suite.core.target import loud, mark
+from suite.results.header import RunHeader
+from suite.results.run_view import RunView
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +29,7 @@ class Run:
     seed: int
 
     @property
-    def header(self) -> Mapping[str, Any]:
+    def header(self) -> RunHeader:
         return self.view.header
 
     @property
@@ -51,7 +46,7 @@ class Run:
 
     @property
     def n_workers(self) -> int:
-        return int(self.header.get("n_workers") or len({w.worker for w in self.view.workers}) or 1)
+        return int(self.header.n_workers or len({w.worker for w in self.view.workers}) or 1)
 
     @property
     def best(self) -> float | None:
@@ -61,6 +56,10 @@ class Run:
     @property
     def n_stopped(self) -> int:
         return sum(trial.stopped_at is not None for trial in self.view.trials.values())
+
+    @property
+    def n_diverged(self) -> int:
+        return sum(trial.status == "diverged" for trial in self.view.trials.values())
 
     @property
     def idle(self) -> float | None:
@@ -73,19 +72,10 @@ class Run:
         trials = self.view.trials.items()
         return {f"trial {i}": trial.reason for i, trial in trials if trial.reason is not None}
 
-    def part(self, name: str) -> Mapping[str, Any]:
-        """One object of the header; empty where it is missing or something else."""
-        found = self.header.get(name)
-        return found if isinstance(found, Mapping) else {}
-
     @property
     def simulated(self) -> bool:
-        """Whether its seconds were made up by backend=simulate."""
-        backend = (self.header.get("config") or {}).get("backend") or {}
-        return backend.get("kind") == "simulate"
-
-    def target(self, name: str) -> str:
-        return str(self.part("target").get(name, ""))
+        """Whether its seconds were made up."""
+        return self.header.simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +108,9 @@ class Group:
 
     @property
     def title(self) -> str:
-        return f"{self.experiment} / {self.model}" + (f" ({self.task})" if self.task else "")
+        task = f" ({self.task})" if self.task else ""
+        marks = "".join(sorted({mark(run.header.target.data or "") for run in self.shown}))
+        return f"{self.experiment} / {self.model}{task}{marks}"
 
     @property
     def slug(self) -> str:
@@ -128,20 +120,20 @@ class Group:
     @property
     def metric(self) -> str:
         """What the objective is called on any split."""
-        return self.first.target("metric").removeprefix("val_") or "objective"
+        return self.first.header.metric.name.removeprefix("val_") or "objective"
 
     @property
     def overlap(self) -> str:
         words: dict[Any, str] = {True: "on", False: "off"}
-        return "/".join(
-            sorted({words.get(o := run.header.get("overlap"), str(o)) for run in self.shown})
-        )
+        return "/".join(sorted({words.get(o := run.header.overlap, str(o)) for run in self.shown}))
 
     @property
     def data(self) -> str:
-        """`SYNTHETIC`, `recorded` or `stand-in`; empty for real data."""
-        kinds = {run.target("data") for run in self.shown} - {"real"}
-        return " and ".join(sorted("SYNTHETIC" if kind == "synthetic" else kind for kind in kinds))
+        """`SYNTHETIC`, `recorded` or `STAND-IN`; empty for real data."""
+        kinds = {run.header.target.data or "" for run in self.shown} - {"real"}
+        return " and ".join(
+            sorted("SYNTHETIC" if kind == "synthetic" else loud(kind) for kind in kinds)
+        )
 
     @property
     def simulated(self) -> bool:
@@ -155,55 +147,29 @@ class Group:
     @property
     def prefix_only(self) -> list[str]:
         """Algorithms whose runs another one reproduces up to a point only."""
-        found = {
-            run.algorithm for run in self.shown if run.header.get("reproducible") == "prefix only"
+        prefix_only = {
+            run.algorithm for run in self.shown if run.header.reproducible == "prefix only"
         }
-        return [name for name in self.algorithms if name in found]
+        return [name for name in self.algorithms if name in prefix_only]
 
     def of(self, algorithm: str) -> list[Run]:
         """Completed runs of one algorithm, by seed."""
-        found = (run for run in self.runs if run.algorithm == algorithm)
-        return sorted(found, key=lambda run: run.seed)
+        runs = (run for run in self.runs if run.algorithm == algorithm)
+        return sorted(runs, key=lambda run: run.seed)
 
     def not_completed(self, algorithm: str) -> str:
         """How many of its runs failed or did not end: `0`, or `2 (1 failed, 1 unfinished)`."""
-        found = Counter(str(r.view.status) for r in self.unfinished if r.algorithm == algorithm)
-        if not found:
+        statuses = Counter(str(r.view.status) for r in self.unfinished if r.algorithm == algorithm)
+        if not statuses:
             return "0"
-        kinds = ", ".join(f"{n} {status}" for status, n in sorted(found.items()))
-        return f"{found.total()} ({kinds})"
+        kinds = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
+        return f"{statuses.total()} ({kinds})"
 
     def example(self, algorithm: str) -> Run | None:
-        """The run that figures show: the lowest completed seed, else the lowest that trained."""
-        mine = (run for run in self.unfinished if run.algorithm == algorithm and run.view.n_epochs)
-        return next(iter(self.of(algorithm) or sorted(mine, key=lambda run: run.seed)), None)
-
-
-def find(folders: Sequence[Path]) -> list[Path]:
-    """Every run folder at or below `folders`, each once. Raises ConfigError where there is none."""
-    found: dict[Path, None] = {}
-    for folder in folders:
-        start = folder.parent if folder.name == NAME else folder
-        for path, below, files in os.walk(start):
-            if NAME in files:
-                below.clear()  # a run holds checkpoints, not runs
-                found.setdefault(Path(path).resolve())
-            below.sort(key=natural)
-    if not found:
-        named = ", ".join(folder.name or str(folder) for folder in folders)
-        raise ConfigError(
-            f"folders={named or 'none'}: no {NAME} at or below them; name run folders, or runs/."
-        )
-    return list(found)
-
-
-def common_parent(folders: Sequence[Path]) -> Path:
-    """The deepest folder that holds them all; of one folder, itself."""
-    paths = [(folder.parent if folder.name == NAME else folder).resolve() for folder in folders]
-    return Path(os.path.commonpath(paths))
-
-
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts run 10 after run 9."""
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+        """The run that figures show: the lowest completed seed that trained, else the lowest completed, else
+        the lowest that trained.
+        """
+        completed = self.of(algorithm)
+        unfinished = (r for r in self.unfinished if r.algorithm == algorithm and r.view.n_epochs)
+        trained = [run for run in completed if run.view.n_epochs]
+        return next(iter(trained or completed or sorted(unfinished, key=lambda r: r.seed)), None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import math
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from suite.core.errors import ConfigError
 
@@ -17,16 +19,6 @@ p = 0.03, which Holm's adjustment for two algorithms already lifts above 0.05.""
 ALPHA = 0.05
 
 N_RESAMPLES = 9_999
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Median and range (smallest, largest) of n values."""
-
-    n: int
-    median: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +55,6 @@ def parse_margin(text: str) -> Margin:
     return Margin(value, relative)
 
 
-def spread(values: Sequence[float | None]) -> Spread | None:
-    """Median and range of the values that exist; None where there is none."""
-    found = [v for v in values if v is not None and math.isfinite(v)]
-    if not found:
-        return None
-    return Spread(len(found), statistics.median(found), min(found), max(found))
-
-
 def paired(
     values: Mapping[int, float | None], baseline: Mapping[int, float | None]
 ) -> list[tuple[float, float]]:
@@ -80,6 +64,19 @@ def paired(
         for seed, theirs in sorted(baseline.items())
         if theirs is not None and (mine := values.get(seed)) is not None
     ]
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Arithmetic mean; None of no values, or where it is beyond the range of a float.
+
+    >>> mean([1.0, 2.0]), mean([]), mean([1e308, 1e308, 1e308])
+    (1.5, None, None)
+    """
+    try:
+        value = statistics.fmean(values)
+    except (statistics.StatisticsError, OverflowError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def fewer(differences: Sequence[float]) -> float:
@@ -98,20 +95,32 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     scipy.stats.bootstrap. Not BCa: its jackknife fails for medians, and where most values are tied.
     The draw is seeded: one sample has one interval.
     """
-    found = tuple(v for v in values if math.isfinite(v))
-    return _interval(found) if len(found) >= LEAST else None
+    finite = tuple(value for value in values if math.isfinite(value))
+    return _interval(finite, "median") if len(finite) >= LEAST else None
 
 
-@functools.lru_cache(maxsize=1024)
-def _interval(values: tuple[float, ...]) -> tuple[float, float]:
+def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """As `interval`, of the mean; None below LEAST finite values."""
+    finite = tuple(value for value in values if math.isfinite(value))
+    return _interval(finite, "mean") if len(finite) >= LEAST else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _interval(
+    values: tuple[float, ...], statistic: Literal["mean", "median"]
+) -> tuple[float, float]:
     import numpy as np
     from scipy.stats import bootstrap
 
-    found = bootstrap(
-        (values,), np.median, confidence_level=1 - ALPHA, n_resamples=N_RESAMPLES,
-        method="percentile", rng=np.random.default_rng(0),
+    # Sums of values near the end of the range overflow; a bootstrap of a scaled sample is the same.
+    scale = max(map(abs, values)) / 1e100
+    scale = scale if scale > 1 else 1.0
+    ends = bootstrap(
+        (tuple(value / scale for value in values),), getattr(np, statistic),
+        confidence_level=1 - ALPHA, n_resamples=N_RESAMPLES, method="percentile",
+        rng=np.random.default_rng(0),
     ).confidence_interval  # fmt: skip
-    return float(found.low), float(found.high)
+    return float(ends.low) * scale, float(ends.high) * scale
 
 
 def equivalence(differences: Sequence[float], margin: float) -> float:
@@ -131,9 +140,12 @@ def _wilcoxon(differences: Sequence[float], alternative: str) -> float:
         return 1.0
     from scipy.stats import wilcoxon  # a second of import, spared where no test is due
 
+    # Only ranks count: a difference that overflowed is the largest there can be.
+    largest = sys.float_info.max
+    bounded = [min(max(d, -largest), largest) for d in differences]
     # What differs by the last bits of a subtraction only is a tie.
-    scale = max(abs(d) for d in differences)
-    rounded = [round(d / scale, 12) for d in differences]
+    scale = max(abs(d) for d in bounded)
+    rounded = [round(d / scale, 12) for d in bounded]
     return float(wilcoxon(rounded, alternative=alternative).pvalue)
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Sequence
 
-from suite.report.chapter import TITLE, Chapter
+from suite.core.printable import printable
+from suite.report import reading
+from suite.report.contents import Report
+from suite.report.escaping import for_markdown
+from suite.report.figures import Figure
 from suite.report.measures import Measure, cell, measures, parts, saved_by_prediction, tests
+from suite.report.output import attempt
+from suite.report.regret_chapter import TITLE, Chapter
 from suite.report.runs import Group
 from suite.report.statistics import Margin
 
@@ -18,9 +25,13 @@ def text_cell(group: Group, measure: Measure, algorithm: str) -> str:
     """One cell: `median (smallest..largest)`, with n where it is not the number of seeds."""
     if measure.pair is not None and algorithm == group.baseline:
         return "baseline"
-    found = cell(group, measure, algorithm)
-    middle, around = parts(found, measure)
-    n = f" n={found.n}" if found is not None and found.n != len(group.of(algorithm)) else ""
+    over_seeds = cell(group, measure, algorithm)
+    middle, around = parts(over_seeds, measure)
+    n = (
+        f" n={over_seeds.n}"
+        if over_seeds is not None and over_seeds.n != len(group.of(algorithm))
+        else ""
+    )
     return f"{middle} ({around})" + n if around else middle + n
 
 
@@ -37,20 +48,20 @@ def rows(group: Group, algorithms: Sequence[str]) -> list[list[str]]:
 def caption(group: Group) -> str:
     """What a reader must know before the numbers: data, overlap, metric, budget, what is shown."""
     run = group.first
-    said = [
+    facts = [
         f"{group.data} data" if group.data else "real data",
         *(["SIMULATED TIME"] if group.simulated else []),
         f"overlap {group.overlap}",
-        f"{run.target('metric')} ({run.better})",
-        f"max_epochs {run.header.get('max_epochs')}",
+        f"{run.header.metric.name} ({run.better})",
+        f"max_epochs {run.header.max_epochs}",
         f"workers {group.workers}",
         SPREAD,
     ]
     if group.prefix_only:
-        said.append(f"reproducible up to a point only: {', '.join(group.prefix_only)}")
+        facts.append(f"reproducible up to a point only: {', '.join(group.prefix_only)}")
     if group.baseline:
-        said.append(f"paired: against {group.baseline} at the same seed")
-    return "; ".join(said)
+        facts.append(f"paired: against {group.baseline} at the same seed")
+    return "; ".join(facts)
 
 
 def notes(group: Group) -> list[str]:
@@ -66,9 +77,13 @@ def notes(group: Group) -> list[str]:
     return lines
 
 
+def _beside(group: Group) -> list[str]:
+    return [*reading.diverged(group), *notes(group), *reading.next_steps(group)]
+
+
 def as_text(group: Group, margin: Margin, width: int = WIDTH) -> str:
     """Aligned text at most `width` characters wide; algorithms that do not fit continue below."""
-    lines = [group.title, *_folded(caption(group), width)]
+    lines = [printable(group.title), *_folded(caption(group), width)]
     for warning in group.warnings:
         lines += _folded(f"WARNING: {warning}", width)
     names = list(group.algorithms)
@@ -78,114 +93,161 @@ def as_text(group: Group, margin: Margin, width: int = WIDTH) -> str:
             take -= 1
         lines += ["", *_aligned(rows(group, names[:take]))]
         names = names[take:]
-    said_by = (*saved_by_prediction(group), *tests(group, margin))
-    for title, said in ((None, said_by), ("not in these numbers:", notes(group))):
-        if said:
+    results = (*saved_by_prediction(group), *tests(group, margin))
+    for title, sentences in (
+        (None, results),
+        ("diverged:", reading.diverged(group)),
+        ("not in these numbers:", notes(group)),
+        ("what to do next:", reading.next_steps(group)),
+    ):
+        if sentences:
             lines += ["", *([title] if title else [])]
-            lines += [line for sentence in said for line in _folded(sentence, width)]
-    return "\n".join(printable(line).rstrip() for line in lines)
+            lines += [line for sentence in sentences for line in _folded(sentence, width)]
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def sentences_as_text(said: Sequence[str], width: int = WIDTH) -> str:
-    lines = [line for sentence in said for line in _folded(sentence, width)]
-    return "\n".join(printable(line) for line in lines)
+def sentences_as_text(sentences: Sequence[str], width: int = WIDTH) -> str:
+    lines = [line for sentence in sentences for line in _folded(sentence, width)]
+    return "\n".join(lines)
 
 
-def chapter_as_text(found: Chapter, width: int = WIDTH) -> str:
+def chapter_as_text(chapter: Chapter, width: int = WIDTH) -> str:
     """The chapter's tables and sentences; columns that do not fit continue below."""
     lines = [TITLE]
-    for section in found.sections:
-        lines += ["", section.title, *_folded(section.about, width)]
+    for section in chapter.sections:
+        lines += ["", printable(section.title), *_folded(section.about, width)]
         for table in section.tables:
             lines += ["", *_folded(table.title, width)]
             for part in _split([table.head, *table.rows], width):
                 lines += _aligned(part)
-        lines += ["", *(line for said in section.said for line in _folded(said, width))]
-    lines += ["", *(line for said in found.said for line in _folded(said, width))]
-    return "\n".join(printable(line).rstrip() for line in lines)
+        lines += [
+            "",
+            *(line for sentence in section.sentences for line in _folded(sentence, width)),
+        ]
+    lines += ["", *(line for sentence in chapter.sentences for line in _folded(sentence, width))]
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def chapter_as_markdown(found: Chapter, figures: Sequence[tuple[str, str]]) -> list[str]:
+def chapter_as_markdown(chapter: Chapter, figures: Sequence[tuple[str, str]]) -> list[str]:
     """The chapter for report.md; figures: (file name, caption)."""
     lines = [f"## {TITLE}", "", *markdown_figures(figures)]
-    for section in found.sections:
-        lines += [f"### {escape_markdown(section.title)}", "", escape_markdown(section.about), ""]
+    for section in chapter.sections:
+        lines += [f"### {for_markdown(section.title)}", "", for_markdown(section.about), ""]
         for table in section.tables:
-            lines += [f"**{escape_markdown(table.title)}**", ""]
-            head, *body = (" | ".join(map(escape_markdown, r)) for r in (table.head, *table.rows))
+            lines += [f"**{for_markdown(table.title)}**", ""]
+            head, *body = (" | ".join(map(for_markdown, r)) for r in (table.head, *table.rows))
             lines += [f"| {head} |", "|---|" + "---:|" * (len(table.head) - 1)]
             lines += [*(f"| {row} |" for row in body), ""]
-        lines += markdown_sentences(section.said)
-    return [*lines, *markdown_sentences(found.said)]
+        lines += markdown_sentences(section.sentences)
+    return [*lines, *markdown_sentences(chapter.sentences)]
 
 
 def _split(table: Sequence[Sequence[str]], width: int) -> list[list[list[str]]]:
     """A table as several that fit, each with the first column."""
-    found, columns = [], list(range(1, len(table[0])))
+    tables, columns = [], list(range(1, len(table[0])))
     while columns:
         take = len(columns)
         while (
             take > 1 and _width([[row[i] for i in (0, *columns[:take])] for row in table]) > width
         ):
             take -= 1
-        found.append([[row[i] for i in (0, *columns[:take])] for row in table])
+        tables.append([[row[i] for i in (0, *columns[:take])] for row in table])
         columns = columns[take:]
-    return found
+    return tables
+
+
+def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(printable(cell)) for cell in column) for column in zip(*table, strict=True)]
 
 
 def _width(table: Sequence[Sequence[str]]) -> int:
-    return sum(max(map(len, column)) + 2 for column in zip(*table, strict=True)) - 2
+    return sum(width + 2 for width in _widths(table)) - 2
 
 
 def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    out = ["  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)) for row in table]
+    widths = _widths(table)
+    out = [
+        "  ".join(printable(cell).ljust(w) for cell, w in zip(row, widths, strict=True))
+        for row in table
+    ]
     out.insert(1, "  ".join("-" * w for w in widths))
     return out
 
 
 def _folded(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False) or [""]
-
-
-def printable(text: str) -> str:
-    """Without the control characters by which a message could steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return textwrap.wrap(
+        printable(text), width, subsequent_indent="  ", break_on_hyphens=False
+    ) or [""]
 
 
 def as_markdown(group: Group, margin: Margin, figures: Sequence[tuple[str, str]]) -> str:
     """A section for report.md; figures: (file name, caption)."""
-    lines = [f"## {escape_markdown(group.title)}", "", escape_markdown(caption(group)), ""]
+    lines = [f"## {for_markdown(group.title)}", "", for_markdown(caption(group)), ""]
     for warning in group.warnings:
-        lines += [f"> **WARNING: {escape_markdown(warning)}**", ""]
+        lines += [f"> **WARNING: {for_markdown(warning)}**", ""]
     head, *body = rows(group, group.algorithms)
-    lines.append("| " + " | ".join(map(escape_markdown, head)) + " |")
+    lines.append("| " + " | ".join(map(for_markdown, head)) + " |")
     lines.append("|---|" + "---:|" * len(group.algorithms))
     for label, *cells in body:
         indent = "&nbsp;&nbsp;" if label.startswith(" ") else ""
-        shown = " | ".join(map(escape_markdown, cells))
-        lines.append(f"| {indent}{escape_markdown(label.strip())} | {shown} |")
+        shown = " | ".join(map(for_markdown, cells))
+        lines.append(f"| {indent}{for_markdown(label.strip())} | {shown} |")
     lines.append("")
-    for said in ((*saved_by_prediction(group), *tests(group, margin)), notes(group)):
-        lines += markdown_sentences(said)
+    for sentences in ((*saved_by_prediction(group), *tests(group, margin)), _beside(group)):
+        lines += markdown_sentences(sentences)
     return "\n".join([*lines, *markdown_figures(figures)])
 
 
-def markdown_sentences(said: Sequence[str]) -> list[str]:
-    return [f"- {escape_markdown(sentence)}" for sentence in said] + ([""] if said else [])
+def markdown_sentences(sentences: Sequence[str]) -> list[str]:
+    return [f"- {for_markdown(sentence)}" for sentence in sentences] + ([""] if sentences else [])
 
 
 def markdown_figures(figures: Sequence[tuple[str, str]]) -> list[str]:
     lines = []
     for name, words in figures:
-        shown = escape_markdown(words)
+        shown = for_markdown(words)
         lines += [f"![{shown}]({name})", "", f"*{shown}*", ""]
     return lines
 
 
-def escape_markdown(text: str) -> str:
-    """Text from a journal as plain text: neither markup nor HTML nor another cell."""
-    out = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for mark in "\\`*_[]|":
-        out = out.replace(mark, "\\" + mark)
-    return " ".join(out.split())
+# --- the whole report ----------------------------------------------------------------------------
+
+
+def report_as_text(report: Report) -> str:
+    """All of it for a terminal. A comparison that cannot be shown is named, with the reason."""
+    failures = [*report.failures]
+    texts = []
+    for group in report.groups:
+        text = attempt(group.title, functools.partial(as_text, group, report.margin), failures)
+        texts += [text] if text is not None else []
+    if report.chapter:
+        texts.append(chapter_as_text(report.chapter))
+    if report.ranking:
+        texts.append(sentences_as_text(report.ranks_sentences))
+    texts += [printable(f"could not be read: {line}") for line in report.unreadable]
+    texts += [printable(f"could not be made: {line}") for line in failures]
+    return "\n\n\n".join(texts)
+
+
+def report_as_markdown(report: Report) -> str:
+    """All of it as report.md, with its figures beside it."""
+    failures = [*report.failures]
+    sections = []
+    for comparison in report.comparisons:
+        captions = _captions(comparison.figures)
+        section = functools.partial(as_markdown, comparison.group, report.margin, captions)
+        text = attempt(comparison.group.title, section, failures)
+        sections += [text] if text is not None else []
+    if report.chapter:
+        sections += chapter_as_markdown(report.chapter, _captions(report.chapter_figures))
+    if report.ranks_sentences:
+        sections += ["## Ranks over tables", "", *markdown_sentences(report.ranks_sentences)]
+        sections += markdown_figures(_captions(report.ranks_figures))
+    head = ["# swiftbench report", ""]
+    head += [f"> **Could not be read:** {for_markdown(line)}\n" for line in report.unreadable]
+    head += [f"> **Could not be made:** {for_markdown(line)}\n" for line in failures]
+    return "\n".join([*head, *sections])
+
+
+def _captions(figures: Sequence[Figure]) -> list[tuple[str, str]]:
+    return [(figure.path.name, f"{figure.title}. {figure.caption}") for figure in figures]

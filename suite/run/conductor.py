@@ -1,31 +1,34 @@
 """The conductor: a deterministic fold from events to commands.
 
-It knows workers, jobs, retries and curves; no I/O.
+It keeps workers, jobs, retries and curves; it does no I/O.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError, check_integer
-from suite.core.scheduler import Scheduler, rank
+from suite.core.printable import printable
+from suite.core.scheduler import Scheduler, ranking
 from suite.core.searcher import Searcher
 from suite.core.seeds import stream_seed
 from suite.core.space import Space
-from suite.run.trials import Notes, TrialState, TrialsView
+from suite.run.reported_curve import ReportCounts
+from suite.run.trials import GivenUp, GivenUpReason, Notes, Step, TrialState, TrialsView
 from suite.run.workforce import MAX_STRIKES, Workforce
 
 
 class Conductor:
-    """Runs one search: `handle(event) -> [commands]`, the same commands for the same events,
-    whoever asks.
+    """Runs one search: `handle(event) -> Step`; the same events always cause the same commands.
 
-    max_attempts: workers a trial may cost before it is given up; min_workers: below this many the
-    run stops; resident_trials: how many trials a worker keeps in memory (the last ones it trained);
-    score: whether the winner is evaluated on the test split at the end.
+    max_attempts: workers a trial may cost before it is given up. min_workers: with fewer the run stops.
+    resident_trials: how many trials a worker keeps in memory (the last ones it trained). score: whether
+    the winner is evaluated on the test split at the end. Raises ConfigError for a number below 1.
     """
 
     def __init__(
@@ -34,11 +37,11 @@ class Conductor:
         searcher: Searcher,
         space: Space,
         *,
-        seed: int = 0,
-        max_attempts: int = 2,
+        seed: int,
+        max_attempts: int,
+        score: bool,
         min_workers: int = 1,
         resident_trials: int = 1,
-        score: bool = True,
     ) -> None:
         check_integer("max_attempts", max_attempts, 1)
         check_integer("min_workers", min_workers, 1)
@@ -46,32 +49,30 @@ class Conductor:
         self.scheduler, self.searcher, self.space, self.seed = scheduler, searcher, space, seed
         self.max_attempts, self.min_workers, self.score = max_attempts, min_workers, score
         searcher.begin(space, seed)
-        self.notes = Notes()
         self.in_flight: dict[int, tuple[int, t.Job]] = {}
         self.force = Workforce(resident_trials)
         self.winner: int | None = None
-        self.given_up: dict[int, str] = {}
+        self.given_up: dict[int, GivenUp] = {}
         self.shutdown: t.Shutdown | None = None
-        self.n_epochs = 0  # first reports
-        self.n_retrained = 0
-        self.n_differences = 0
-        self.max_difference = 0.0
-        self.n_dropped = 0  # messages of jobs that were not in flight
-        self.best: tuple[float, int] | None = (
-            None  # (objective, trial_id) over all epochs so far: for the progress line
-        )
+        self.counts = ReportCounts()
+        # Messages of jobs that were not in flight.
+        self.n_dropped = 0
+        # (objective, trial_id) over all epochs so far, for the progress line.
+        self.best: tuple[float, int] | None = None
+        self._notes = Notes()
         self._trials: dict[int, TrialState] = {}
-        self._queue: deque[tuple[int, int]] = (
-            deque()
-        )  # (trial_id, to_epoch) to hand out again, before anything new
+        # (trial_id, to_epoch) to hand out again, before anything new.
+        self._queue: deque[tuple[int, int]] = deque()
         self._asked: dict[str, t.Predict] = {}
         self._next_job = 0
         self._n_stopped = 0
-        self._over = False  # the scheduler said DONE
+        # The scheduler said DONE.
+        self._over = False
         self._scored = not score
-        self._scoring: int | None = None  # the job that evaluates the winner
+        # The job that evaluates the winner.
+        self._scoring: int | None = None
         self._unscored = ""
-        self._handlers: dict[type, Any] = {
+        self._handlers: dict[type, Callable[[Any], list[t.Command] | None]] = {
             t.WorkerJoined: self._joined,
             t.EpochReport: self._epoch,
             t.EpochBatch: self._epochs,
@@ -93,28 +94,34 @@ class Conductor:
     @property
     def trials(self) -> Mapping[int, t.Trial]:
         """What a searcher sees: every trial so far, or what the scheduler has seen of them."""
-        return TrialsView(self._trials, self.given_up, self.scheduler.seen)
+        return TrialsView(self._trials, self.given_up, self.scheduler.visible_epochs)
 
-    def handle(self, event: t.Event) -> list[t.Command]:
-        """Fold one event in; returns the commands it causes. `notes` then describes this step."""
-        self.notes = Notes()
+    def handle(self, event: t.Event) -> Step:
+        """Fold one event in; returns the commands that the event causes, and notes for the journal."""
+        self._notes = Notes()
         if self.shutdown is not None and not isinstance(event, t.Resumed):
             self.n_dropped += 1
-            return []
+            return Step([], self._notes)
         kind = type(event)
-        before: list[t.Command] = self._handlers[kind](event) or []
+        commands = self._handlers[kind](event) or []
         if kind is t.EpochReport or kind is t.EpochBatch or kind is t.Checkpointed:
-            return before
-        commands = before if self.shutdown is not None else before + self._dispatch()
-        if len(self.scheduler.stopped) > self._n_stopped:
-            stopped = self.scheduler.stopped
-            self.notes.stopped = dict(list(stopped.items())[self._n_stopped :])
+            return Step(commands, self._notes)
+        if self.shutdown is None:
+            commands = commands + self._dispatch()
+        if len(self.scheduler.stopped_at) > self._n_stopped:
+            stopped = self.scheduler.stopped_at
+            self._notes.stopped = dict(list(stopped.items())[self._n_stopped :])
             self._n_stopped = len(stopped)
-        return commands
+        return Step(commands, self._notes)
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs reported for the first time."""
+        return self.counts.n_epochs
 
     @property
     def settings(self) -> dict[str, int]:
-        """What may be another after a resume: it belongs to the workers, not to the search."""
+        """Settings that may change at a resume: they concern the workers, not the search."""
         return {"min_workers": self.min_workers, "resident_trials": self.force.resident_trials}
 
     def adjust(self, settings: Mapping[str, int]) -> None:
@@ -127,69 +134,39 @@ class Conductor:
         self.force.join(event.worker)
 
     def _current(self, worker: int, job_id: int) -> t.Job | None:
-        """The job if it is in flight on this worker; else None: a zombie's message, dropped and
-        counted.
-        """
-        found = self.in_flight.get(job_id)
-        if found is None or found[0] != worker:
+        """The job if it is in flight on this worker; else None, and the message is counted as dropped."""
+        flight = self.in_flight.get(job_id)
+        if flight is None or flight[0] != worker:
             self.n_dropped += 1
             return None
-        return found[1]
+        return flight[1]
 
     def _epoch(self, event: t.EpochReport) -> None:
         if (job := self._current(event.worker, event.job_id)) is None:
             return
         trial = self._trials[job.trial_id]
-        if event.epoch != trial.reached + 1 or event.epoch > job.to_epoch:
-            raise JournalError(
-                f"job {job.job_id}: epoch={event.epoch} reported after epoch {trial.reached} of "
-                f"{job.to_epoch}: "
-                "reports must come in order; the worker and the journal do not agree."
-            )
-        trial.reached = event.epoch
-        if event.epoch > len(trial.curve):
-            trial.curve.append(event.objective)
-            self.n_epochs += 1
-        else:
-            self.n_retrained += 1
-            if (difference := abs(event.objective - trial.curve[event.epoch - 1])) > 0:
-                self.n_differences += 1
-                self.max_difference = max(self.max_difference, difference)
-            if event.epoch > trial.decided:
-                trial.curve[event.epoch - 1] = event.objective
-        if self.best is None or event.objective < self.best[0]:
-            self.best = (event.objective, job.trial_id)
+        if trial.report(job, event.epoch, event.objective, self.counts):
+            self._improve(event.objective, job.trial_id)
 
     def _epochs(self, event: t.EpochBatch) -> None:
-        """A batch; where it is all new, without a step for each epoch."""
+        """A batch; where all of its epochs are new, without a step for each."""
         if (job := self._current(event.worker, event.job_id)) is None:
             return
         trial = self._trials[job.trial_id]
-        n = len(event.objectives)
-        if (
-            event.epoch == trial.reached + 1 == len(trial.curve) + 1
-            and trial.reached + n <= job.to_epoch
-        ):
-            trial.curve += event.objectives
-            trial.reached += n
-            self.n_epochs += n
-            lowest = min(event.objectives)
-            if self.best is None or lowest < self.best[0]:
-                self.best = (lowest, job.trial_id)
+        if trial.extend(job, event.epoch, event.objectives, self.counts):
+            self._improve(min(event.objectives), job.trial_id)
             return
-        for i, objective in enumerate(event.objectives):
-            self._epoch(
-                t.EpochReport(event.worker, event.job_id, event.epoch + i, objective, {}, 0.0, 0.0)
-            )
+        for epoch, objective in enumerate(event.objectives, start=event.epoch):
+            if trial.report(job, epoch, objective, self.counts):
+                self._improve(objective, job.trial_id)
+
+    def _improve(self, objective: float, trial_id: int) -> None:
+        if self.best is None or objective < self.best[0]:
+            self.best = (objective, trial_id)
 
     def _checkpointed(self, event: t.Checkpointed) -> None:
         if (job := self._current(event.worker, event.job_id)) is not None:
-            self._keep(self._trials[job.trial_id], event.epoch)
-
-    @staticmethod
-    def _keep(trial: TrialState, epoch: int) -> None:
-        if epoch not in trial.checkpoints:
-            trial.checkpoints = [0, *[e for e in trial.checkpoints if 0 < e < epoch][-1:], epoch]
+            self._trials[job.trial_id].checkpointed(event.epoch)
 
     def _finished(self, event: t.JobFinished) -> None:
         job = self._current(event.worker, event.job_id)
@@ -204,7 +181,7 @@ class Conductor:
         self._release(job.job_id)
         self.force.forgive([event.worker])
         trial.decided = max(trial.decided, job.to_epoch)
-        self._keep(trial, job.to_epoch)
+        trial.checkpointed(job.to_epoch)
         self.scheduler.tell(job.trial_id, tuple(trial.curve[: job.to_epoch]))
 
     def _failed(self, event: t.JobFailed) -> list[t.Command]:
@@ -213,36 +190,31 @@ class Conductor:
         self._release(job.job_id)
         trial = self._trials[job.trial_id]
         self.force.evicted(job.trial_id)
-        if event.reason in ("diverged", "trial"):
-            self._give_up(job, f"{event.reason}: {event.message}")
-        elif self._older(trial, job, event.reason):
+        if event.reason == "diverged" or event.reason == "trial":
+            self._give_up(job, event.reason, event.message)
+        elif (
+            event.reason == "checkpoint"
+            and job.job_id != self._scoring
+            and trial.forget_checkpoint(job.from_epoch)
+        ):
+            # It starts again from an older one.
             self._again(job)
-        elif event.reason == "storage":
-            self._again(job)
+        elif event.reason == "storage" or event.reason == "contract":
+            # A resumed run scores its winner anew.
+            if job.job_id != self._scoring:
+                self._again(job)
             return self._stop("failed", event.message)
         else:
             trial.failed_on.add(event.worker)
             benched = self.force.strike(event.worker)
             self._retry(job, event.message)
-            if benched and event.worker in self.force.strikes:  # else the trial took the blame
+            # Without strikes left, the trial took the blame.
+            if benched and event.worker in self.force.strikes:
                 self.force.leave(event.worker)
-                self.notes.benched[event.worker] = event.message
-                message = (
-                    f"worker {event.worker} failed {MAX_STRIKES} jobs in a row: {event.message}"
-                )
-                return self._check_workers(message)
+                self._notes.benched[event.worker] = event.message
+                failed = f"failed {MAX_STRIKES} jobs in a row: {event.message}"
+                return self._check_workers(f"worker {event.worker} {failed}")
         return []
-
-    def _older(self, trial: TrialState, job: t.Job, reason: str) -> bool:
-        """Whether the trial can start again from an older checkpoint; forgets the damaged one."""
-        if (
-            reason != "checkpoint"
-            or job.job_id == self._scoring
-            or job.from_epoch not in trial.checkpoints[1:]
-        ):
-            return False
-        trial.checkpoints.remove(job.from_epoch)
-        return True
 
     def _lost(self, event: t.WorkerLost) -> list[t.Command]:
         if event.worker not in self.workers:
@@ -260,13 +232,20 @@ class Conductor:
         return self._stop(
             "failed",
             f"{len(self.workers)} workers left, min_workers={self.min_workers} (last: {last}); "
-            "resume=<run folder> goes on with new ones.",
+            "continue with resume=<run folder> and new ones.",
         )
 
     def _forecast(self, event: t.Forecast) -> None:
-        if self._asked.pop(event.key, None) is None:
+        if (request := self._asked.pop(event.key, None)) is None:
             self.n_dropped += 1
             return
+        wanted = len(request.X_new)
+        n_stds = 0 if event.stds is None else len(event.stds)
+        if len(event.values) != wanted or (request.with_std and n_stds != wanted):
+            raise JournalError(
+                f"forecast {printable(event.key, most=60)}: {len(event.values)} values and {n_stds} stds "
+                f"for {wanted} curves; the predictor and the question do not agree."
+            )
         self.scheduler.tell_forecast(event.key, event.values, event.stds)
 
     def _forecast_failed(self, event: t.ForecastFailed) -> None:
@@ -298,47 +277,70 @@ class Conductor:
         self.force.release(worker)
 
     def _again(self, job: t.Job) -> None:
-        """Back to the front of the queue, to be sent as a new job."""
+        """Put the trial at the front of the queue, to be sent as a new job."""
         self._queue.appendleft((job.trial_id, job.to_epoch))
 
     def _retry(self, job: t.Job, message: str) -> None:
         trial = self._trials[job.trial_id]
         trial.attempts += 1
         if trial.attempts >= self.max_attempts:
-            self._give_up(
-                job,
-                f"cost {trial.attempts} workers (max_attempts={self.max_attempts}), last: "
-                f"{message}",
-            )
+            cost = f"cost {trial.attempts} workers (max_attempts={self.max_attempts})"
+            self._give_up(job, "attempts", f"{cost}, last: {message}")
         elif job.job_id != self._scoring:
             self._again(job)
 
-    def _give_up(self, job: t.Job, why: str) -> None:
+    def _give_up(self, job: t.Job, reason: GivenUpReason, message: str) -> None:
+        why = GivenUp(reason, message)
         if job.job_id == self._scoring:
             self._scored = True
             self._unscored = f"the winner could not be scored: {why}"
             return
-        self.force.forgive(self._trials[job.trial_id].failed_on)  # it was the trial's fault
-        self.given_up[job.trial_id] = self.notes.given_up[job.trial_id] = why
+        # The trial was at fault, not these workers.
+        self.force.forgive(self._trials[job.trial_id].failed_on)
+        self.given_up[job.trial_id] = self._notes.given_up[job.trial_id] = why
         self.scheduler.tell(job.trial_id, None)
 
     def _meet(self, trial_id: int) -> TrialState:
         if (trial := self._trials.get(trial_id)) is None:
             config = self.searcher.propose(trial_id, self.trials)
+            self._check(config)
             trial = self._trials[trial_id] = TrialState(
                 config, stream_seed(self.seed, "trial", trial_id)
             )
-            self.scheduler.meet(trial_id, self.space.encode(config))
+            self.scheduler.on_config(trial_id, self.space.encode(config))
             bracket = self.scheduler.bracket_of.get(trial_id)
-            self.notes.trials[trial_id] = {"config": config, "seed": trial.seed, "bracket": bracket}
+            self._notes.trials[trial_id] = {
+                "config": config,
+                "seed": trial.seed,
+                "bracket": bracket,
+            }
         return trial
 
+    def _check(self, config: t.Config) -> None:
+        """Raise ConfigError for a value that no journal can hold: the training could not be repeated."""
+        for name, value in config.items():
+            kind = type(value)
+            # Nearly all: at a tenth of the time that json takes.
+            if (
+                (kind is float and math.isfinite(value))
+                or kind is int
+                or kind is bool
+                or kind is str
+            ):
+                continue
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError):
+                raise ConfigError(
+                    f"searcher={type(self.searcher).__name__}: proposed {name}={value!r}: must be text, a "
+                    "finite number, true, false or null; mend the space (a table's column), or the searcher."
+                ) from None
+
     def _dispatch(self) -> list[t.Command]:
-        """Ask for as many decisions as there are idle workers, and match them so that a trial stays
-        where it is.
-        """
+        """Ask for a decision for each idle worker; a trial stays on its worker where possible."""
         if len(self.workers) < self.min_workers:
-            return []  # the run begins when enough have joined
+            # The run begins when enough have joined.
+            return []
         n_idle = len(self.force.idle)
         commands: list[t.Command] = []
         todo: list[tuple[int, int]] = []
@@ -385,12 +387,7 @@ class Conductor:
         self, worker: int, trial_id: int, to_epoch: int, score: bool = False
     ) -> t.Start | t.Score:
         trial = self._trials[trial_id]
-        n_known = len(trial.curve)
-        from_epoch = trial.checkpoints[-1]
-        if score:
-            from_epoch = to_epoch
-        elif from_epoch > n_known:
-            from_epoch = max(e for e in trial.checkpoints if e <= n_known)
+        from_epoch = to_epoch if score else trial.restart_epoch()
         trial.reached = from_epoch
         job = t.Job(self._next_job, trial_id, from_epoch, to_epoch, trial.config, trial.seed)
         self._next_job += 1
@@ -403,12 +400,12 @@ class Conductor:
 
     def _end(self) -> list[t.Command]:
         finalists = {i: trial.curve for i, trial in self.trials.items() if i not in self.given_up}
-        ranked = rank(finalists, self.scheduler.max_epochs)
+        ranked = ranking(finalists, self.scheduler.max_epochs)
         self.winner = ranked[0] if ranked else None
         if self.winner is None:
             why = f"no trial reached max_epochs={self.scheduler.max_epochs}; nothing to score."
-            # That all diverged is a result; that workers raised on every trial is none.
-            raised = [x for x in self.given_up.values() if not x.startswith("diverged")]
+            # If all diverged, that is a result; if workers raised on every trial, the run failed.
+            raised = [why for why in self.given_up.values() if why.reason != "diverged"]
             return (
                 self._stop("failed", f"{why} First: {raised[0]}")
                 if raised
@@ -421,11 +418,11 @@ class Conductor:
         (worker,) = self.force.place([(self.winner, ())])
         return [self._start(worker, self.winner, self.scheduler.max_epochs, score=True)]
 
-    def _stop(self, status: str, reason: str) -> list[t.Command]:
+    def _stop(self, status: t.EndStatus, reason: str) -> list[t.Command]:
         self.shutdown = t.Shutdown(status, reason)
-        said = {"searcher": self.searcher.measured, "scheduler": self.scheduler.measured}
-        self.notes.measured = {name: dict(what) for name, what in said.items() if what}
-        for trial_id, n in (self.scheduler.seen or {}).items():
+        parts = {"searcher": self.searcher.diagnostics, "scheduler": self.scheduler.diagnostics}
+        self._notes.measured = {name: dict(values) for name, values in parts.items() if values}
+        for trial_id, n in (self.scheduler.visible_epochs or {}).items():
             if trial_id in self._trials and 0 <= n < len(self._trials[trial_id].curve):
-                self.notes.counted[trial_id] = n
+                self._notes.counted[trial_id] = n
         return [self.shutdown]

@@ -8,39 +8,46 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError
+from suite.core.printable import printable
 from suite.run import journal as journals
+from suite.run.agreement import Agreement, Difference, changes
 from suite.run.conductor import Conductor
 from suite.run.journal import Journal
+from suite.run.progress import ProgressMeter
 from suite.run.secrets import redact
 
 Observer = Callable[[t.Event, Conductor], None]
 
 
-class Backend(Protocol):
-    """Carries events up and commands down until it meets a Shutdown; then returns."""
-
-    def run(self, driver: Driver) -> None: ...
-
-
 class Driver:
-    """`handle(events) -> commands`: folds each event, journals it, tells observers, and only then
-    lets commands go.
+    """`handle(events) -> commands`: folds each event, journals it, calls observers, and only then
+    returns the commands.
     """
 
     def __init__(
-        self, conductor: Conductor, journal: Journal | None, observers: Iterable[Observer] = ()
+        self,
+        conductor: Conductor,
+        journal: Journal | None,
+        observers: Iterable[Observer] = (),
+        agreement: Agreement | None = None,
     ) -> None:
         self.conductor = conductor
         self.journal = journal
         self.observers = list(observers)
+        self.agreement = agreement or Agreement({})
+        """What the processes of the run have in common: a backend asks it before a worker joins."""
+        self.changes: Sequence[Difference] = ()
+        """Code and versions of a process that resumed the run, where the run was begun by others."""
         self.now: Callable[[], float] | None = None
         """The backend's clock, for the closing line: what was waited for counts too."""
         self.time_s = 0.0
-        """Time of the last event: a resumed run's clock goes on from here."""
+        """Time of the last event, s: a resumed run's clock continues from here."""
+        self.progress = ProgressMeter()
+        """Pauses without an epoch, and what an epoch takes, over all processes of the run."""
         self._waiting: list[t.Command] = []
 
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]:
@@ -49,17 +56,18 @@ class Driver:
         for batch in _lines(events):
             commands: list[t.Command] = []
             for event in batch:
-                commands += self.conductor.handle(event)
+                step = self.conductor.handle(event)
+                commands += step.commands
             self.time_s = max(self.time_s, batch[-1].time_s)
             if self.journal is not None:
-                self.journal.append(batch, commands, self.conductor.notes)
+                self.journal.append(batch, commands, step.notes)
             for observer in self.observers:
                 observer(batch[-1], self.conductor)
             out += commands
         return out
 
     def tick(self) -> None:
-        """To be called now and then while nothing comes: what was written reaches the disk."""
+        """Call now and then while no event comes: what was written is synced to the disk."""
         if self.journal is not None:
             self.journal.tick()
 
@@ -70,29 +78,51 @@ class Driver:
         written.
         """
         for number, line in enumerate(lines, start=2):
-            events = journals.decode_numbered(number, line)
-            commands: list[t.Command] = []
-            for event in events:
-                commands += self.conductor.handle(event)
-                self.time_s = max(self.time_s, event.time_s)
-            if commands or "do" in line:
-                now = journals.caused(commands, self.conductor.notes)
-                for name in journals.CAUSED:
-                    if now.get(name) != line.get(name):
-                        old, new = _first_difference(line.get(name), now.get(name))
-                        raise JournalError(
-                            f"line {number}: the journal says {old}, now it would be {new}: "
-                            "code or configuration changed. Go on with the version that wrote it."
-                        )
+            self.replay_line(number, line)
 
-    def resume(self, settings: Mapping[str, int] | None = None) -> None:
-        """The event that tells the fold that every worker is a new one.
+    def replay_line(self, number: int, line: Mapping[str, Any]) -> None:
+        """Re-fold one line, the number-th of its file. Raises JournalError where it causes something else."""
+        events = journals.decode_numbered(number, line)
+        if line["event"] == "closed":
+            self.progress.closed(line, self.conductor)
+        steps = [self.conductor.handle(event) for event in events]
+        for event in events:
+            self._note(event)
+        self.time_s = max([self.time_s, *(event.time_s for event in events)])
+        commands = [command for step in steps for command in step.commands]
+        # Reports of epochs, which are most lines, cause nothing and say nothing.
+        if line["event"] == "epoch" and not commands and line.keys().isdisjoint(journals.CAUSED):
+            return
+        caused = journals.caused(commands, steps[-1].notes) if steps else {}
+        now, then = _without_wording(caused), _without_wording(line)
+        for name in journals.CAUSED:
+            if now.get(name) != then.get(name):
+                old, new = map(_shown, _first_difference(then.get(name), now.get(name)))
+                raise JournalError(
+                    f"line {number}: the journal says {old}, now it would be {new}: code or configuration "
+                    "changed. Continue with the version that wrote the journal."
+                )
+
+    def _note(self, event: t.Event) -> None:
+        """What an event of the journal says of the processes that wrote it."""
+        self.progress.event(event)
+        if isinstance(event, t.WorkerJoined):
+            self.agreement.joined(event.facts)
+        elif isinstance(event, t.Resumed):
+            self.progress.begin(self.conductor)
+
+    def resume(
+        self, settings: Mapping[str, int] | None = None, process: Mapping[str, Any] | None = None
+    ) -> None:
+        """Fold in that every worker is a new one. process: what this process is, for the journal.
 
         Its commands go out with the next `handle`.
         """
         if self.conductor.shutdown is not None and self.conductor.shutdown.status == "completed":
             raise ConfigError("resume: this run is completed; nothing is left to do.")
-        self._waiting = self.handle([t.Resumed(self.time_s, dict(settings or {}))])
+        self.progress.begin(self.conductor)
+        event = t.Resumed(self.time_s, dict(settings or {}), process)
+        self._waiting = self.handle([event])
 
     def close(self, status: str, reason: str = "", energy: Mapping[str, Any] | None = None) -> None:
         if self.journal is not None:
@@ -104,7 +134,7 @@ _WORDED = frozenset((t.JobFailed, t.WorkerLost, t.ForecastFailed))
 
 
 def _clean(event: t.Event) -> t.Event:
-    """Messages are worded by other people's code: no secret may reach the fold, or the journal."""
+    """Messages come from other people's code: no secret in them may reach the fold or the journal."""
     if type(event) in _WORDED:
         assert isinstance(event, t.JobFailed | t.WorkerLost | t.ForecastFailed)
         return dataclasses.replace(event, message=redact(event.message))
@@ -125,6 +155,13 @@ def _lines(events: Sequence[t.Event]) -> list[list[t.Event]]:
     return lines
 
 
+def _without_wording(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The line without the reason of a shutdown: a message may be worded otherwise in another version."""
+    if not (commands := line.get("do")):
+        return dict(line)
+    return {**line, "do": [c[:2] if c[0] == "shutdown" else c for c in commands]}
+
+
 def _first_difference(was: Any, now: Any) -> tuple[Any, Any]:
     """The first place where two lists or dicts of a journal line differ, for the message."""
     if isinstance(was, dict) and isinstance(now, dict):
@@ -138,28 +175,40 @@ def _first_difference(was: Any, now: Any) -> tuple[Any, Any]:
     return was, now
 
 
+def _shown(value: Any) -> str:
+    return printable(value, most=200)
+
+
 def reopen(
     folder: Path,
     conductor: Conductor,
     observers: Iterable[Observer] = (),
     facts: Mapping[str, int] | None = None,
+    *,
+    agreement: Agreement | None = None,
+    process: Mapping[str, Any] | None = None,
 ) -> Driver:
-    """A driver that has re-folded the folder's journal and goes on; repairs a torn last line.
+    """A driver that has re-folded the folder's journal and continues the run; repairs a torn last line.
 
     The conductor's `settings` may differ from those the journal was written with: they count from
-    here on; `facts` are only noted. Where only the closing line is missing, the conductor's
-    `shutdown` stands: close it.
+    here on. `facts` and `process`, which describe this process, are only noted; what of them is not as the
+    run was begun stands in the driver's `changes`. Where only the closing line is missing, the conductor's
+    `shutdown` is set: close the driver.
+
+    Raises ConfigError where the run was begun on other data than rank 0 sees (`agreement`).
     """
     journal = Journal(folder, None)
-    driver = Driver(conductor, None)
+    driver = Driver(conductor, None, agreement=agreement)
     wanted = conductor.settings
     try:
+        driver.agreement.check_label(journals.data_label(journal.header))
+        driver.changes = changes(process or {}, journal.header)
         conductor.adjust(journals.settings(journal.header))
         driver.replay(journal.lines)
         driver.journal, driver.observers = journal, list(observers)
         done = conductor.shutdown
         if done is None or done.status != "completed" or journal.lines[-1]["event"] == "closed":
-            driver.resume({**wanted, **(facts or {})})
+            driver.resume({**wanted, **(facts or {})}, process)
     except BaseException:
         journal.release()
         raise

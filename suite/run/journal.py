@@ -4,36 +4,50 @@ Append-only, never rewritten.
 A line: {"event": kind, ...fields, "do": [commands], "trials": {...}, "stopped": {...}, "given_up":
 {...}, ...}, what follows the fields only where it holds something. Epoch reports of one job that
 came together share a line: each field is a list. The last line of a closed journal is
-{"event": "closed", "status": ..., "reason": ...}; a resumed one goes on after it. Lines are written
+{"event": "closed", "status": ..., "reason": ...}; a resumed run appends after it. Lines are written
 before any command leaves; fsync follows within a second, at a forecast, and at close.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError, StoppedError
+from suite.core.moved import BACKENDS, upgraded
+from suite.core.printable import printable
+from suite.files import UnsafeFileError, open_append, read_bytes
+from suite.run.journal_lines import BATCHED, CAUSED, FIELDS, OPTIONAL, decode
+from suite.run.journal_reading import (
+    FORMAT,
+    NAME,
+    decode_numbered,
+    entries,
+    read,
+    read_header,
+    read_journal,
+)
 from suite.run.lock import FolderLock
 from suite.run.secrets import check_secrets, redact
 from suite.run.trials import Notes
 
-FORMAT = 1
-NAME = "journal.jsonl"
-CAUSED = ("do", "trials", "stopped", "given_up", "benched", "counted", "measured")
+__all__ = [
+    "CAUSED", "FORMAT", "NAME", "Journal", "caused", "decode", "decode_numbered", "describe", "encode",
+    "entries", "read", "read_header", "read_journal", "settings", "simulated",
+]  # fmt: skip
+
 SYNC_EVERY_S = 1.0
+_MAX_CUT = 1_000_000
+"""Bytes of a first line; real ones have less than 10 kB."""
+_BEGIN = f'{{"journal":{FORMAT},'.encode()
 _DUMPS = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENTS.values()}
-_OPTIONAL = ("stds", "sampler_info", "energy_j")  # left out where None
-_BATCHED = tuple(name for name in _FIELDS[t.EpochReport] if name not in ("worker", "job_id"))
 
 
 def encode(
@@ -58,46 +72,27 @@ def encode(
             "time_s": times[1:],
         }
     elif len(events) == 1:
-        for name in _FIELDS[type(first)]:
+        for name in FIELDS[type(first)]:
             line[name] = getattr(first, name)
-        for name in _OPTIONAL:
+        for name in OPTIONAL:
             if name in line and line[name] is None:
                 del line[name]
     else:
         assert isinstance(first, t.EpochReport)
         line |= {"worker": first.worker, "job_id": first.job_id}
-        line |= {name: [getattr(event, name) for event in events] for name in _BATCHED}
+        line |= {name: [getattr(event, name) for event in events] for name in BATCHED}
     return line | caused(commands, notes)
 
 
 def caused(commands: Sequence[t.Command], notes: Notes) -> dict[str, Any]:
-    """What a line says of the step's outcome: what replay compares."""
-    found: dict[str, Any] = {"do": [describe(command) for command in commands]} if commands else {}
+    """The fields of a line that a step caused; replay compares them."""
+    line: dict[str, Any] = {"do": [describe(command) for command in commands]} if commands else {}
     for name in CAUSED[1:]:
         if note := getattr(notes, name):
-            found[name] = {str(key): value for key, value in note.items()}
-    return found
-
-
-def decode(line: Mapping[str, Any]) -> list[t.Event]:
-    """The events of one line; none for the closing line."""
-    kind = line["event"]
-    if kind == "closed":
-        return []
-    cls = t.EVENTS[kind]
-    if cls is t.EpochReport and isinstance(line["epoch"], list):
-        worker, job_id = line["worker"], line["job_id"]
-        return [
-            t.EpochReport(worker, job_id, **dict(zip(_BATCHED, values, strict=True)))
-            for values in zip(*(line[name] for name in _BATCHED), strict=True)
-        ]
-    fields = {name: line[name] for name in _FIELDS[cls] if name in line or name not in _OPTIONAL}
-    if cls is t.Forecast:
-        for name in ("values", "stds"):
-            if name in fields:
-                fields[name] = tuple(fields[name])
-    event: t.Event = cls(**fields)
-    return [event]
+            line[name] = {str(key): value for key, value in note.items()}
+    if notes.given_up:
+        line["given_up"] = {str(key): str(why) for key, why in notes.given_up.items()}
+    return line
 
 
 def describe(command: t.Command) -> list[Any]:
@@ -115,73 +110,72 @@ def describe(command: t.Command) -> list[Any]:
             return ["shutdown", status, reason]
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The first line alone. Raises JournalError where it is no journal's."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            header = json.loads(file.readline())
-    except (OSError, ValueError):
-        header = None
-    if not isinstance(header, dict) or header.get("journal") != FORMAT:
-        raise JournalError(f"{path.parent.name}/{path.name}: has no header of format {FORMAT}.")
-    return header
+def run_id(header: Mapping[str, Any]) -> str:
+    """The run's id. Raises JournalError where the header has none."""
+    name = header.get("run_id")
+    if not isinstance(name, str):
+        theirs = printable(name, most=60)
+        raise JournalError(f"header: run_id={theirs}: must be text; the journal is not continued.")
+    return name
+
+
+def data_label(header: Mapping[str, Any]) -> str | None:
+    """The data that the run was begun on, "real" or "stand-in"; None where the header does not say."""
+    target = header.get("target")
+    label = target.get("data") if isinstance(target, Mapping) else None
+    return label if isinstance(label, str) else None
 
 
 def settings(header: Mapping[str, Any]) -> dict[str, int]:
-    """The conductor's `settings` that a journal was written with, where its header holds them."""
-    config = header.get("config", {})
-    named = {**config.get("backend", {}), **config}
-    return {name: named[name] for name in ("min_workers", "resident_trials") if name in named}
+    """The conductor's `settings` that a journal was written with, where its header holds them.
+
+    Raises JournalError where one is no integer.
+    """
+    config = _mapping(header.get("config"))
+    named = {**_mapping(config.get("backend")), **config}
+    known: dict[str, int] = {
+        name: named[name] for name in ("min_workers", "resident_trials") if name in named
+    }
+    for name, value in known.items():
+        if type(value) is not int or value < 1:
+            raise JournalError(
+                f"journal's header: {name}={printable(value, most=60)}: must be an integer >= 1; restore "
+                "the journal from a copy."
+            )
+    return known
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON; no version writes it")
+def simulated(header: Mapping[str, Any]) -> bool:
+    """Whether a run's time was made up, by its header or its record.
+
+    Headers of revision 0e27403, and records, name only the backend.
+    """
+    backend = _mapping(upgraded(_mapping(header.get("config"))).get("backend"))
+    return bool(header.get("simulated")) or backend.get("_target_") == BACKENDS["simulate"]
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
-    """Header, lines, and the number of bytes that are whole; a torn last line is left out.
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
-    Raises JournalError for a damaged line before the last, with its number, or a format this
-    version cannot read.
+
+def is_completed(lines: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a journal's lines end with the closing line of a completed run."""
+    last = lines[-1] if lines else {}
+    return last.get("event") == "closed" and last.get("status") == "completed"
+
+
+def is_cut_short(path: Path) -> bool:
+    """Whether the file is a journal whose process died, or still is, within the first line.
+
+    Only an empty file, and the beginning of a first line as `Journal` writes it, are. A crash of the machine
+    may leave zero bytes in place of what was written.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise JournalError(
-            f"{path.name}: cannot be read ({error.strerror}); name a run folder."
-        ) from None
-    # One decoder for all: json.loads would look for the encoding of every line.
-    rows = data.decode(errors="surrogateescape").split("\n")
-    parse = json.JSONDecoder(parse_constant=_refuse).decode
-    whole = 0
-    lines: list[dict[str, Any]] = []
-    for number, row in enumerate(rows, start=1):
-        if not row and number == len(rows):
-            break
-        try:
-            line = parse(row)
-            # encode() raises where bytes are not UTF-8
-            n_bytes = len(row) if row.isascii() else len(row.encode())
-            if not isinstance(line, dict):
-                raise ValueError("not an object")
-        except ValueError:
-            if number >= len(rows) - (not rows[-1]):
-                break  # the process died while writing it: what it says was never acted on
-            raise JournalError(
-                f"{path.name}: line {number} is damaged; the journal is not continued. Restore "
-                "it from a copy."
-            ) from None
-        if number == len(rows):
-            break  # valid, but without its newline: it may have lost a part
-        lines.append(line)
-        whole += n_bytes + 1
-    if not lines or lines[0].get("journal") != FORMAT:
-        found = lines[0].get("journal") if lines else None
-        raise JournalError(
-            f"{path.name}: format={found}: must be {FORMAT}; the file is not a journal of this "
-            "version."
-        )
-    return lines[0], lines[1:], whole
+        data = read_bytes(path, max_bytes=_MAX_CUT)
+    except (OSError, UnsafeFileError):
+        return False
+    written = data.rstrip(b"\0")
+    return b"\n" not in data and written[: len(_BEGIN)] == _BEGIN[: len(written)]
 
 
 class Journal:
@@ -203,20 +197,23 @@ class Journal:
         try:
             if header is None:
                 self.header, self.lines, self._size = read(self.path)
-            elif self.path.exists():
+            elif os.path.lexists(self.path) and not is_cut_short(self.path):
                 raise ConfigError(
-                    f"run folder {folder.name}: holds a journal already; resume=<folder> goes on "
-                    "with it."
+                    f"run folder {folder.name}: holds a journal already; continue it with "
+                    "resume=<folder>."
                 )
             else:
                 check_secrets(header)
                 self.header, self._size = {"journal": FORMAT, **header}, 0
-            self._fd = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+            self._fd = open_append(self.path)
+            # Cuts a torn last line off.
+            os.ftruncate(self._fd, self._size)
+            os.lseek(self._fd, self._size, os.SEEK_SET)
         except BaseException:
+            if self._fd >= 0:
+                os.close(self._fd)
             self._lock.release(clean=False)
             raise
-        os.ftruncate(self._fd, self._size)  # cuts a torn last line off
-        os.lseek(self._fd, self._size, os.SEEK_SET)
         self._dirty = False
         self._synced = time.monotonic()
         if header is not None:
@@ -224,8 +221,10 @@ class Journal:
                 self.write(self.header)
                 self.sync()
             except BaseException:
+                # While the folder is held: the next one may have begun a journal of its own.
+                with contextlib.suppress(OSError):
+                    self.path.unlink()
                 self.release()
-                self.path.unlink()
                 raise
 
     def append(
@@ -244,7 +243,8 @@ class Journal:
             while done < len(data):
                 done += os.write(self._fd, data[done:])
         except OSError as error:
-            with contextlib.suppress(OSError):  # leave whole lines only
+            # Leave whole lines only.
+            with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self._size)
                 os.lseek(self._fd, self._size, os.SEEK_SET)
             raise self._stopped(error) from error
@@ -254,7 +254,7 @@ class Journal:
     def _stopped(self, error: OSError) -> StoppedError:
         return StoppedError(
             f"{self.path.name}: {error.strerror}; the run stopped, the journal is whole up to its "
-            "last line. Free space, then resume=<run folder>."
+            "last line. Free space, then continue with resume=<run folder>."
         )
 
     def tick(self) -> None:
@@ -266,7 +266,8 @@ class Journal:
     def sync(self) -> None:
         try:
             os.fsync(self._fd)
-        except OSError as error:  # network file systems say here that a quota is met
+        except OSError as error:
+            # Network file systems report an exceeded quota here.
             raise self._stopped(error) from error
         self._dirty = False
         self._synced = time.monotonic()
@@ -276,40 +277,20 @@ class Journal:
     ) -> None:
         """Write the closing line and release the folder. Closing twice does nothing.
 
-        energy: what the batch system says of the job, noted with it.
+        energy: what the batch system reports of the job.
         """
         if self._fd < 0:
             return
         try:
-            said = {"status": status, "reason": redact(reason), "time_s": time_s}
-            self.write({"event": "closed", **said, **({"energy": dict(energy)} if energy else {})})
+            end = {"event": "closed", "status": status, "reason": redact(reason), "time_s": time_s}
+            self.write(end | ({"energy": dict(energy)} if energy else {}))
             self.sync()
         finally:
             self.release(clean=True)
 
     def release(self, clean: bool = False) -> None:
-        """Close the file without a word, as a killed process would."""
+        """Close the file without a closing line, as a killed process would."""
         if self._fd >= 0:
             os.close(self._fd)
             self._lock.release(clean)
             self._fd = -1
-
-
-def entries(path: Path) -> Iterator[tuple[dict[str, Any], list[t.Event]]]:
-    """Every line with its events, for readers that project the journal.
-
-    Raises JournalError for a line that holds no event, with its number.
-    """
-    for number, line in enumerate(read(path)[1], start=2):
-        yield line, decode_numbered(number, line)
-
-
-def decode_numbered(number: int, line: Mapping[str, Any]) -> list[t.Event]:
-    """`decode`, with the line's number in the error."""
-    try:
-        return decode(line)
-    except (KeyError, TypeError, ValueError) as error:
-        raise JournalError(
-            f"line {number} holds no event of this version ({type(error).__name__}: {error}); "
-            "the journal is not continued."
-        ) from None

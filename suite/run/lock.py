@@ -4,77 +4,115 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
-import socket
+import secrets
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from suite.core.errors import ConfigError
+from suite.core.errors import ConfigError, StoppedError
+from suite.files import open_lock_file
+from suite.run.identity import node_digest
 
 NAME = "run.lock"
 PULSE_EVERY_S = 5.0
 DEAD_AFTER_S = 30.0
+_MAX_BYTES = 64
 
 
 class FolderLock:
     """Holds a run folder. The kernel's lock ends with its process, so a dead job's folder is free
     at once on its own node, and wherever the file system carries locks between nodes.
 
-    Not all do (Lustre with localflock, some NFS). So the holder also touches the file every 5 s and
-    writes who it is, as a digest of host and boot. Another host waits until the pulse has been
-    still for 30 s, and is refused if it beats meanwhile.
-    Raises ConfigError where another run is in the folder.
+    Not every file system does (Lustre with localflock, some NFS). So the holder also touches the file
+    every 5 s and writes into it a digest of its node since boot, and a word of its own. Another node watches
+    the file for 30 s by its own monotonic clock, says so, takes the folder if nothing changed, and is refused
+    if something did. No time stamp is compared with a clock: file servers and nodes disagree about time.
+
+    wait: sleeps, s. clock: monotonic, s. say: tells that it waits. All three are replaced in tests.
+    Raises ConfigError where another run is in the folder, UnsafeFileError where run.lock is a link, a pipe
+    or a folder, OSError where it cannot be made.
     """
 
-    def __init__(self, folder: Path, wait: Callable[[float], None] = time.sleep) -> None:
-        self._fd = os.open(folder / NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    def __init__(
+        self,
+        folder: Path,
+        wait: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+    ) -> None:
+        self._path, self._wait, self._clock, self._say = folder / NAME, wait, clock, say
+        self._fd = open_lock_file(self._path)
+        self._content = f"{node_digest()} {secrets.token_hex(8)}".encode()
         try:
-            self._take(folder.name, wait)
+            self._take()
         except BaseException:
             os.close(self._fd)
             raise
-        self._beat = time.monotonic()
+        self._beat = clock()
 
-    def _take(self, name: str, wait: Callable[[float], None]) -> None:
-        taken = ConfigError(f"run folder {name}: another run is in it; name another folder.")
+    def _take(self) -> None:
+        taken = ConfigError(
+            f"run folder {self._path.parent.name}: another run is in it; name another folder."
+        )
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise taken from None
         except OSError:
-            pass  # no locks here at all: the pulse is all there is
-        mine = _here()
-        holder = os.pread(self._fd, 64, 0).decode(errors="replace").strip()
-        if holder not in ("", mine):  # its lock may not have reached us: is it alive?
-            last = os.fstat(self._fd).st_mtime
-            while (still := time.time() - last) < DEAD_AFTER_S:
-                wait(min(DEAD_AFTER_S - still, 1.0))
-                if os.fstat(self._fd).st_mtime != last:
-                    raise taken
+            # No locks here at all: only the pulse is left.
+            pass
+        holder = os.pread(self._fd, _MAX_BYTES, 0)
+        # The holder's lock may not reach this node: see whether its pulse beats.
+        if holder.split(b" ")[0] not in (b"", node_digest().encode()) and self._changes():
+            raise taken
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, mine.encode(), 0)
+        os.pwrite(self._fd, self._content, 0)
+
+    def _changes(self) -> bool:
+        """Whether the file changes within DEAD_AFTER_S."""
+        self._say(
+            f"run folder {self._path.parent.name}: a run on another node was in it; waiting "
+            f"{DEAD_AFTER_S:g} s to see whether it still is."
+        )
+        first, until = _look(self._path), self._clock() + DEAD_AFTER_S
+        while (left := until - self._clock()) > 0:
+            self._wait(min(left, 1.0))
+            if _look(self._path) != first:
+                return True
+        return False
 
     def pulse(self) -> None:
-        """To be called often; touches the file now and then."""
-        if time.monotonic() - self._beat >= PULSE_EVERY_S:
-            self._beat = time.monotonic()
+        """Call often; touches the file every PULSE_EVERY_S.
+
+        Raises StoppedError where another run has taken the folder, as when this one was suspended.
+        """
+        if self._clock() - self._beat >= PULSE_EVERY_S:
+            self._beat = self._clock()
             with contextlib.suppress(OSError):
+                if (content := os.pread(self._fd, _MAX_BYTES, 0)) not in (b"", self._content):
+                    node = content[:16].decode("ascii", "replace")
+                    raise StoppedError(
+                        f"run folder {self._path.parent.name}: run.lock={node}: another run has taken the "
+                        "folder while this one was silent; this one ends."
+                    )
                 os.utime(self._fd)
 
     def release(self, clean: bool) -> None:
-        """clean: the run ended here; else as if the process had been killed."""
+        """Release the folder. clean: the run ended; else as if the process had been killed."""
         if clean:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._fd, 0)
+                if os.pread(self._fd, _MAX_BYTES, 0) == self._content:
+                    os.ftruncate(self._fd, 0)
         os.close(self._fd)
 
 
-def _here() -> str:
-    """This host since its boot, as a digest: names of hosts stay out of run folders."""
+def _look(path: Path) -> tuple[object, ...]:
+    """What changes with a pulse. Opened anew: an open file's attributes may come out of NFS's cache."""
+    descriptor = open_lock_file(path)
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
-    except OSError:
-        boot = ""
-    return hashlib.sha256(f"{socket.gethostname()} {boot}".encode()).hexdigest()[:16]
+        facts = os.fstat(descriptor)
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size, os.pread(descriptor, _MAX_BYTES, 0)
+    finally:
+        os.close(descriptor)

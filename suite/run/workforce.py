@@ -1,4 +1,4 @@
-"""Who works: workers, what each does, which trials each still holds, who failed too often."""
+"""The workers: what each does, which trials each still holds in memory, which failed too often."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ class Workforce:
 
     def __init__(self, resident_trials: int) -> None:
         self.resident_trials = resident_trials
-        self.jobs: dict[int, int | None] = {}  # worker -> its job_id
-        self.idle: dict[int, None] = {}  # an ordered set: who has waited longest comes first
-        self._residents: dict[int, deque[int]] = {}  # worker -> trials in its memory, newest last
-        self._last_on: dict[int, int] = {}  # trial -> worker that trained it last
-        self.strikes: dict[int, int] = {}  # worker -> jobs it failed in a row
+        # worker -> its job_id
+        self.jobs: dict[int, int | None] = {}
+        # An ordered set: the worker that has waited longest comes first.
+        self.idle: dict[int, None] = {}
+        # worker -> trials in its memory, newest last
+        self._residents: dict[int, deque[int]] = {}
+        # trial -> worker that trained it last
+        self._last_on: dict[int, int] = {}
+        # worker -> jobs it failed in a row
+        self.strikes: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.jobs)
@@ -54,7 +59,7 @@ class Workforce:
         self.idle[worker] = None
 
     def evicted(self, trial_id: int) -> None:
-        """The trial is in nobody's memory any more."""
+        """No worker holds the trial in memory any more."""
         self._last_on.pop(trial_id, None)
 
     def home(self, trial_id: int) -> int | None:
@@ -77,7 +82,8 @@ class Workforce:
 
         Trials whose home is idle go there, the others to the workers left.
         """
-        if len(todo) == 1 and not todo[0][1]:  # what a finished job brings, mostly
+        # The usual case after a finished job.
+        if len(todo) == 1 and not todo[0][1]:
             home = self.home(todo[0][0])
             return [home if home is not None else next(iter(self.idle))]
         homes = {
@@ -96,11 +102,11 @@ class Workforce:
         return placed
 
     def strike(self, worker: int) -> bool:
-        """The worker failed a job; True if it is one too many."""
+        """Count a failed job; True at the MAX_STRIKES-th in a row."""
         self.strikes[worker] = self.strikes.get(worker, 0) + 1
         return self.strikes[worker] >= MAX_STRIKES
 
     def forgive(self, workers: Collection[int]) -> None:
-        """It was not their fault, or they did better since."""
+        """Clear the workers' strikes: the trial was at fault, or a later job succeeded."""
         for worker in workers:
             self.strikes.pop(worker, None)

@@ -1,13 +1,12 @@
-"""ASHA: successive halving that waits for nobody; who is in a rung's top 1/eta goes up at once."""
+"""ASHA: successive halving without waiting; a trial in a rung's top 1/eta is promoted at once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from suite.core.brackets import Plan, PlannedBracket
-from suite.core.brackets import Rung as PlannedRung
+from suite.core.async_rung import AsyncRung
+from suite.core.brackets import MAX_TRIALS, Plan, PlannedBracket, PlannedRung
 from suite.core.errors import ConfigError, check_integer
-from suite.core.rungs import Rung
 from suite.core.scheduler import Scheduler
 from suite.core.types import DONE, WAIT, Curve, Decision, Train
 
@@ -28,6 +27,13 @@ class Asha(Scheduler):
     epochs that every other scheduler's has; and there is an end.
     Raises ConfigError for a parameter outside its range, or n_trials that leave the last rung
     empty.
+
+    >>> scheduler = Asha(max_epochs=4, n_trials=4, eta=2)
+    >>> scheduler.ask(), scheduler.ask()
+    (Train(trial_id=0, to_epoch=1), Train(trial_id=1, to_epoch=1))
+    >>> scheduler.tell(0, (0.5,)); scheduler.tell(1, (0.3,))
+    >>> scheduler.ask()
+    Train(trial_id=1, to_epoch=2)
     """
 
     def __init__(
@@ -41,8 +47,9 @@ class Asha(Scheduler):
     ) -> None:
         check_integer("max_epochs", max_epochs, 1)
         check_integer("eta", eta, 2, "(Li et al. 2020 use 4)")
-        check_integer("n_trials", n_trials, 1)
-        check_integer("s", s, 0)
+        check_integer("n_trials", n_trials, 1, most=MAX_TRIALS)
+        # eta^s must not exceed max_epochs anyway; more would not be reckoned in a lifetime.
+        check_integer("s", s, 0, most=63)
         check_integer("min_epochs", min_epochs, 1)
         if n_epochs is not None:
             check_integer("n_epochs", n_epochs, 1, "or null (no such end)")
@@ -60,10 +67,11 @@ class Asha(Scheduler):
                 f"n_trials={n_trials}: must be at least eta^{len(epochs) - 1} = {least}, or no "
                 f"trial comes to max_epochs={max_epochs}; or raise min_epochs or s."
             )
-        self._rungs = [Rung(r) for r in epochs]
+        self._rungs = [AsyncRung(r) for r in epochs]
         self._eta, self._n_trials, self._n_begun = eta, n_trials, 0
         self._n_epochs, self._handed_out = n_epochs, 0
-        self._flying: dict[int, int] = {}  # trial -> rung for which it is being trained
+        # trial -> rung for which it is being trained
+        self._flying: dict[int, int] = {}
         self._bracket_of = dict.fromkeys(range(n_trials), s)
 
     @property
@@ -76,12 +84,13 @@ class Asha(Scheduler):
 
     @property
     def deterministic(self) -> bool:
-        return False  # asynchronous by definition
+        # asynchronous by definition
+        return False
 
     def plan(self) -> Plan:
         """An upper bound: what is trained if every trial is better than all before it.
 
-        A trial that is told sends at most one up, and the first eta - 1 of a rung none.
+        Each finished trial allows at most one promotion, the first eta - 1 of a rung none.
         """
         rungs, n = [], self._n_trials
         for rung in self._rungs:

@@ -6,13 +6,14 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 
-from suite.core.brackets import Plan, PlannedBracket, Rung, hyperband_plan
+from suite.core.brackets import Plan, PlannedBracket, PlannedRung, hyperband_plan
+from suite.core.curve_memory import CurveMemory
 from suite.core.errors import ConfigError, check_integer
-from suite.core.predictor import check_features, digest, features
-from suite.core.scheduler import Round, Rounds, best, rank
-from suite.core.types import Curve, Predict, Rows, Train
+from suite.core.predictor import CURVE_ALONE, Features, training_digest
+from suite.core.rounds import Rounds
+from suite.core.scheduler import Round, best, ranking
+from suite.core.types import Curve, Predict, Train
 
 
 class FastHyperband(Rounds):
@@ -51,7 +52,7 @@ class FastHyperband(Rounds):
         every: int = 1,
         batch: int | None = 1,
         overlap: bool = False,
-        features: Mapping[str, Any] | None = None,
+        features: Features = CURVE_ALONE,
     ) -> None:
         plan = hyperband_plan(max_epochs, eta)
         check_integer("n_curves", n_curves, 2)
@@ -61,68 +62,51 @@ class FastHyperband(Rounds):
         for name, share in (("full_share", full_share), ("delta", delta)):
             if not 0 < share < 1:
                 raise ConfigError(f"{name}={share}: must lie between 0 and 1, both excluded.")
-        self._max_epochs, self._overlap_brackets = max_epochs, overlap
         self._n_curves, self._full_share, self._delta = n_curves, full_share, delta
         self._every, self._batch = every, batch
-        self._features = check_features(features)
-        self._plan = Plan(tuple(_with_first_questions(b, every) for b in plan.brackets))
-        self._known: dict[int, Curve] = {}  # every curve told so far; a diverged trial is not in it
-        self._configs: dict[int, Sequence[float]] = {}
+        self._memory = CurveMemory(Features.of(features))
         self._stopped: dict[int, int] = {}
-        assigned = self._plan.assigned()
-        self._bracket_of = {t: bracket.s for bracket, trials in assigned for t in trials}
-        rounds = [self._bracket(bracket, trials) for bracket, trials in assigned]
-        self._overlaps = overlap
-        super().__init__(rounds, overlap=overlap)
+        brackets = tuple(_with_first_questions(b, every) for b in plan.brackets)
+        super().__init__(Plan(brackets), overlap=overlap)
 
     @property
-    def max_epochs(self) -> int:
-        return self._max_epochs
-
-    @property
-    def stopped(self) -> Mapping[int, int]:
+    def stopped_at(self) -> Mapping[int, int]:
         return self._stopped
 
     @property
-    def bracket_of(self) -> Mapping[int, int]:
-        return self._bracket_of
-
-    @property
     def deterministic(self) -> bool:
-        return not self._overlaps
+        return not self._overlap
 
     @property
     def needs_std(self) -> bool:
         return True
 
-    def plan(self) -> Plan:
-        return self._plan
-
-    def meet(self, trial_id: int, x: Sequence[float]) -> None:
-        self._configs[trial_id] = x
+    def on_config(self, trial_id: int, x: Sequence[float]) -> None:
+        self._memory.on_config(trial_id, x)
 
     def _observe(self, trial_id: int, curve: Curve | None) -> None:
-        if curve is None:
-            self._known.pop(trial_id, None)
-        else:
-            self._known[trial_id] = curve
+        self._memory.observe(trial_id, curve)
 
     def _bracket(self, bracket: PlannedBracket, trials: list[int]) -> Round:
         for rung in bracket.rungs:
-            if rung.decision_epoch is None:  # over before the first question
+            # over before the first question
+            if rung.decision_epoch is None:
                 finished = yield [Train(t, rung.to_epoch) for t in trials]
             else:
                 finished = yield from self._rung(bracket.s, rung, rung.decision_epoch, trials)
             trials = best(finished, rung.n_next, rung.to_epoch)
 
-    def _rung(self, s: int, rung: Rung, first: int, trials: list[int]) -> Round:
+    def _rung(self, s: int, rung: PlannedRung, first: int, trials: list[int]) -> Round:
         """One rung, its first question after epoch `first`; returns the curves of the trials that
         were finished.
         """
         n_full = max(math.ceil(Fraction(str(self._full_share)) * len(trials)), rung.n_next)
         finished: dict[int, Curve | None] = {}
         while trials:
-            lacking = max(n_full - len(rank(finished)), self._n_curves - self._n_known(rung))
+            lacking = max(
+                n_full - len(ranking(finished)),
+                self._n_curves - self._memory.n_known(rung.to_epoch),
+            )
             if lacking <= 0:
                 break
             certain, trials = trials[:lacking], trials[lacking:]
@@ -134,7 +118,7 @@ class FastHyperband(Rounds):
     def _watch(
         self,
         s: int,
-        rung: Rung,
+        rung: PlannedRung,
         first: int,
         trials: list[int],
         finished: Mapping[int, Curve | None],
@@ -142,22 +126,25 @@ class FastHyperband(Rounds):
         """Train these trials to r_i, stopping those that will hardly be promoted; returns what is
         left.
         """
-        ranked = rank(finished, rung.to_epoch)
-        if len(ranked) < rung.n_next:  # whoever gets there is promoted
+        ranked = ranking(finished, rung.to_epoch)
+        # Every trial that is trained to r_i is promoted.
+        if len(ranked) < rung.n_next:
             return (yield [Train(t, rung.to_epoch) for t in trials])
         last = finished[ranked[rung.n_next - 1]]
         assert last is not None
         threshold = last[rung.to_epoch - 1]
-        known = {t: c for t, c in sorted(self._known.items()) if len(c) >= rung.to_epoch}
+        known = self._memory.known(rung.to_epoch)
         y = tuple(curve[rung.to_epoch - 1] for curve in known.values())
         for e in range(first, rung.to_epoch, self._every):
             curves = yield [Train(t, e) for t in trials]
             running = {t: curve for t in trials if (curve := curves[t]) is not None}
             if not running:
                 return {}
-            X = self._rows(known, e)
-            key = f"bracket{s}/rung{rung.to_epoch}/trial{trials[0]}/epoch{e}/{digest(X, y)}"
-            pairs = yield Predict(key, X, y, self._rows(running, e), with_std=True)
+            X = self._memory.rows(known, e)
+            key = (
+                f"bracket{s}/rung{rung.to_epoch}/trial{trials[0]}/epoch{e}/{training_digest(X, y)}"
+            )
+            pairs = yield Predict(key, X, y, self._memory.rows(running, e), with_std=True)
             trials = []
             pairs = pairs or [(None, None)] * len(running)
             for trial_id, (value, std) in zip(running, pairs, strict=True):
@@ -168,13 +155,6 @@ class FastHyperband(Rounds):
             if not trials:
                 return {}
         return (yield [Train(t, rung.to_epoch) for t in trials])
-
-    def _n_known(self, rung: Rung) -> int:
-        return sum(1 for curve in self._known.values() if len(curve) >= rung.to_epoch)
-
-    def _rows(self, curves: Mapping[int, Curve], e: int) -> Rows:
-        configs = [self._configs.get(t, ()) for t in curves]
-        return features([curve[:e] for curve in curves.values()], configs, **self._features)
 
 
 def _with_first_questions(bracket: PlannedBracket, every: int) -> PlannedBracket:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
-from suite.core.brackets import Plan, PlannedBracket, Rung
+from suite.core.brackets import Plan, PlannedBracket, PlannedRung
+from suite.core.curve_memory import CurveMemory
 from suite.core.errors import ConfigError, check_integer
-from suite.core.predictor import check_features, digest, features
-from suite.core.scheduler import Round, Rounds, rank
-from suite.core.types import Curve, Predict, Rows, Train
+from suite.core.predictor import CURVE_ALONE, Features, training_digest
+from suite.core.rounds import Rounds
+from suite.core.scheduler import Round, ranking
+from suite.core.types import Predict, Train
 
 
 class FitAndThreshold(Rounds):
@@ -35,7 +36,7 @@ class FitAndThreshold(Rounds):
         n_partial: int = 45,
         known_share: float = 0.25,
         quantile: float = 0.25,
-        features: Mapping[str, Any] | None = None,
+        features: Features = CURVE_ALONE,
     ) -> None:
         check_integer("max_epochs", max_epochs, 1)
         check_integer("n_full", n_full, 2)
@@ -43,53 +44,40 @@ class FitAndThreshold(Rounds):
         for name, share in (("known_share", known_share), ("quantile", quantile)):
             if not 0 < share < 1:
                 raise ConfigError(f"{name}={share}: must lie between 0 and 1, both excluded.")
-        self._max_epochs, self._quantile = max_epochs, quantile
-        self._n_full, self._n_partial = n_full, n_partial
-        self._known_epochs = math.ceil(Fraction(str(known_share)) * max_epochs)
-        self._features = check_features(features)
-        self._configs: dict[int, Sequence[float]] = {}
+        self._n_full, self._quantile = n_full, quantile
+        self._known_epochs = e = math.ceil(Fraction(str(known_share)) * max_epochs)
+        self._memory = CurveMemory(Features.of(features))
         self._stopped: dict[int, int] = {}
-        super().__init__([self._bracket()], overlap=True)
+        rung = PlannedRung(n_full + n_partial, max_epochs, 1, e if e < max_epochs else None)
+        super().__init__(Plan((PlannedBracket(0, (rung,)),)), overlap=True)
 
     @property
-    def max_epochs(self) -> int:
-        return self._max_epochs
-
-    @property
-    def stopped(self) -> Mapping[int, int]:
+    def stopped_at(self) -> Mapping[int, int]:
         return self._stopped
 
-    def plan(self) -> Plan:
-        e = self._known_epochs if self._known_epochs < self._max_epochs else None
-        return Plan(
-            (PlannedBracket(0, (Rung(self._n_full + self._n_partial, self._max_epochs, 1, e),)),)
-        )
+    def on_config(self, trial_id: int, x: Sequence[float]) -> None:
+        self._memory.on_config(trial_id, x)
 
-    def meet(self, trial_id: int, x: Sequence[float]) -> None:
-        self._configs[trial_id] = x
+    @property
+    def bracket_of(self) -> Mapping[int, int]:
+        return {}
 
-    def _bracket(self) -> Round:
-        R, e = self._max_epochs, self._known_epochs
-        full = range(self._n_full)
-        partial = range(self._n_full, self._n_full + self._n_partial)
+    def _bracket(self, bracket: PlannedBracket, trials: list[int]) -> Round:
+        R, e = self.max_epochs, self._known_epochs
+        full, partial = trials[: self._n_full], trials[self._n_full :]
         curves = yield [Train(t, R) for t in full] + [Train(t, e) for t in partial]
         if e == R:
             return
-        known = {t: curves[t] for t in sorted(rank({t: curves[t] for t in full}))}
+        known = {t: curves[t] for t in sorted(ranking({t: curves[t] for t in full}))}
         waiting = {t: curve for t in partial if (curve := curves[t]) is not None}
         chosen = list(waiting)
         if len(known) >= 2 and waiting:
-            X, X_new = self._rows(known), self._rows(waiting)
+            X, X_new = self._memory.rows(known, e), self._memory.rows(waiting, e)
             y = tuple(curve[R - 1] for curve in known.values())
-            forecast = yield Predict(f"fit/epoch{e}/{digest(X, y)}", X, y, X_new)
+            forecast = yield Predict(f"fit/epoch{e}/{training_digest(X, y)}", X, y, X_new)
             if forecast is not None:
                 threshold = float(np.quantile(y, self._quantile))
                 predicted = dict(zip(waiting, forecast, strict=True))
                 chosen = [t for t, p in predicted.items() if p is None or p < threshold]
         self._stopped.update((t, e) for t in waiting if t not in set(chosen))
         yield [Train(t, R) for t in chosen]
-
-    def _rows(self, curves: Mapping[int, Curve]) -> Rows:
-        configs = [self._configs.get(t, ()) for t in curves]
-        known = [curve[: self._known_epochs] for curve in curves.values()]
-        return features(known, configs, **self._features)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from suite.core.brackets import Plan, PlannedBracket, hyperband_plan
-from suite.core.scheduler import Round, Rounds, best
+from suite.core.brackets import PlannedBracket, hyperband_plan
+from suite.core.rounds import Order, Rounds
+from suite.core.scheduler import Round, best
 from suite.core.types import Train
 
 
@@ -18,28 +17,19 @@ class Hyperband(Rounds):
     sequential order, bit for bit.
     Source: Li et al. 2018 (JMLR 18:6765), Algorithm 1.
     Raises ConfigError for eta < 2 or max_epochs < 1.
+
+    >>> scheduler = Hyperband(max_epochs=9, eta=3)
+    >>> scheduler.ask()
+    Train(trial_id=0, to_epoch=1)
+    >>> scheduler.tell(0, (0.7,))    # the objective after each epoch; smaller is better
+    >>> scheduler.plan().n_epochs
+    69
     """
 
     def __init__(
-        self, max_epochs: int, eta: int, overlap: bool = True, order: str = "longest_path"
+        self, max_epochs: int, eta: int, overlap: bool = True, order: Order = "longest_path"
     ) -> None:
-        self._plan = hyperband_plan(max_epochs, eta)
-        self._max_epochs = max_epochs
-        assigned = self._plan.assigned()
-        self._bracket_of = {t: bracket.s for bracket, trials in assigned for t in trials}
-        rounds = [self._bracket(bracket, trials) for bracket, trials in assigned]
-        super().__init__(rounds, overlap=overlap, order=order)
-
-    @property
-    def max_epochs(self) -> int:
-        return self._max_epochs
-
-    @property
-    def bracket_of(self) -> Mapping[int, int]:
-        return self._bracket_of
-
-    def plan(self) -> Plan:
-        return self._plan
+        super().__init__(hyperband_plan(max_epochs, eta), overlap=overlap, order=order)
 
     def _bracket(self, bracket: PlannedBracket, trials: list[int]) -> Round:
         for rung in bracket.rungs:

@@ -63,12 +63,14 @@ class Pasha(Asha):
         self._estimates = epsilon is None
         self._epsilon = 0.0 if epsilon is None else float(epsilon)
         self._top = self._first_top = min(1, len(self._rungs) - 1)
-        self._curves: dict[int, Curve] = {}  # of the top rung's trials
-        self._noise: list[float] = []  # of the top rung's criss-crossing pairs
+        # of the top rung's trials
+        self._curves: dict[int, Curve] = {}
+        # of the top rung's criss-crossing pairs
+        self._noise: list[float] = []
         self._lost: set[int] = set()
 
     @property
-    def measured(self) -> Mapping[str, Any]:
+    def diagnostics(self) -> Mapping[str, Any]:
         return {
             "final_max_epochs": self._rungs[self._top].to_epoch,
             "grown": self._top - self._first_top,
@@ -95,7 +97,7 @@ class Pasha(Asha):
         return not self._flying and not self._rungs[0].reached
 
     def _finalist(self) -> int | None:
-        """Who goes on to R when all else is done; None: one is there, or nobody is left."""
+        """The trial to train to R at the end; None: a trial is at R already, or all have failed."""
         if self._rungs[-1].reached:
             return None
         for rung in reversed(self._rungs):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from suite.core.brackets import Plan, PlannedBracket, Rung
+from collections.abc import Mapping
+
+from suite.core.brackets import Plan, PlannedBracket, PlannedRung
 from suite.core.errors import check_integer
-from suite.core.scheduler import Round, Rounds
+from suite.core.rounds import Rounds
+from suite.core.scheduler import Round
 from suite.core.types import Train
 
 
@@ -18,15 +21,12 @@ class RandomSearch(Rounds):
     def __init__(self, max_epochs: int, n_trials: int) -> None:
         check_integer("max_epochs", max_epochs, 1)
         check_integer("n_trials", n_trials, 1)
-        self._max_epochs, self._n_trials = max_epochs, n_trials
-        super().__init__([self._bracket()], overlap=True)
+        plan = Plan((PlannedBracket(0, (PlannedRung(n_trials, max_epochs, 1),)),))
+        super().__init__(plan, overlap=True)
 
     @property
-    def max_epochs(self) -> int:
-        return self._max_epochs
+    def bracket_of(self) -> Mapping[int, int]:
+        return {}
 
-    def plan(self) -> Plan:
-        return Plan((PlannedBracket(0, (Rung(self._n_trials, self._max_epochs, 1),)),))
-
-    def _bracket(self) -> Round:
-        yield [Train(t, self._max_epochs) for t in range(self._n_trials)]
+    def _bracket(self, bracket: PlannedBracket, trials: list[int]) -> Round:
+        yield [Train(t, self.max_epochs) for t in trials]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from suite.core.brackets import Plan, PlannedBracket, Rung
+from suite.core.brackets import Plan, PlannedBracket, PlannedRung
 from suite.core.errors import ConfigError, check_integer
-from suite.core.scheduler import Round, Rounds, best
+from suite.core.rounds import Rounds
+from suite.core.scheduler import Round, best
 from suite.core.types import Train
 
 
@@ -27,32 +26,18 @@ class SuccessiveHalving(Rounds):
             raise ConfigError(
                 f"min_epochs={min_epochs}: must be an integer in 1..max_epochs={max_epochs}."
             )
-        self._max_epochs = max_epochs
-        self._rungs: list[Rung] = []
+        rungs: list[PlannedRung] = []
         n, r = n_trials, min_epochs
         while True:
             r = min(r, max_epochs)
             n_next = max(n // eta, 1)
-            self._rungs.append(Rung(n, r, n_next))
+            rungs.append(PlannedRung(n, r, n_next))
             if r == max_epochs:
                 break
             n, r = n_next, r * eta
-        self._bracket_of = dict.fromkeys(range(n_trials), 0)
-        super().__init__([self._bracket()], overlap=True)
+        super().__init__(Plan((PlannedBracket(0, tuple(rungs)),)), overlap=True)
 
-    @property
-    def max_epochs(self) -> int:
-        return self._max_epochs
-
-    @property
-    def bracket_of(self) -> Mapping[int, int]:
-        return self._bracket_of
-
-    def plan(self) -> Plan:
-        return Plan((PlannedBracket(0, tuple(self._rungs)),))
-
-    def _bracket(self) -> Round:
-        trials = list(range(self._rungs[0].n_trials))
-        for rung in self._rungs:
+    def _bracket(self, bracket: PlannedBracket, trials: list[int]) -> Round:
+        for rung in bracket.rungs:
             curves = yield [Train(t, rung.to_epoch) for t in trials]
             trials = best(curves, rung.n_next, rung.to_epoch)

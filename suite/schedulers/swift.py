@@ -8,20 +8,19 @@ from fractions import Fraction
 from typing import Any
 
 from suite.core.brackets import Plan, PlannedBracket, hyperband_plan
+from suite.core.checked_rounds import CheckedRounds, octaves
 from suite.core.errors import ConfigError, check_integer
 from suite.core.scheduler import Round, best
 from suite.core.types import Curve, Decision, Train
-from suite.core.watched import Watched, octaves
-from suite.surrogates.forest import Forest
+from suite.surrogates.comparable_objectives import comparable
+from suite.surrogates.forest import Forest, MeasuredForest
 from suite.surrogates.gate import Gate
-from suite.surrogates.objectives import comparable
-from suite.surrogates.trust import Trust
 
 N_LEAST = 8
 """Trials at a rung for a model of it."""
 
 
-class Swift(Watched):
+class Swift(CheckedRounds):
     """Hyperband's brackets, each begun when a worker has nothing else to do; made for the searcher
     extra_trees, whose proposals then rest on the brackets before, and for a virtual cluster
     (overlap=logical), on which the outcome does not depend on arrival.
@@ -31,8 +30,8 @@ class Swift(Watched):
     epochs R·2^(-k/2) >= r_i/4, never one that the model (a forest, hyperparameters to objective)
     has in the best half of those launched. A model exists once 8 trials have reached R/4. Its
     out-of-bag rank correlation is measured at every refresh; below least_correlation Hyperband's
-    own rule stands: all n_s trials begin, and nobody is dropped inside a round. gate_needs_model:
-    nobody is dropped before there is a model either.
+    own rule stands: all n_s trials begin, and no trial is dropped inside a round. gate_needs_model:
+    no trial is dropped before there is a model either.
 
     max_epochs: R, eta: η; refresh_every: trials begun between two fits of the model.
     Source: none published; brackets of Li et al. 2018 (JMLR 18:6765), Algorithm 1.
@@ -58,50 +57,39 @@ class Swift(Watched):
                 raise ConfigError(f"{name}={value}: must lie in [0, 1].")
         if not 0 <= p < 0.5:
             raise ConfigError(f"p={p}: must lie in [0, 0.5).")
-        self._plan = Plan(planned.brackets, upper_bound=save)
-        self._max_epochs, self._eta, self._save, self._share = max_epochs, eta, save, share
-        self._trust = Trust(least_correlation, "hyperband")
+        self._eta, self._save, self._share = eta, save, share
+        self._trust = MeasuredForest(least_correlation, "hyperband")
         self._refresh_every = refresh_every
         rungs = sorted({r.to_epoch for b in planned.brackets for r in b.rungs})
         self._gate = Gate(tuple(rungs), p)
         self._curves: dict[int, Curve | None] = {}
         self._met: dict[int, Sequence[float]] = {}
         self._model: Forest | None = None
-        self._poor = False  # there could be a model, but it was measured and is not trusted
-        self._good = -math.inf  # predictions at most so high are in the best half of the launched
+        # there could be a model, but it was measured and is not trusted
+        self._poor = False
+        # predictions at most so high are in the best half of the launched
+        self._good = -math.inf
         self._gate_needs_model = gate_needs_model
         self._n_vetoes = 0
-        assigned = planned.assigned()
-        self._bracket_of = {t: bracket.s for bracket, trials in assigned for t in trials}
-        rounds = [self._bracket(bracket, trials) for bracket, trials in assigned]
-        super().__init__(rounds, octaves(max_epochs) if save else (), overlap=overlap)
-
-    @property
-    def max_epochs(self) -> int:
-        return self._max_epochs
-
-    @property
-    def bracket_of(self) -> Mapping[int, int]:
-        return self._bracket_of
+        plan = Plan(planned.brackets, upper_bound=save)
+        super().__init__(plan, octaves(max_epochs) if save else (), overlap=overlap)
 
     @property
     def deterministic(self) -> bool:
         return not self._save
 
     @property
-    def measured(self) -> Mapping[str, Any]:
+    def diagnostics(self) -> Mapping[str, Any]:
         if not self._save:
             return {}
-        model = self._trust.measured | {"vetoes": self._n_vetoes}
-        return {"gate": dict(self._gate.measured), "model": model}
+        model = self._trust.diagnostics | {"vetoes": self._n_vetoes}
+        return {"gate": dict(self._gate.diagnostics), "model": model}
 
-    def plan(self) -> Plan:
-        return self._plan
+    def ask_continuing(self) -> Decision:
+        # a bracket's size depends on what is known when it begins
+        return self._ask(begin=False)
 
-    def go_on(self) -> Decision:
-        return self._ask(begin=False)  # a bracket's size depends on what is known when it begins
-
-    def meet(self, trial_id: int, x: Sequence[float]) -> None:
+    def on_config(self, trial_id: int, x: Sequence[float]) -> None:
         self._met[trial_id] = x
         if self._save and len(self._met) % self._refresh_every == 0:
             self._refresh()
@@ -137,10 +125,10 @@ class Swift(Watched):
         seen.
         """
         self._model, self._good, self._poor = None, -math.inf, False
-        found = comparable(self._curves, N_LEAST, self._max_epochs / 4)
-        if found is None:
+        observed = comparable(self._curves, N_LEAST, self._max_epochs / 4)
+        if observed is None:
             return
-        known = {i: y for i, y in found[1].items() if len(self._met.get(i, ())) > 0}
+        known = {i: y for i, y in observed[1].items() if len(self._met.get(i, ())) > 0}
         X, y = [self._met[i] for i in known], list(known.values())
         if len(known) < N_LEAST or min(y) == max(y):
             return

@@ -6,13 +6,12 @@ from bisect import insort
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from suite.core.brackets import Plan, PlannedBracket, Rung, hyperband_plan
+from suite.core.brackets import Plan, PlannedBracket, PlannedRung, hyperband_plan
 from suite.core.errors import ConfigError, check_integer
 from suite.core.scheduler import Scheduler
 from suite.core.types import DONE, WAIT, Curve, Decision, Train
-from suite.surrogates.forest import Forest
-from suite.surrogates.objectives import comparable
-from suite.surrogates.trust import Trust
+from suite.surrogates.comparable_objectives import comparable
+from suite.surrogates.forest import Forest, MeasuredForest
 
 N_LEAST = 8
 """Trials at a rung for a model of it."""
@@ -30,7 +29,7 @@ class SwiftAsha(Scheduler):
 
     max_epochs: R, eta: η; n_trials, n_epochs: the end; no trial begins after so many, no job after
     so many epochs were handed out and one trial is at R, or on its way (None: Hyperband's numbers).
-    refresh_every: jobs told between two fits of a rung's forest. Made for the searcher extra_trees.
+    refresh_every: finished jobs between two fits of a rung's forest. Made for the searcher extra_trees.
 
     Asynchronous: decisions depend on the order in which jobs finish, but for a virtual cluster.
     Source: none published; ASHA is Li et al. 2020 (MLSys 2:230), Algorithm 2.
@@ -63,18 +62,21 @@ class SwiftAsha(Scheduler):
                 f"max_epochs={max_epochs}."
             )
         self._max_epochs, self._eta = max_epochs, eta
-        self._trust = Trust(least_correlation, "asha")
+        self._trust = MeasuredForest(least_correlation, "asha")
         self._refresh_every = refresh_every
         self._brackets = [
             _Bracket(b.s, [r.to_epoch for r in b.rungs]) for b in planned.brackets[:n_brackets]
         ]
         self._home: dict[int, _Bracket] = {}
         self._bracket_of: dict[int, int] = {}
-        self._flying: dict[int, int] = {}  # trial -> rung for which it is being trained
+        # trial -> rung for which it is being trained
+        self._flying: dict[int, int] = {}
         self._points: dict[int, Sequence[float]] = {}
-        self._curves: dict[int, Curve] = {}  # as far as they came; also of those that failed later
+        # as far as they came; also of those that failed later
+        self._curves: dict[int, Curve] = {}
         self._begun = self._handed_out = self._told = 0
-        self._forecasts: dict[int, tuple[int, Forest | None]] = {}  # to_epoch -> (fitted when, it)
+        # to_epoch -> (fitted when, it)
+        self._forecasts: dict[int, tuple[int, Forest | None]] = {}
 
     @property
     def max_epochs(self) -> int:
@@ -82,31 +84,32 @@ class SwiftAsha(Scheduler):
 
     @property
     def deterministic(self) -> bool:
-        return False  # asynchronous by definition
+        # asynchronous by definition
+        return False
 
     @property
     def bracket_of(self) -> Mapping[int, int]:
         return self._bracket_of
 
     @property
-    def measured(self) -> Mapping[str, Any]:
-        return {"model": self._trust.measured}
+    def diagnostics(self) -> Mapping[str, Any]:
+        return {"model": self._trust.diagnostics}
 
     def plan(self) -> Plan:
         """An upper bound: all trials in the first bracket, each better than all before it."""
         rungs, n = [], self._n_trials
         for to_epoch in self._brackets[0].epochs:
             n_next = max(n - self._eta + 1, 1)
-            rungs.append(Rung(n, to_epoch, n_next))
+            rungs.append(PlannedRung(n, to_epoch, n_next))
             n = n_next
         return Plan((PlannedBracket(self._brackets[0].s, tuple(rungs)),), upper_bound=True)
 
-    def meet(self, trial_id: int, x: Sequence[float]) -> None:
+    def on_config(self, trial_id: int, x: Sequence[float]) -> None:
         self._points[trial_id] = x
 
     def ask(self) -> Decision:
-        if (found := self._promotion()) is not None:
-            return self._train(*found)
+        if (promotion := self._promotion()) is not None:
+            return self._train(*promotion)
         bracket = min(self._brackets, key=lambda b: (b.n_epochs, -b.s))
         if self._begun < self._n_trials and self._affords(bracket.epochs[0]):
             trial_id, self._begun = self._begun, self._begun + 1
@@ -168,20 +171,20 @@ class SwiftAsha(Scheduler):
         return [*self._points.get(trial_id, ()), curve[at - 1], curve[at - 1] - half]
 
     def _forest(self, at: int) -> Forest | None:
-        """The forest for a rung of `at` epochs; an old one until refresh_every jobs were told."""
+        """The forest for a rung of `at` epochs; kept until refresh_every more jobs have finished."""
         if at in self._forecasts and self._told - self._forecasts[at][0] < self._refresh_every:
             return self._forecasts[at][1]
         forest: Forest | None = None
-        found = comparable(self._curves, N_LEAST, at + 1)
-        if found is not None and len(set(found[1].values())) > 1:
-            X, y = [self._row(i, at) for i in found[1]], list(found[1].values())
+        observed = comparable(self._curves, N_LEAST, at + 1)
+        if observed is not None and len(set(observed[1].values())) > 1:
+            X, y = [self._row(i, at) for i in observed[1]], list(observed[1].values())
             forest = self._trust.fitted(X, y)
         self._forecasts[at] = (self._told, forest)
         return forest
 
 
 class _Bracket:
-    """Rungs at `epochs`: who finished there, best first; who went up; how many were told."""
+    """Rungs at `epochs`: trials that finished there, best first; trials promoted; number of finished jobs."""
 
     def __init__(self, s: int, epochs: list[int]) -> None:
         self.s, self.epochs, self.n_epochs = s, epochs, 0

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
-from suite.core.brackets import Plan, PlannedBracket, Rung, hyperband_plan
+from suite.core.brackets import Plan, PlannedBracket, PlannedRung, hyperband_plan
+from suite.core.curve_memory import CurveMemory
 from suite.core.errors import ConfigError, check_integer
-from suite.core.predictor import check_features, features
-from suite.core.scheduler import Round, Rounds, best, rank
+from suite.core.predictor import CURVE_ALONE, Features, training_digest
+from suite.core.rounds import Rounds
+from suite.core.scheduler import Round, best, ranking
 from suite.core.types import Curve, Predict, Rows, Train
 
 
@@ -40,6 +40,10 @@ class SwiftHyperband(Rounds):
     finite full curves, finishes every trial (the published rule takes the quantile of an empty
     list). Diverged trials do not count as full: the next by position takes their place.
     Raises ConfigError for a parameter outside its range.
+
+    >>> scheduler = SwiftHyperband(max_epochs=27, eta=3, n_curves=4)
+    >>> [rung.decision_epoch for rung in scheduler.plan().brackets[1].rungs]
+    [2, 6, 18]
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class SwiftHyperband(Rounds):
         known_share: float = 0.5,
         quantile: float = 0.25,
         overlap: bool = False,
-        features: Mapping[str, Any] | None = None,
+        features: Features = CURVE_ALONE,
         straight: bool = True,
     ) -> None:
         plan = hyperband_plan(max_epochs, eta)
@@ -63,74 +67,56 @@ class SwiftHyperband(Rounds):
         ):
             if not 0 < share < 1:
                 raise ConfigError(f"{name}={share}: must lie between 0 and 1, both excluded.")
-        self._max_epochs, self._overlap_brackets = max_epochs, overlap
         self._straight = straight
         self._n_curves, self._full_share, self._quantile = n_curves, full_share, quantile
-        self._features = check_features(features)
-        self._plan = Plan(tuple(_with_decision_points(b, known_share) for b in plan.brackets))
-        self._known: dict[int, Curve] = {}  # every curve told so far; a diverged trial is not in it
-        self._configs: dict[int, Sequence[float]] = {}
-        self._frozen: dict[
-            tuple[int, int], tuple[Rows, tuple[float, ...]]
-        ] = {}  # (r_i, e) -> training set
+        self._memory = CurveMemory(Features.of(features))
+        # (r_i, e) -> training set
+        self._frozen: dict[tuple[int, int], tuple[Rows, tuple[float, ...]]] = {}
         self._stopped: dict[int, int] = {}
-        assigned = self._plan.assigned()
-        self._bracket_of = {t: bracket.s for bracket, trials in assigned for t in trials}
-        rounds = [self._bracket(bracket, trials) for bracket, trials in assigned]
-        super().__init__(rounds, overlap=overlap)
-
-    @property
-    def max_epochs(self) -> int:
-        return self._max_epochs
+        brackets = tuple(_with_decision_points(b, known_share) for b in plan.brackets)
+        super().__init__(Plan(brackets), overlap=overlap)
 
     @property
     def deterministic(self) -> bool:
-        return not self._overlap_brackets
+        return not self._overlap
 
     @property
-    def stopped(self) -> Mapping[int, int]:
+    def stopped_at(self) -> Mapping[int, int]:
         return self._stopped
 
-    @property
-    def bracket_of(self) -> Mapping[int, int]:
-        return self._bracket_of
-
-    def plan(self) -> Plan:
-        return self._plan
-
-    def meet(self, trial_id: int, x: Sequence[float]) -> None:
-        self._configs[trial_id] = x
+    def on_config(self, trial_id: int, x: Sequence[float]) -> None:
+        self._memory.on_config(trial_id, x)
 
     def _observe(self, trial_id: int, curve: Curve | None) -> None:
-        if curve is None:
-            self._known.pop(trial_id, None)
-        else:
-            self._known[trial_id] = curve
+        self._memory.observe(trial_id, curve)
 
     def _bracket(self, bracket: PlannedBracket, trials: list[int]) -> Round:
         for rung in bracket.rungs:
-            if rung.decision_epoch is None:  # one epoch, or less: nothing could be saved
+            # one epoch, or less: nothing could be saved
+            if rung.decision_epoch is None:
                 curves = yield [Train(t, rung.to_epoch) for t in trials]
                 finished = dict(curves)
             else:
                 finished = yield from self._rung(bracket.s, rung, rung.decision_epoch, trials)
             trials = best(finished, rung.n_next, rung.to_epoch)
 
-    def _rung(self, s: int, rung: Rung, e: int, trials: list[int]) -> Round:
+    def _rung(self, s: int, rung: PlannedRung, e: int, trials: list[int]) -> Round:
         """One rung with its decision point at epoch e; returns the curves of the trials that were
         finished.
         """
         n_full = math.ceil(Fraction(str(self._full_share)) * rung.n_next)
         # What is certain to be trained in full goes there in one job. With overlap, other brackets
         # may still bring the missing curves before this rung reaches e.
-        missing = 0 if self._overlap_brackets else self._n_curves - self._n_known(rung.to_epoch)
+        missing = 0 if self._overlap else self._n_curves - self._memory.n_known(rung.to_epoch)
         certain = trials[: max(n_full, missing)] if self._straight else []
         partial = trials[len(certain) :]
         curves = yield [Train(t, rung.to_epoch) for t in certain] + [Train(t, e) for t in partial]
         full: dict[int, Curve | None] = {t: curves[t] for t in certain}
         partial = [t for t in partial if curves[t] is not None]
         while partial:
-            short = max(n_full - len(rank(full)), self._n_curves - self._n_known(rung.to_epoch))
+            short = max(
+                n_full - len(ranking(full)), self._n_curves - self._memory.n_known(rung.to_epoch)
+            )
             if short <= 0:
                 break
             batch, partial = partial[:short], partial[short:]
@@ -139,12 +125,12 @@ class SwiftHyperband(Rounds):
             return full
 
         chosen = partial
-        objectives = [curve[rung.to_epoch - 1] for t in rank(full) if (curve := full[t])]
+        objectives = [curve[rung.to_epoch - 1] for t in ranking(full) if (curve := full[t])]
         if len(objectives) >= 2:
-            known = {t: self._known[t] for t in partial}
             X, y = self._training_set(rung.to_epoch, e)
-            X_new = self._rows(known, e)
-            forecast = yield Predict(_key(s, rung.to_epoch, e, X, y), X, y, X_new)
+            X_new = self._memory.rows({t: self._memory.curve(t) for t in partial}, e)
+            key = f"bracket{s}/rung{rung.to_epoch}/epoch{e}/{training_digest(X, y)}"
+            forecast = yield Predict(key, X, y, X_new)
             if forecast is not None:
                 chosen = self._choose(
                     dict(zip(partial, forecast, strict=True)), objectives, rung.n_next
@@ -168,22 +154,13 @@ class SwiftHyperband(Rounds):
         n_below = sum(1 for p in predicted.values() if p is None or p < threshold)
         return ranked[: max(n_below, n_next - len(objectives))]
 
-    def _n_known(self, to_epoch: int) -> int:
-        return sum(1 for curve in self._known.values() if len(curve) >= to_epoch)
-
     def _training_set(self, to_epoch: int, e: int) -> tuple[Rows, tuple[float, ...]]:
         """All curves known at `to_epoch` when (to_epoch, e) is met first; frozen, as one predictor
         is fitted once.
         """
         if (to_epoch, e) not in self._frozen:
-            known = {t: c for t, c in sorted(self._known.items()) if len(c) >= to_epoch}
-            y = tuple(curve[to_epoch - 1] for curve in known.values())
-            self._frozen[to_epoch, e] = (self._rows(known, e), y)
+            self._frozen[to_epoch, e] = self._memory.training_set(to_epoch, e)
         return self._frozen[to_epoch, e]
-
-    def _rows(self, curves: Mapping[int, Curve], e: int) -> Rows:
-        configs = [self._configs.get(t, ()) for t in curves]
-        return features([curve[:e] for curve in curves.values()], configs, **self._features)
 
 
 def _with_decision_points(bracket: PlannedBracket, known_share: float) -> PlannedBracket:
@@ -194,13 +171,3 @@ def _with_decision_points(bracket: PlannedBracket, known_share: float) -> Planne
         rungs.append(dataclasses.replace(rung, decision_epoch=e if e < rung.to_epoch else None))
         r_prev = rung.to_epoch
     return PlannedBracket(bracket.s, tuple(rungs))
-
-
-def _key(s: int, to_epoch: int, e: int, X: Rows, y: tuple[float, ...]) -> str:
-    """Bracket, rung, epoch, and a digest of the training set: an answer cannot meet another
-    question.
-    """
-    digest = hashlib.sha256()
-    for row in (*X, y):
-        digest.update(np.asarray(row, dtype="<f8").tobytes())
-    return f"bracket{s}/rung{to_epoch}/epoch{e}/{digest.hexdigest()[:12]}"

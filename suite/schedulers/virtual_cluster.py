@@ -27,8 +27,8 @@ class VirtualCluster(Scheduler):
 
     Real workers train, in this order: what has started; what is ready and so certain to be trained
     (a fresh trial only where `ahead`: its configuration must not depend on what is still to come);
-    and, with `speculate`, what the scheduler `expect`s, judged by what it has seen. Epochs trained
-    beyond what it decided are no part of `seen`: they do not count, and are reported apart.
+    and, with `speculate`, what the scheduler would train next (`next_epoch_if_told`). Epochs trained
+    beyond what it decided are no part of `visible_epochs`: they do not count, and are reported apart.
 
     nominal_workers: None takes ceil(E/R), the workers that E planned epochs keep busy for the
     length of one full training; a quarter of it where a searcher learns (not `ahead`), because
@@ -55,21 +55,31 @@ class VirtualCluster(Scheduler):
         # The simulation.
         self._clock = 0
         self._free = nominal_workers
-        self._ready: list[_Ready] = []  # sorted
-        self._running: list[tuple[int, int, Train]] = []  # heap of (end, number of start, job)
+        # sorted
+        self._ready: list[_Ready] = []
+        # heap of (end, number of start, job)
+        self._running: list[tuple[int, int, Train]] = []
         self._n_created = self._n_started = 0
-        self._question: Predict | None = None  # asked, and not handed out
-        self._answering = False  # the simulation stands until a forecast comes
+        # asked, and not handed out
+        self._question: Predict | None = None
+        # the simulation stands until a forecast comes
+        self._answering = False
         self._inner_done = False
-        self._seen: dict[int, int] = {}  # trial -> epochs told, -1: failed; launched trials alone
-        self._points: dict[int, Sequence[float]] = {}  # trial -> encoded configuration
+        # trial -> epochs told, -1: failed; launched trials alone
+        self._seen: dict[int, int] = {}
+        # trial -> encoded configuration
+        self._points: dict[int, Sequence[float]] = {}
         # The real workers.
-        self._wanted: dict[int, int] = {}  # trial -> epochs the simulation waits for, oldest first
-        self._flying: dict[int, int] = {}  # trial -> epochs it is being trained to
-        self._curves: dict[int, Curve] = {}  # trial -> the longest curve that came
-        self._failed: set[int] = set()  # trials with nothing more to come
+        # trial -> epochs the simulation waits for, oldest first
+        self._wanted: dict[int, int] = {}
+        # trial -> epochs it is being trained to
+        self._flying: dict[int, int] = {}
+        # trial -> the longest curve that came
+        self._curves: dict[int, Curve] = {}
+        # trials with nothing more to come
+        self._failed: set[int] = set()
 
-    # --- what the conductor sees ------------------------------------------------------------------
+    # --- the contract ------------------------------------------------------------------
 
     def ask(self) -> Decision:
         if (decision := self._advance()) is not None:
@@ -96,13 +106,14 @@ class VirtualCluster(Scheduler):
         self.scheduler.tell_forecast(key, values, stds)
         self._gather()
 
-    def meet(self, trial_id: int, x: Sequence[float]) -> None:
+    def on_config(self, trial_id: int, x: Sequence[float]) -> None:
         self._points[trial_id] = x
-        if trial_id in self._seen:  # else it is trained ahead: the scheduler meets it in its time
-            self.scheduler.meet(trial_id, x)
+        # A trial that is trained ahead is announced when it starts in the simulation.
+        if trial_id in self._seen:
+            self.scheduler.on_config(trial_id, x)
 
     @property
-    def seen(self) -> Mapping[int, int]:
+    def visible_epochs(self) -> Mapping[int, int]:
         return self._seen
 
     @property
@@ -123,16 +134,16 @@ class VirtualCluster(Scheduler):
         return self.scheduler.needs_std
 
     @property
-    def stopped(self) -> Mapping[int, int]:
-        return self.scheduler.stopped
+    def stopped_at(self) -> Mapping[int, int]:
+        return self.scheduler.stopped_at
 
     @property
     def bracket_of(self) -> Mapping[int, int]:
         return self.scheduler.bracket_of
 
     @property
-    def measured(self) -> Mapping[str, Any]:
-        return self.scheduler.measured
+    def diagnostics(self) -> Mapping[str, Any]:
+        return self.scheduler.diagnostics
 
     def plan(self) -> Plan:
         return self.scheduler.plan()
@@ -140,7 +151,7 @@ class VirtualCluster(Scheduler):
     # --- the simulation ---------------------------------------------------------------------------
 
     def _advance(self) -> Propose | Predict | None:
-        """As far as what came allows; on the way, configurations to draw and questions to ask."""
+        """Simulate as far as the curves at hand allow; return a configuration to draw or a question."""
         while True:
             if self._question is not None:
                 question, self._question = self._question, None
@@ -156,7 +167,8 @@ class VirtualCluster(Scheduler):
                     return propose
                 continue
             if self._answering:
-                continue  # what began asks first
+                # The bracket that began has a question; it goes first.
+                continue
             if not self._running or not self._here(self._running[0][2]):
                 return None
             self._clock, _, train = heapq.heappop(self._running)
@@ -178,7 +190,7 @@ class VirtualCluster(Scheduler):
         self._seen[trial_id] = 0
         if (x := self._points.get(trial_id)) is None:
             return Propose(trial_id)
-        self.scheduler.meet(trial_id, x)
+        self.scheduler.on_config(trial_id, x)
         return None
 
     def _finish(self, train: Train) -> None:
@@ -192,12 +204,12 @@ class VirtualCluster(Scheduler):
         self._gather()
 
     def _gather(self) -> None:
-        """Everything that the scheduler has ready."""
-        while not self._answering and self._take(self.scheduler.go_on()):
+        """Take every decision that the scheduler has ready."""
+        while not self._answering and self._take(self.scheduler.ask_continuing()):
             pass
 
     def _begin(self) -> bool:
-        """A logical worker has nothing to do: the scheduler may begin something."""
+        """A logical worker is idle: the scheduler may begin a bracket."""
         if self._inner_done or not self._take(self.scheduler.ask()):
             return False
         self._gather()
@@ -220,14 +232,15 @@ class VirtualCluster(Scheduler):
     # --- the real workers -------------------------------------------------------------------------
 
     def _here(self, train: Train) -> bool:
-        """Whether all that this job can bring has come."""
+        """Whether this job's curve is complete, or its trial has failed."""
         trial_id = train.trial_id
         return len(self._curves.get(trial_id, ())) >= train.to_epoch or trial_id in self._failed
 
     def _next_wanted(self) -> Train | None:
         for trial_id, to_epoch in self._wanted.items():
             if trial_id in self._flying:
-                continue  # it is being trained, perhaps not as far
+                # it is being trained, perhaps not as far
+                continue
             del self._wanted[trial_id]
             train = Train(trial_id, to_epoch)
             # Nothing behind it was looked at: the next call goes on from here.
@@ -237,7 +250,8 @@ class VirtualCluster(Scheduler):
     def _next_ready(self) -> Train | None:
         for fresh, _, _, train in self._ready:
             if fresh and not self._ahead:
-                return None  # fresh ones come last
+                # fresh ones come last
+                return None
             if train.trial_id not in self._flying and not self._here(train):
                 return train
         return None
@@ -249,7 +263,9 @@ class VirtualCluster(Scheduler):
             trial_id = train.trial_id
             if trial_id in self._flying or trial_id in self._failed or not self._here(train):
                 continue
-            to_epoch = self.scheduler.expect(trial_id, self._curves[trial_id][: train.to_epoch])
+            to_epoch = self.scheduler.next_epoch_if_told(
+                trial_id, self._curves[trial_id][: train.to_epoch]
+            )
             if to_epoch is not None and to_epoch > len(self._curves[trial_id]):
                 return Train(trial_id, to_epoch)
         return None

@@ -14,13 +14,14 @@ from suite.core.searcher import Searcher
 from suite.core.seeds import stream
 from suite.core.space import Choice, Parameter, Space
 from suite.core.types import Config, Trial
-from suite.surrogates.objectives import comparable
+from suite.surrogates.comparable_objectives import comparable
 
-MAX_DRAWS = 100  # of a step, until the value is another
+# of a step, until the value is another
+MAX_DRAWS = 100
 
 
 class Evolution(Searcher):
-    """A mutant of a tournament's winner; who is old leaves the population, however good.
+    """A mutant of a tournament's winner; old trials leave the population, however good.
 
     Population: the newest `population_size` trials by trial_id, of those that can be compared:
     their objectives are those after the most epochs that n_least (null: population_size) trials
@@ -64,7 +65,7 @@ class Evolution(Searcher):
         self._fell_back: Counter[str] = Counter()
 
     @property
-    def measured(self) -> Mapping[str, Any]:
+    def diagnostics(self) -> Mapping[str, Any]:
         counts = {name: self._counts[name] for name in ("proposals", "by_model")}
         return {**counts, "fell_back": dict(self._fell_back)}
 
@@ -103,7 +104,8 @@ class Evolution(Searcher):
         if isinstance(parameter, Choice):
             others = [v for v in parameter.values if v != value]
             return others[int(rng.integers(len(others)))]
-        for _ in range(MAX_DRAWS):  # an Int's small step may round to where it was
+        # an Int's small step may round to where it was
+        for _ in range(MAX_DRAWS):
             u = (parameter.encode(value)[0] + self._step_size * rng.normal()) % 2.0
             if (other := parameter.decode(min(u, 2.0 - u))) != value:
                 return other

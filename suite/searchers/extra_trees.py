@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from suite.core.errors import ConfigError, check_integer
-from suite.core.searcher import Searcher
+from suite.core.searcher import MAX_CANDIDATES, Searcher
 from suite.core.types import Config, Trial
+from suite.surrogates.comparable_objectives import comparable
 from suite.surrogates.forest import Forest, rank_correlation
-from suite.surrogates.objectives import comparable
 
 
 class ExtraTrees(Searcher):
@@ -42,10 +42,10 @@ class ExtraTrees(Searcher):
         measure_every: int = 8,
     ) -> None:
         check_integer("searcher.max_epochs", max_epochs, 1)
-        check_integer("searcher.n_candidates", n_candidates, 1)
+        check_integer("searcher.n_candidates", n_candidates, 1, most=MAX_CANDIDATES)
         check_integer("searcher.random_every", random_every, 2, "(2: every other trial)")
         check_integer("searcher.n_least", n_least, 3)
-        check_integer("searcher.n_trees", n_trees, 1)
+        check_integer("searcher.n_trees", n_trees, 1, most=10_000)
         check_integer("searcher.measure_every", measure_every, 1)
         for name, value, least in (
             ("least_share", least_share, 0),
@@ -58,25 +58,27 @@ class ExtraTrees(Searcher):
         self._n_least, self._n_trees = n_least, n_trees
         self._least_correlation, self._measure_every = least_correlation, measure_every
         self._counts: Counter[str] = Counter()
-        self._correlations: dict[str, float] = {}  # of what was measured: first, last
+        # of what was measured: first, last
+        self._correlations: dict[str, float] = {}
         self._points: dict[int, tuple[Config, tuple[float, ...]]] = {}
-        self._made: tuple[Any, Forest | None] = (None, None)  # the last model, by its data
+        # the last model, by its data
+        self._made: tuple[Any, Forest | None] = (None, None)
 
     def propose(self, trial_id: int, trials: Mapping[int, Trial]) -> Config:
         self._counts["proposals"] += 1
         if trial_id % self._random_every == self._random_every - 1:
             return self._random("by turn", trial_id, trials)
-        found = comparable(
+        observed = comparable(
             {i: None if trial.failed else trial.curve for i, trial in trials.items()},
             self._n_least,
             self._least_epochs,
         )
-        if found is None:
+        if observed is None:
             return self._random("too early", trial_id, trials)
-        ids, y = list(found[1]), list(found[1].values())
+        ids, y = list(observed[1]), list(observed[1].values())
         if min(y) == max(y):
             return self._random("all objectives equal", trial_id, trials)
-        model = self._model(found[0], ids, y, trials)
+        model = self._model(observed[0], ids, y, trials)
         if model is None:
             return self._random("fallback: hyperband's random draw", trial_id, trials)
         X, config = self.pool(trial_id, trials, self._n_candidates)
@@ -86,7 +88,7 @@ class ExtraTrees(Searcher):
         return config(int(model.predict(X).argmin()))
 
     @property
-    def measured(self) -> Mapping[str, Any]:
+    def diagnostics(self) -> Mapping[str, Any]:
         return {
             "counts": dict(sorted(self._counts.items())),
             "out_of_bag_rank_correlation": dict(self._correlations),

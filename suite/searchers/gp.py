@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.core.errors import check_integer
-from suite.core.searcher import Searcher
+from suite.core.searcher import MAX_CANDIDATES, Searcher
 from suite.core.seeds import stream, stream_seed
 from suite.core.space import Choice, Space
 from suite.core.types import Config, Trial
+from suite.surrogates.comparable_objectives import comparable
 from suite.surrogates.forest import rank_correlation
-from suite.surrogates.objectives import comparable
 
 Array = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class Gp(Searcher):
     """The candidate of highest expected improvement under a Gaussian process.
 
     Kernel: Matern 5/2 with a length scale for each encoded dimension, and noise. Its
-    hyperparameters are those of highest likelihood of max_fit observations: whose trials come first
+    hyperparameters are those of highest likelihood of max_fit observations: the first trials
     in an order addressed by the seed, so that refits grow rare and none depends on the order of
     arrival. The process knows max_observations: the better half of them, and the newest. Trials
     under way that have no epoch yet, the newest max_pending, count at their mean; others may
@@ -52,9 +52,9 @@ class Gp(Searcher):
     ) -> None:
         if n_least is not None:
             check_integer("searcher.n_least", n_least, 2, "or null (d + 3)")
-        check_integer("searcher.n_candidates", n_candidates, 1)
-        check_integer("searcher.max_observations", max_observations, 2)
-        check_integer("searcher.max_pending", max_pending, 0)
+        check_integer("searcher.n_candidates", n_candidates, 1, most=MAX_CANDIDATES)
+        check_integer("searcher.max_observations", max_observations, 2, most=10_000)
+        check_integer("searcher.max_pending", max_pending, 0, most=10_000)
         check_integer("searcher.max_fit", max_fit, 2)
         self._n_least, self._n_candidates = n_least, n_candidates
         self._most, self._most_pending, self._most_fit = max_observations, max_pending, max_fit
@@ -65,11 +65,12 @@ class Gp(Searcher):
         self._d = sum(not isinstance(p, Choice) or len(p.values) > 1 for p in free)
         self._counts: Counter[str] = Counter()
         self._fell_back: Counter[str] = Counter()
-        self._kernel: Any = (None, None)  # the last one, by the data of its fit
+        # the last one, by the data of its fit
+        self._kernel: Any = (None, None)
         self._last: Any = None
 
     @property
-    def measured(self) -> Mapping[str, Any]:
+    def diagnostics(self) -> Mapping[str, Any]:
         """rank_correlation: of the last process's n observations, each with its mean without it."""
         counts = {name: self._counts[name] for name in ("proposals", "by_model", "fits")}
         by_itself = {} if self._last is None else _left_out(self._last)
@@ -97,7 +98,8 @@ class Gp(Searcher):
             self._last = gp = _process(kernel, X[:n], _standardised(y))
             if pending:
                 gp = _process(kernel, X, np.append(gp.y_train_, gp.predict(X[n:])))
-            means = gp.y_train_ - gp.kernel_.k2.noise_level * gp.alpha_  # at X
+            # at X
+            means = gp.y_train_ - gp.kernel_.k2.noise_level * gp.alpha_
             improvement = _expected_improvement(gp, points, float(means.min()))
         except (ValueError, np.linalg.LinAlgError) as error:
             return self._fall_back(type(error).__name__, trial_id, trials)
@@ -119,11 +121,13 @@ class Gp(Searcher):
     def _fitted(self, X: Array, epochs: int, observed: Mapping[int, float]) -> Any:
         """The kernel of highest likelihood of max_fit observations."""
         data = list(zip(observed.items(), X, strict=True))
-        some = sorted(data, key=lambda o: stream_seed(self.seed, "fit", o[0][0]))[: self._most_fit]
-        if self._kernel[0] != (key := (epochs, [observation for observation, _ in some])):
+        fitted_on = sorted(data, key=lambda o: stream_seed(self.seed, "fit", o[0][0]))[
+            : self._most_fit
+        ]
+        if self._kernel[0] != (key := (epochs, [observation for observation, _ in fitted_on])):
             self._counts["fits"] += 1
-            y = np.array([value for (_, value), _ in some])
-            self._kernel = (key, _likeliest(np.array([x for _, x in some]), _standardised(y)))
+            y = np.array([value for (_, value), _ in fitted_on])
+            self._kernel = (key, _likeliest(np.array([x for _, x in fitted_on]), _standardised(y)))
         return self._kernel[1]
 
     def _candidates(
@@ -137,7 +141,8 @@ class Gp(Searcher):
         best = np.array([_draw_of(c, self.space) for c in around])
         draws = best[rng.integers(len(best), size=n // 2)]
         steps = rng.normal(size=draws.shape) * 10.0 ** rng.uniform(-3, -0.5, (n // 2, 1))
-        moved = 1.0 - np.abs(1.0 - (draws + steps) % 2.0)  # reflected at 0 and 1
+        # reflected at 0 and 1
+        moved = 1.0 - np.abs(1.0 - (draws + steps) % 2.0)
         X = np.vstack([X, self.space.encode_draws(moved)])
         return X, lambda i: config(i) if i < n else self.space.decode(moved[i - n].tolist())
 
@@ -168,7 +173,8 @@ def _likeliest(X: Array, y: Array) -> Any:
     from scipy.optimize import minimize
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-    matern = Matern(np.full(X.shape[1], 0.5), (0.05, 20.0), nu=2.5)  # scales in ranges
+    # scales in ranges
+    matern = Matern(np.full(X.shape[1], 0.5), (0.05, 20.0), nu=2.5)
     kernel = ConstantKernel(1.0, (0.05, 20.0)) * matern
     gp = _process(kernel + WhiteKernel(1e-2, (1e-6, 1.0)), X, y)
 
@@ -177,8 +183,8 @@ def _likeliest(X: Array, y: Array) -> Any:
         return -value, -gradient
 
     start, bounds = gp.kernel.theta, gp.kernel.bounds
-    found = minimize(loss, start, jac=True, bounds=bounds, options={"maxiter": 20})
-    return gp.kernel.clone_with_theta(found.x)
+    optimum = minimize(loss, start, jac=True, bounds=bounds, options={"maxiter": 20})
+    return gp.kernel.clone_with_theta(optimum.x)
 
 
 def _expected_improvement(gp: Any, X: Array, best: float) -> Array:

@@ -14,9 +14,14 @@ from suite.core.seeds import stream
 from suite.core.space import Choice, Parameter, Space
 from suite.core.types import Config, Trial
 
+_MOST = 10_000
+"""Values of one hyperparameter, which are held in memory."""
+_MOST_POINTS = 10**15
+"""Points are numbered, and drawn by their numbers."""
+
 
 class Grid(Searcher):
-    """Every point of the grid once, whatever is told.
+    """Every point of the grid once, whatever the results.
 
     A Float takes `n_per_parameter` values evenly spaced in its encoded interval, both ends
     included (one value: its middle); an Int those of as many that differ; a Choice all of its own.
@@ -37,9 +42,9 @@ class Grid(Searcher):
         sizes: Mapping[str, int] | None = None,
         shuffle: bool = True,
     ) -> None:
-        check_integer("searcher.n_per_parameter", n_per_parameter, 1)
+        check_integer("searcher.n_per_parameter", n_per_parameter, 1, most=_MOST)
         for name, size in (sizes or {}).items():
-            check_integer(f"searcher.sizes.{name}", size, 1)
+            check_integer(f"searcher.sizes.{name}", size, 1, most=_MOST)
         self._n, self._sizes, self._shuffle = n_per_parameter, dict(sizes or {}), shuffle
 
     def begin(self, space: Space, seed: int) -> None:
@@ -51,6 +56,11 @@ class Grid(Searcher):
         self._shape = tuple(len(values) for values in self._axes.values())
         if space.rows is not None:
             self._shape = (len(space.rows),)
+        if (n_points := math.prod(self._shape)) > _MOST_POINTS:
+            raise ConfigError(
+                f"searcher.n_per_parameter={self._n}: a grid of {n_points:.3g} points, must be at most "
+                f"{_MOST_POINTS:.0e}; lower it, or hold hyperparameters (model.fixed)."
+            )
         self._rng = stream(seed, "grid")
         self._order: list[int] = []
         self._moved: dict[int, int] = {}
@@ -67,7 +77,8 @@ class Grid(Searcher):
         point = self._shuffled(trial_id, n_points) if self._shuffle else trial_id
         if self.space.rows is not None:
             return dict(self.space.rows[point])
-        config = self.space.decode([0.0] * len(self.space))  # fixed names have their values
+        # fixed names have their values
+        config = self.space.decode([0.0] * len(self.space))
         for name, i in zip(self._axes, np.unravel_index(point, self._shape), strict=True):
             config[name] = self._axes[name][int(i)]
         return config

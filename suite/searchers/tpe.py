@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suite.core.errors import ConfigError, check_integer, unknown_name
-from suite.core.searcher import Searcher
+from suite.core.searcher import MAX_CANDIDATES, Searcher
 from suite.core.seeds import stream
 from suite.core.space import Choice, Space
 from suite.core.types import Config, Trial
-from suite.surrogates.objectives import comparable
+from suite.surrogates.comparable_objectives import comparable
 
 Matrix = NDArray[np.float64]
 """[n, d]: a row is a configuration; a Float or Int in [0, 1], a Choice as its value's index."""
@@ -24,7 +24,8 @@ TINY = 1e-32
 """Least density that counts: far from everything seen, good and bad are equally likely."""
 
 
-RULES = ("range", "spread")
+Rule = Literal["range", "spread"]
+RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 class Tpe(Searcher):
@@ -57,9 +58,9 @@ class Tpe(Searcher):
         bandwidth_factor: float = 3.0,
         min_bandwidth: float = 1e-3,
         n_min: int | None = None,
-        bandwidths: str = "range",
+        bandwidths: Rule = "range",
     ) -> None:
-        check_integer("searcher.n_samples", n_samples, 1)
+        check_integer("searcher.n_samples", n_samples, 1, most=MAX_CANDIDATES)
         if n_min is not None:
             check_integer("searcher.n_min", n_min, 2, "or null (d + 1)")
         for name, value, holds, rule in (
@@ -91,7 +92,7 @@ class Tpe(Searcher):
         self._fell_back: Counter[str] = Counter()
 
     @property
-    def measured(self) -> Mapping[str, Any]:
+    def diagnostics(self) -> Mapping[str, Any]:
         counts = {name: self._counts[name] for name in ("proposals", "by_model", "at_random")}
         return {**counts, "fell_back": dict(self._fell_back)}
 

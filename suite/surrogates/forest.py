@@ -61,6 +61,43 @@ class Forest:
         return np.where(count > 0, total / np.maximum(count, 1), y.mean())
 
 
+class MeasuredForest:
+    """Measures each forest before it is used, and keeps the measurements for the record.
+
+    least: out-of-bag rank correlation below which a forest is not used. fallback: the name of the
+    rule that decides then, and as long as there is no forest.
+    """
+
+    def __init__(self, least: float, fallback: str) -> None:
+        self._least, self._fallback = least, fallback
+        self._correlations: list[float] = []
+        self._n_distrusted = 0
+
+    def fitted(self, X: ArrayLike, y: ArrayLike) -> Forest | None:
+        """A forest of X (n, d), y (n,); None: it cannot rank trials that it has not seen."""
+        forest = Forest()
+        self._correlations.append(rank_correlation(forest.out_of_bag(X, y), y))
+        if self._correlations[-1] < self._least:
+            self._n_distrusted += 1
+            return None
+        return forest.fit(X, y)
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        """Number of fits, first and last correlation, and how often the fallback decided."""
+        measured = self._correlations
+        return {
+            "fits": len(measured),
+            "out_of_bag_rank_correlation": {
+                "first": round(measured[0], 4) if measured else None,
+                "last": round(measured[-1], 4) if measured else None,
+            },
+            "least_correlation": self._least,
+            "distrusted": self._n_distrusted,
+            "fallback": self._fallback if not measured or self._n_distrusted else None,
+        }
+
+
 def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     """Spearman's, ties at their mean rank; 0 where one side is constant."""
     from scipy.stats import rankdata
@@ -72,7 +109,7 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def _unchecked() -> Any:
-    """scikit-learn checks parameters and numbers for a fifth of a small tree's time; so do we."""
+    """Skip scikit-learn's validation (a fifth of a small fit); inputs are validated in `_checked`."""
     from sklearn import config_context
 
     return config_context(skip_parameter_validation=True, assume_finite=True)

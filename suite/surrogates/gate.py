@@ -25,7 +25,7 @@ class Gate:
 
     The rule measures itself: the leave-one-out residuals of each regression say how often a trial
     became so much better that its chance was below p. Where that is more than 3p (and more than one
-    trial) the probabilities are not to be trusted, and nobody is dropped by them.
+    trial) the probabilities are not trusted, and no trial is dropped by them.
     Source: none published; see the docstring of the scheduler that uses it.
     """
 
@@ -34,14 +34,16 @@ class Gate:
     ) -> None:
         self._horizons, self._p, self._n_least, self._n_seen = horizons, p, n_least, n_seen
         self._curves: dict[int, Curve] = {}
-        self._at: dict[int, list[float]] = {}  # horizon -> sorted objectives of those who came
+        # horizon -> sorted objectives of the trials that reached it
+        self._at: dict[int, list[float]] = {}
         self.n_judged = self.n_dropped = self.n_distrusted = 0
         self._calibration: dict[tuple[int, int], tuple[int, int]] = {}
 
     def observe(self, trial_id: int, curve: Curve | None) -> None:
         before = len(self._curves.get(trial_id, ()))
         if curve is None:
-            return  # what it reported until then still says how others fare
+            # Its epochs before the failure stay evidence for others.
+            return
         self._curves[trial_id] = curve
         for T in self._horizons:
             if before < T <= len(curve):
@@ -70,7 +72,7 @@ class Gate:
         return True
 
     @property
-    def measured(self) -> Mapping[str, Any]:
+    def diagnostics(self) -> Mapping[str, Any]:
         """Counts, and calibration: of `n` leave-one-out forecasts the share below p, best p."""
         n = sum(n for n, _ in self._calibration.values())
         below = sum(k for _, k in self._calibration.values())

@@ -2,8 +2,10 @@
 
 import pytest
 
-from suite.backends.groups import check, form
+from kit.driving import compose
+from suite.backends.mpi.groups import check, form
 from suite.core.errors import ConfigError
+from suite.core.plugins import make
 
 
 class Alone:
@@ -11,7 +13,7 @@ class Alone:
 
 
 class Together:
-    parallel, framework = "models.parallel.Group", "torch"
+    parallel, framework = "models.images.rank_group.Group", "torch"
 
 
 def on(*counts):
@@ -30,19 +32,24 @@ def test_ranks_that_alternate_between_nodes_are_still_grouped_by_node():
     assert form({1: "a", 2: "b", 3: "a", 4: "b"}, 2) == {1: (1, 3), 2: (2, 4)}
 
 
+def mpi(k):
+    return make({**compose("backend=mpi")["backend"], "ranks_per_trial": k}, "backend")
+
+
 @pytest.mark.parametrize("k", [0, -1, 1.5, True, "2", None])
 def test_a_number_that_is_none_is_refused(k):
     with pytest.raises(ConfigError, match=r"ranks_per_trial=.*must be an integer >= 1"):
-        check(k, Together(), on(4))
+        mpi(k)
 
 
 def test_a_target_for_one_rank_is_refused():
     with pytest.raises(ConfigError, match=r"framework=tensorflow\) trains on one rank only; use 1"):
-        check(2, Alone(), on(4))
-    assert check(1, Alone(), on(4)) == 1
+        mpi(2).check(Alone())
+    mpi(1).check(Alone())
+    mpi(2).check(Together())
 
 
 def test_groups_larger_than_any_node_are_refused():
     with pytest.raises(ConfigError, match=r"ranks_per_trial=3: no node .*at most 2.*use 2"):
-        check(3, Together(), on(2, 2))
-    assert check(2, Together(), on(2, 2)) == 2
+        check(3, on(2, 2))
+    check(2, on(2, 2))

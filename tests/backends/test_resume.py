@@ -6,9 +6,9 @@ import os
 import shutil
 
 import pytest
-from driving import SVR, conductor, inline, result, resumed, search
 
-from models.table_target import TableTarget
+from kit.driving import SVR, conductor, inline, result, resumed, search
+from models.synthetic_curves import TableTarget
 from suite.run import journal as journals
 from suite.run.driver import Driver, reopen
 from suite.run.journal import Journal, read
@@ -50,7 +50,7 @@ def whole(request, tmp_path):
     done = search(tmp_path / "whole", make(), target, predictor=predictor, seed=3)
     assert done.conductor.winner is not None
     assert bool(done.conductor.given_up) == bool(below)
-    assert bool(done.conductor.scheduler.stopped) == (predictor is not None)
+    assert bool(done.conductor.scheduler.stopped_at) == (predictor is not None)
     return done, make, predictor, target
 
 
@@ -73,7 +73,7 @@ def test_killed_at_every_journal_line_and_resumed(whole, tmp_path, torn):
         _die(folder, make, predictor, target, n_lines, torn)
         again = resumed(folder, make(), target, predictor=predictor, seed=3)
         assert result(again) == result(done), f"cut after line {n_lines + 1}"
-        assert (again.conductor.n_differences, again.conductor.n_dropped) == (0, 0)
+        assert (again.conductor.counts.n_differences, again.conductor.n_dropped) == (0, 0)
         now = read(folder / journals.NAME)[1]
         assert [line["event"] for line in now].count("resumed") == 1
         assert now[:n_lines] == lines[:n_lines]
@@ -100,7 +100,7 @@ def test_checkpoints_that_are_newer_than_the_journal_are_no_error(whole, tmp_pat
         (folder / journals.NAME).write_bytes(b"".join(rows[:n_rows]))
         again = resumed(folder, make(), target, predictor=predictor, seed=3)
         assert result(again) == result(done), f"cut after line {n_rows}"
-        assert again.conductor.n_differences == 0
+        assert again.conductor.counts.n_differences == 0
         shutil.rmtree(folder)
 
 
@@ -113,7 +113,7 @@ def test_without_any_checkpoint_everything_is_trained_again_and_decided_alike(wh
     (folder / journals.NAME).write_bytes(b"".join(rows[: len(rows) // 2]))
     again = resumed(folder, make(), target, predictor=predictor, seed=3)
     assert result(again) == result(done)
-    assert again.conductor.n_retrained > 0 and again.conductor.n_differences == 0
+    assert again.conductor.counts.n_retrained > 0 and again.conductor.counts.n_differences == 0
 
 
 def test_cut_again_and_again(whole, tmp_path, monkeypatch):

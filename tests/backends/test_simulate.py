@@ -6,13 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
-from driving import compose
 
-from models.table import Table
-from suite import launch
-from suite.backends.ask import Forecaster
-from suite.backends.simulate import Cluster, Simulate
+from kit.clusters import cluster as cluster_of
+from kit.driving import compose, names
+from models.recorded_curves import Table
+from suite.backends.forecasts import Forecaster
+from suite.backends.simulate import Simulation
 from suite.core.errors import ConfigError, DataError
+from suite.core.run_settings import RunSettings
+from suite.launch import assemble, execute
+from suite.launch import compose as launch
 from suite.run import journal as journals
 from suite.run.conductor import Conductor
 from suite.run.driver import Driver
@@ -47,8 +50,8 @@ def simulate(target, scheduler, seed=0, journal=None, predictor=None, max_attemp
         scheduler, Random(), target.space, seed=seed, score=False, max_attempts=max_attempts
     )
     driver = Driver(conductor, journal)
-    backend = Simulate(
-        target, Cluster(**cluster), Forecaster(predictor, seed), seed, scheduler.max_epochs
+    backend = Simulation(
+        target, cluster_of(**cluster), Forecaster(predictor, seed), seed, scheduler.max_epochs
     )
     backend.run(driver)
     return conductor, backend
@@ -102,9 +105,11 @@ def test_the_journal_of_a_simulation_can_be_replayed_and_reads_like_any_other(tm
     journal.release()
     lines = journals.read(tmp_path / "run" / journals.NAME)[1]
     scheduler = SwiftHyperband(27, 3, n_curves=4)
-    again = Driver(Conductor(scheduler, Random(), target.space, score=False), None)
+    again = Driver(
+        Conductor(scheduler, Random(), target.space, seed=0, max_attempts=9, score=False), None
+    )
     again.replay(lines)
-    assert curves(again.conductor) == curves(first) and scheduler.stopped
+    assert curves(again.conductor) == curves(first) and scheduler.stopped_at
     reports = [e for line in lines for e in journals.decode(line) if e.kind == "epoch"]
     assert len(reports) == first.n_epochs
     assert all(report.metrics == {"loss": report.objective} for report in reports)
@@ -122,7 +127,7 @@ def test_dying_workers_cost_time_and_nothing_else(tmp_path, deaths_per_hour):
         return_s=600.0,
         max_attempts=1000,
     )
-    assert dying.n_retrained > 0 or deaths_per_hour < 0.1
+    assert dying.counts.n_retrained > 0 or deaths_per_hour < 0.1
     assert curves(dying) == curves(calm) and not dying.given_up
     assert dying.n_epochs == calm.n_epochs, "no epoch is counted twice"
     assert slow.now_s >= quick.now_s * 0.999
@@ -240,14 +245,20 @@ def test_too_few_configurations_give_both_numbers(tmp_path):
         },
     }
     with pytest.raises(ConfigError, match="asks for 43 configurations, the table has 20"):
-        launch.assemble(config)
+        assemble.assemble(RunSettings.of(config))
+    # Hyperband of 50 trains to 25 and to 50 epochs: the number that was typed is named.
+    table(tmp_path / "t", n=120)
+    longer = {**config, "max_epochs": 50, "scheduler": {**config["scheduler"], "max_epochs": 50}}
+    says = "max_epochs=50: the curves of mlpf_table have 27 epochs; use max_epochs=27 or fewer."
+    with pytest.raises(ConfigError, match=says):
+        assemble.assemble(RunSettings.of(longer))
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
         ({"workers": 0}, "workers=0"),
-        ({"workers": 10**6}, "at most 100000"),
+        ({"workers": 10**6}, "<= 100000"),
         ({"speeds": (0.0,)}, "speeds"),
         ({"epoch_s": -1.0}, "epoch_s=-1.0"),
         ({"dispatch": "wave"}, "Did you mean waves"),
@@ -256,18 +267,17 @@ def test_too_few_configurations_give_both_numbers(tmp_path):
 )
 def test_bad_clusters(wrong, says):
     with pytest.raises(ConfigError, match=says):
-        Cluster(**wrong)
+        cluster_of(**wrong)
 
 
+@pytest.mark.slow
 def test_a_table_that_nobody_has_seen_runs_through_every_scheduler(tmp_path, monkeypatch):
     """Described by a ten-line YAML outside the repository; no code."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from omegaconf import OmegaConf
-
     table(tmp_path, n=150, epochs=16)
     (tmp_path / "conf" / "model").mkdir(parents=True)
-    (tmp_path / "conf" / "model" / "unseen.yaml").write_text(f"""_target_: models.table.Table
+    (
+        tmp_path / "conf" / "model" / "unseen.yaml"
+    ).write_text(f"""_target_: models.recorded_curves.Table
 folder: {tmp_path}
 description:
   file: t.csv
@@ -276,24 +286,15 @@ description:
   metric: loss
   mode: min
 """)
-    root = Path(launch.__file__).parents[1] / "conf"
-    names = sorted(path.stem for path in (root / "algorithm").glob("*.yaml"))
-    assert len(names) >= 5
-    for name in names:
-        overrides = [
-            f"hydra.searchpath=[file://{tmp_path}/conf]",
-            "model=unseen",
-            f"algorithm={name}",
-        ]
-        with initialize_config_dir(str(root), version_base="1.3"):
-            config = hydra_compose(
-                "config", [*overrides, "backend=simulate", "max_epochs=16", "n_curves=4"]
-            )
-        plain = OmegaConf.to_container(config, resolve=True)
-        outcome = launch.run(plain, tmp_path / "runs" / name)
+    algorithms = names("algorithm")
+    assert len(algorithms) >= 5
+    for name in algorithms:
+        overrides = ["model=unseen", f"algorithm={name}", "backend=simulate", "max_epochs=16"]
+        config = launch.compose([*overrides, "+common.n_curves=4"], tmp_path / "conf")
+        outcome = execute.run(RunSettings.of(config), tmp_path / "runs" / name)
         assert outcome.status == "completed", f"{name}: {outcome.reason}"
         record = json.loads((tmp_path / "runs" / name / "record.json").read_text())
-        assert record["algorithm"] == name
+        assert (record["algorithm"], record["model"]) == (name, "unseen")
 
 
 DATA = Path(os.environ.get("SUITE_DATA", ""))
@@ -316,12 +317,12 @@ def test_simulate_and_inline_agree_on_a_recorded_table(tmp_path, algorithm):
             f"backend={backend}",
             "max_epochs=27",
             "overlap=false",
-            "n_curves=6",
+            "+common.n_curves=6",
             "seed=3",
         )
         folder = tmp_path / backend
-        assert launch.run(config, folder).status == "completed"
-        parts = launch.assemble(config)
+        assert execute.run(RunSettings.of(config), folder).status == "completed"
+        parts = assemble.assemble(RunSettings.of(config))
         lines = journals.read(folder / journals.NAME)[1]
         Driver(parts.conductor, None).replay(lines)
         decisions: dict[int, list] = {}
@@ -329,5 +330,5 @@ def test_simulate_and_inline_agree_on_a_recorded_table(tmp_path, algorithm):
             for command in line.get("do", []):
                 if command[0] == "start":
                     decisions.setdefault(command[3], []).append(command[4:])
-        found[backend] = (curves(parts.conductor), decisions, dict(parts.scheduler.stopped))
+        found[backend] = (curves(parts.conductor), decisions, dict(parts.scheduler.stopped_at))
     assert found["simulate"] == found["inline"]

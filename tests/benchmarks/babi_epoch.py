@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from models import babi_network
 from models.babi_lstm import BabiLSTM
+from models.babi_lstm import network as babi_network
 
 CONFIG = {"learning_rate": 3e-3, "dropout": 0.2, "rho": 0.9, "weight_decay": 1e-5}
 

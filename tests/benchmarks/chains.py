@@ -32,7 +32,8 @@ from dwave.embedding.chain_strength import uniform_torque_compensation
 from dwave.samplers import SimulatedAnnealingSampler
 from dwave.system.testing import MockDWaveSampler
 
-from suite.predictors import chains, qubo
+from suite.annealing import chains
+from suite.predictors import qubo
 
 PEGASUS, ZEPHYR = ("pegasus", [16]), ("zephyr", [12, 4])
 STRENGTHS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)

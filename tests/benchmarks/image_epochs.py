@@ -28,9 +28,9 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from models.cifar10_cnn import CIFAR10CNN
-from models.image_target import ImageTarget
+from models.images.target import ImageTarget
+from models.images.torchvision import import_torchvision
 from models.tiny_imagenet_resnet18 import TinyImageNetResNet18
-from models.vision import import_torchvision
 
 CIFAR = {"batch_size": 128, "learning_rate": 0.02, "momentum": 0.9}
 CASES: dict[str, tuple[type[ImageTarget], dict[str, Any], int]] = {

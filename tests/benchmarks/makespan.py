@@ -18,9 +18,10 @@ from typing import Any
 
 import yaml
 
-from models.table import Table
-from suite.backends.ask import Forecaster
-from suite.backends.simulate import Cluster, Simulate
+from kit.clusters import cluster as cluster_of
+from models.recorded_curves import Table
+from suite.backends.forecasts import Forecaster
+from suite.backends.simulate import Simulation
 from suite.run.conductor import Conductor
 from suite.run.driver import Driver
 from suite.schedulers.hyperband import Hyperband
@@ -32,8 +33,8 @@ TABLES = {"mlpf_table": 100, "ptb_table": 60, "resnet_cifar10_table": 49, "mnist
 
 def run(table: Table, max_epochs: int, seed: int, overlap: bool, order: str, **cluster: Any) -> Any:
     scheduler = Hyperband(max_epochs, 2, overlap, order)
-    conductor = Conductor(scheduler, Random(), table.space, seed=seed, score=False)
-    backend = Simulate(table, Cluster(**cluster), Forecaster(None, seed), seed, max_epochs)
+    conductor = Conductor(scheduler, Random(), table.space, seed=seed, max_attempts=2, score=False)
+    backend = Simulation(table, cluster_of(**cluster), Forecaster(None, seed), seed, max_epochs)
     backend.run(Driver(conductor, None))
     curves = {i: trial.curve for i, trial in conductor.trials.items()}
     ends = backend._durations._ends

@@ -48,17 +48,17 @@ def main() -> None:
     parser.add_argument("--toy", action="store_true", help="toy events of the size of pile-up 0")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "models")]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     import keras
-    import keras_mlpf
     import tensorflow as tf
 
+    from kit import keras_mlpf
     from models.mlpf import MLPF
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     if options.toy:
-        import toy_events
+        from kit import toy_events
 
         folder = Path(tempfile.mkdtemp())
         events = toy_events.toy_events(options.events * 3 // 2, n=(79, 276))
@@ -68,7 +68,7 @@ def main() -> None:
         target = MLPF(pileup=options.pileup, limit=options.events, data="stand_in")
 
     # Staged by its parts, so that deterministic mode comes after Keras.
-    from models import mlpf_events
+    from models.mlpf import events as mlpf_events
 
     staged = mlpf_events.stage(target.source, "fixed", options.events, 0, None)
     n, pad = len(staged.train.n), staged.pad
@@ -76,7 +76,7 @@ def main() -> None:
     print(f"{n} events, {mean:.0f} elements each, pad {pad}, {options.threads} thread(s)")
     X, y = keras_mlpf.padded(staged.train, pad)
     keras.utils.set_random_seed(1)
-    from models import mlpf_network as network
+    from models.mlpf import network
 
     table: dict[str, list[list[tuple[float, float]]]] = {}
     chosen = options.networks.split(",")

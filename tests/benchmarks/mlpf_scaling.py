@@ -34,16 +34,15 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=0, metavar="N")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "models")]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     import numpy as np
-    import toy_events
 
-    from models import mlpf_events
-    from models.mlpf import MLPF
+    from kit import toy_events
+    from models.mlpf import MLPF, events
 
     folder = Path(tempfile.mkdtemp())
     toy_events.write(folder / "delphes_standin_pu0/toy.pkl.bz2", toy_events.toy_events(12))
-    target = MLPF(folder=str(folder), limit=8, batch_size=options.batch)
+    target = MLPF(folder=str(folder), data="stand_in", limit=8, batch_size=options.batch)
     target.stage("cpu")
     rng = np.random.default_rng(1)
 
@@ -62,7 +61,7 @@ def main() -> None:
     def measured(training: Any, size: int) -> tuple[float, float]:
         """Seconds an event, trained and evaluated."""
         batch = [toy_events.toy_event(rng, size) for _ in range(options.batch)]
-        target.train = target.valid = mlpf_events.join(batch)
+        target.train = target.valid = events.join(batch)
         found = []
         for work in (lambda: training.train_epoch(1), training.validate):
             work()

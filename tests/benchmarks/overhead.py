@@ -23,7 +23,9 @@ import threading
 import time
 from pathlib import Path
 
-from suite.launch import assemble
+from suite.core.run_settings import RunSettings
+from suite.launch.assemble import assemble
+from suite.launch.compose import compose
 from suite.run import journal as journals
 from suite.run.driver import Driver
 
@@ -113,7 +115,7 @@ def job_overheads(folder: Path) -> tuple[list[float], list[float], list[float], 
 
 def replay_rate(folder: Path) -> tuple[int, float]:
     header, lines, _ = journals.read(folder / journals.NAME)
-    conductor = assemble(header["config"]).conductor
+    conductor = assemble(RunSettings.of({**compose([]), **header["config"]})).conductor
     start = time.perf_counter()
     lines = journals.read(folder / journals.NAME)[1]
     Driver(conductor, None).replay(lines)
@@ -169,7 +171,7 @@ def main() -> None:
         for repeat in range(1 if options.quick else 3):
             epochs = "max_epochs=9" if options.quick else "max_epochs=27"
             run, peak = launch(
-                3, folder, "algorithm=swift_qsvr", "n_curves=4", epochs, f"seed={repeat}"
+                3, folder, "algorithm=swift_qsvr", "scheduler.n_curves=4", epochs, f"seed={repeat}"
             )
             memory.append(peak)
             for row, new in zip(rows, job_overheads(run), strict=True):
@@ -177,7 +179,9 @@ def main() -> None:
             if (
                 repeat == 0
             ):  # scikit-learn's NuSVR beside it: both predictors' libraries in one process
-                memory.append(launch(3, folder, "algorithm=swift_svr", "n_curves=4", epochs)[1])
+                memory.append(
+                    launch(3, folder, "algorithm=swift_svr", "scheduler.n_curves=4", epochs)[1]
+                )
         figures["rank_0_peak_mib"] = memory
         print(f"memory   rank 0: {max(memory):.0f} MiB at its peak (n = {len(memory)} runs)")
         for what, row in zip(

@@ -21,8 +21,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from driving import compose
-
+from kit.driving import compose
 from suite.core.plugins import make
 from suite.core.seeds import stream
 from suite.core.space import Choice, Float, Int, Space

@@ -51,6 +51,21 @@ Tally = tuple[int, int, float]
 # --- ours (the suite is imported here only: the peers' environment has none of it) ----------------
 
 
+def cluster(**changes: Any) -> Any:
+    """The simulated cluster of conf/, with these settings instead."""
+    from omegaconf import OmegaConf
+
+    from suite.core.plugins import make
+
+    conf = Path(__file__).parents[2] / "conf/backend"
+    leaf = OmegaConf.merge(
+        OmegaConf.load(conf / "auto.yaml"), OmegaConf.load(conf / "simulate.yaml"), changes
+    )
+    settings = OmegaConf.to_container(leaf)
+    del settings["defaults"]
+    return make(settings, "backend")
+
+
 class Ours:
     def __init__(self, journal: bool) -> None:
         from omegaconf import OmegaConf
@@ -59,13 +74,15 @@ class Ours:
 
         leaf: Any = OmegaConf.load(Path(__file__).parents[2] / "conf/model/mlpf_table.yaml")
         self.target = make(OmegaConf.to_container(leaf, resolve=True), "model")
+        # Once: a sweep, too, reads its configuration outside of what is timed here.
+        self.cluster = cluster(workers=WORKERS, epoch_s=EPOCH_S)
         self.journal = journal
         self.folder = tempfile.TemporaryDirectory()
         self.n = 0
 
     def run(self, seed: int) -> Any:
-        from suite.backends.ask import Forecaster
-        from suite.backends.simulate import Cluster, Simulate
+        from suite.backends.forecasts import Forecaster
+        from suite.backends.simulate import Simulation
         from suite.run.conductor import Conductor
         from suite.run.driver import Driver
         from suite.run.journal import Journal
@@ -74,12 +91,13 @@ class Ours:
 
         self.n += 1
         scheduler = Hyperband(R, ETA)
-        conductor = Conductor(scheduler, Random(), self.target.space, seed=seed, score=False)
+        conductor = Conductor(
+            scheduler, Random(), self.target.space, seed=seed, max_attempts=2, score=False
+        )
         header = {"run_id": str(self.n), "seed": seed, "model": "mlpf_table"}
         folder = Path(self.folder.name) / str(self.n)
         driver = Driver(conductor, Journal(folder, header) if self.journal else None)
-        cluster = Cluster(workers=WORKERS, epoch_s=EPOCH_S)
-        Simulate(self.target, cluster, Forecaster(None, seed), seed, R).run(driver)
+        Simulation(self.target, self.cluster, Forecaster(None, seed), seed, R).run(driver)
         driver.close("completed")
         return conductor
 
@@ -366,10 +384,11 @@ def race(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def growth(options: argparse.Namespace) -> dict[str, Any]:
     """Events a second of ours, random curves, ten trials a worker."""
-    from suite.backends.ask import Forecaster
-    from suite.backends.simulate import Cluster, Simulate
+    from suite.backends.forecasts import Forecaster
+    from suite.backends.simulate import Simulation
+    from suite.core.curve_table import Recording
+    from suite.core.metric import Metric
     from suite.core.space import Float
-    from suite.core.table import Recording
     from suite.core.target import Target
     from suite.run.conductor import Conductor
     from suite.run.driver import Driver
@@ -382,7 +401,8 @@ def growth(options: argparse.Namespace) -> dict[str, Any]:
 
     class Noise(Target):
         parameters = {"x": Float(0.0, 1.0), "y": Float(1e-4, 1.0, log=True)}
-        metric, mode, framework, data = "val_loss", "min", "numpy", "synthetic"
+        metric = Metric("val_loss", "min")
+        framework, data = "numpy", "synthetic"
 
         def replay(self, config: Any, seed: int) -> Recording:
             return pool[seed % len(pool)]
@@ -408,9 +428,11 @@ def growth(options: argparse.Namespace) -> dict[str, Any]:
                     count[0] += 1
 
                 target = Noise()
-                conductor = Conductor(scheduler, Random(), target.space, seed=repeat, score=False)
-                backend = Simulate(
-                    target, Cluster(workers=workers), Forecaster(None, 0), repeat, longest
+                conductor = Conductor(
+                    scheduler, Random(), target.space, seed=repeat, max_attempts=2, score=False
+                )
+                backend = Simulation(
+                    target, cluster(workers=workers), Forecaster(None, 0), repeat, longest
                 )
                 gc.collect()  # of the run before
                 begun = time.process_time()

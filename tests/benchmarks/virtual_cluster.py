@@ -22,11 +22,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from driving import compose
-
-from suite import launch
-from suite.backends.ask import Forecaster
-from suite.backends.simulate import Simulate, cluster
+from kit.driving import compose
+from suite.backends.forecasts import Forecaster
+from suite.backends.simulate import Simulation
+from suite.core.plugins import make
+from suite.core.run_settings import RunSettings
+from suite.launch import assemble
 from suite.run.driver import Driver
 
 TASKS = ("mlpf", "ptb", "resnet_cifar10", "mnist")
@@ -35,7 +36,11 @@ WAVES = ("algorithm=hyperband", "overlap=false", "backend.dispatch=waves")
 ROWS: tuple[tuple[str, tuple[str, ...], tuple[int | None, ...]], ...] = (
     ("swift_svr", ("algorithm=swift_svr",), (8, 16, 32)),
     ("calibrated_gate", ("algorithm=calibrated_gate",), (16,)),
-    ("calibrated_gate, speculating", ("algorithm=calibrated_gate", "speculate=true"), (16,)),
+    (
+        "calibrated_gate, speculating",
+        ("algorithm=calibrated_gate", "virtual_cluster.speculate=true"),
+        (16,),
+    ),
     ("swift", ("algorithm=swift",), (1, 4, None, 16, 32)),
     ("swift_save", ("algorithm=swift_save",), (1, 4, None, 16, 32)),
 )
@@ -51,17 +56,16 @@ def run(task: str, seed: int, workers: int, *overrides: str) -> tuple[float, int
     """Makespan [s], epochs counted, epochs trained, normalised regret."""
     config = copy.deepcopy(composed(f"task={task}", *overrides))
     config["seed"], config["backend"]["workers"] = seed, workers
-    parts = launch.assemble(config)
+    parts = assemble.assemble(RunSettings.of(config))
     scheduler, target, conductor = parts.scheduler, parts.target, parts.conductor
-    backend = Simulate(
-        target, cluster(config["backend"]), Forecaster(config["predictor"], seed), seed,
+    backend = Simulation(
+        target, make(config["backend"], "backend"), Forecaster(config["predictor"], seed), seed,
         scheduler.max_epochs,
     )  # fmt: skip
     backend.run(Driver(conductor, None))
     ends = target.reference(scheduler.max_epochs)
     assert ends is not None and conductor.winner is not None
-    sign = -1.0 if target.mode == "max" else 1.0
-    value = sign * conductor.trials[conductor.winner].curve[-1]
+    value = target.goal.value(conductor.trials[conductor.winner].curve[-1])
     regret = (value - ends["best"]) / (ends["median"] - ends["best"])
     counted = sum(len(trial.curve) for trial in conductor.trials.values())
     return backend.now_s, counted, conductor.n_epochs, regret
@@ -93,7 +97,7 @@ def main() -> None:
             for label, over, n in (("hyperband", HYPERBAND[:1], 32), *rows):
                 name = f"{label}, nominal {n or 'default'}"
                 free = [run(task, seed, workers, *over, "overlap=true") for seed in seeds]
-                nominal = f"nominal_workers={'null' if n is None else n}"
+                nominal = f"virtual_cluster.nominal_workers={'null' if n is None else n}"
                 found = [run(task, s, workers, *over, "overlap=logical", nominal) for s in seeds]
                 cells = [
                     spread([x[0] / y[0] for x, y in zip(found, other, strict=True)])

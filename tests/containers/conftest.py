@@ -4,7 +4,8 @@ import os
 import subprocess
 
 import pytest
-from image_files import build
+
+from kit.image_files import build
 
 
 @pytest.fixture(params=["torch", "tensorflow"])

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from driving import ROOT
+
+from kit.driving import ROOT
 
 CONTAINERS = ROOT / "containers"
 DEFINITIONS = ("base", "torch", "tensorflow")

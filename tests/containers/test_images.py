@@ -8,10 +8,10 @@ import sys
 import time
 
 import pytest
-from driving import ROOT
-from image_files import CANARY
 
-from suite import schema
+from kit.driving import ROOT
+from kit.image_files import CANARY
+from suite.results import schema
 
 pytestmark = [pytest.mark.apptainer, pytest.mark.slow, pytest.mark.timeout(1900)]
 
@@ -19,7 +19,7 @@ SMALL = ("model=table_target", "max_epochs=9", "tracking=later", "report=false",
 MINE = '''
 """A model that is not in the image."""
 
-from models.table_target import TableTarget
+from models.synthetic_curves import TableTarget
 
 
 class Mine(TableTarget):
@@ -121,7 +121,7 @@ def test_a_model_from_a_bound_folder_runs_from_the_read_only_image(
     )
     assert "Mine: from a bound folder" in done.stdout
     (record,) = records(tmp_path)
-    assert record["model"] == "mymodels" and record["status"] == "completed"
+    assert record["model"] == "mine" and record["status"] == "completed"
 
 
 def test_nothing_in_the_image_can_be_written(image, container):

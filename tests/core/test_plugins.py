@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import suite.run  # noqa: F401  hands SUITE_PLUGINS over
 from suite.core.errors import ConfigError
 from suite.core.plugins import find, make
 from suite.schedulers.hyperband import Hyperband
@@ -84,7 +85,7 @@ def test_extra_arguments_go_only_where_they_are_taken():
 
 
 @pytest.mark.parametrize(
-    "path", ["suite.backends.ask.ThreadPoolExecutor", "suite.facts.subprocess"]
+    "path", ["suite.backends.forecasts.ThreadPoolExecutor", "suite.worker.facts.subprocess"]
 )
 def test_names_that_a_module_merely_imports_are_refused(path):
     with pytest.raises(ConfigError):

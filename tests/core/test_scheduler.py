@@ -1,14 +1,15 @@
-"""`rank`, and `Rounds`: what a generator asks for comes out of ask(), and answers go back in."""
+"""`ranking`, and `Rounds`: what a generator asks for comes out of ask(), and answers go back in."""
 
 import math
 
 import pytest
-from driving import last_value, play
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.core.brackets import Plan
-from suite.core.scheduler import Rounds, best, rank
+from kit.driving import last_value, play
+from suite.core.brackets import Plan, PlannedBracket, PlannedRung
+from suite.core.rounds import Rounds
+from suite.core.scheduler import best, ranking
 from suite.core.types import DONE, WAIT, Predict, Train
 
 _curves = st.dictionaries(
@@ -20,7 +21,7 @@ _curves = st.dictionaries(
 
 @given(_curves, st.none() | st.integers(1, 4))
 def test_rank_is_by_value_then_by_trial_id_and_holds_finite_values_only(curves, at_epoch):
-    ranked = rank(curves, at_epoch)
+    ranked = ranking(curves, at_epoch)
 
     def value(trial_id):
         return curves[trial_id][-1 if at_epoch is None else at_epoch - 1]
@@ -35,23 +36,21 @@ def test_rank_is_by_value_then_by_trial_id_and_holds_finite_values_only(curves, 
 
 
 def test_ties_go_to_the_lower_trial_id_whatever_the_order():
-    assert rank({9: (1.0,), 2: (1.0,), 5: (0.5,), 3: None, 4: (math.nan,), 6: ()}) == [5, 2, 9]
-    assert rank({1: (0.0,), 2: (9.0, 1.0)}, 2) == [2]
+    assert ranking({9: (1.0,), 2: (1.0,), 5: (0.5,), 3: None, 4: (math.nan,), 6: ()}) == [5, 2, 9]
+    assert ranking({1: (0.0,), 2: (9.0, 1.0)}, 2) == [2]
 
 
 class Twice(Rounds):
     """Two brackets of two rounds each, and a note of every answer."""
 
-    max_epochs = 2
-
-    def plan(self):
-        return Plan(())
-
     def __init__(self, overlap):
         self.heard = []
-        super().__init__([self._bracket([0, 1]), self._bracket([2, 3])], overlap=overlap)
+        rungs = (PlannedRung(2, 1, 2), PlannedRung(2, 2, 1))
+        super().__init__(
+            Plan((PlannedBracket(1, rungs), PlannedBracket(0, rungs))), overlap=overlap
+        )
 
-    def _bracket(self, trials):
+    def _bracket(self, bracket, trials):
         first = yield [Train(t, 1) for t in trials]
         self.heard.append(first)
         assert (yield []) == {}
@@ -113,10 +112,15 @@ def test_an_answer_nobody_asked_for_is_an_error():
 
 
 class Given(Rounds):
-    max_epochs = 1
+    """A bracket of one epoch for each generator that is given."""
 
-    def plan(self):
-        return Plan(())
+    def __init__(self, *generators):
+        self._generators = list(generators)
+        one = PlannedBracket(0, (PlannedRung(1, 1, 1),))
+        super().__init__(Plan((one,) * len(generators)), overlap=False)
+
+    def _bracket(self, bracket, trials):
+        return self._generators[trials[0]]
 
 
 def _nothing():
@@ -135,5 +139,5 @@ def _predicts_first():
 
 @pytest.mark.parametrize("first", [_nothing, _predicts_first])
 def test_a_bracket_may_be_empty_or_begin_with_a_prediction(first):
-    scheduler = Given([first(), _trains()] if first is _nothing else [first()], overlap=False)
+    scheduler = Given(*([first(), _trains()] if first is _nothing else [first()]))
     assert [train.trial_id for train in play(scheduler).trains] == [0]

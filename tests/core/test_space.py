@@ -2,6 +2,7 @@
 refused.
 """
 
+import json
 import math
 
 import numpy as np
@@ -162,8 +163,87 @@ def test_check_wants_every_name_and_no_other():
         lambda: Int(0, 3, log=True),
         lambda: Choice(),
         lambda: Choice("a", "a"),
+        lambda: Choice("a", math.nan),
+        lambda: Choice(1.0, math.inf),
+        lambda: Choice("a", b"a"),
+        lambda: Choice(np.int64(1), 2),
+        lambda: Float(10**400, 10**401),
+        lambda: Float("0", 1),
+        lambda: Float(False, True),
+        lambda: Int(0.5, 3),
+        lambda: Int(0, 2**53),
+        lambda: Int(0, 2**63),
+        lambda: Int(-(10**400), 0),
+        lambda: Int(1, 2**50, log=True),
     ],
 )
 def test_a_range_that_is_none_is_refused(make):
     with pytest.raises(ConfigError, match="mend the space|raise low or drop log"):
         make()
+
+
+_TINY, _HUGE = 5e-324, 1.7976931348623157e308
+EXTREME = [
+    Float(-1e308, 1e308),
+    Float(-_HUGE, _HUGE),
+    Float(-_HUGE, 0.0),
+    Float(0.0, _HUGE),
+    Float(0.0, _TINY),
+    Float(_TINY, _HUGE, log=True),
+    Float(_TINY, 1.0, log=True),
+    Float(1.0, _HUGE, log=True),
+    Float(1e300, math.nextafter(1e300, math.inf), log=True),
+    Float(1.0, math.nextafter(1.0, 2.0), log=True),
+    Float(-(10**308), 10**308),
+    Int(-(2**48), 2**48),
+    Int(2**48 - 1, 2**48),
+    Int(1, 2**44, log=True),
+    Int(2**44 - 1, 2**44, log=True),
+    Int(10**13, 10**13 + 7, log=True),
+]
+
+
+@pytest.mark.parametrize("parameter", EXTREME, ids=repr)
+def test_the_arithmetic_of_an_extreme_range_does_not_overflow(parameter):
+    u = np.linspace(0.0, 1.0, 201)
+    values = [parameter.decode(float(at)) for at in u]
+    codes = [parameter.encode(value)[0] for value in values]
+    assert all(parameter.low <= value <= parameter.high for value in values)
+    assert values == sorted(values) and codes == sorted(codes)
+    assert values[0] == parameter.low and values[-1] == pytest.approx(parameter.high, rel=1e-9)
+    assert codes[0] < 0.5 < codes[-1] and codes[0] >= 0.0 and codes[-1] <= 1.0
+    with np.errstate(all="raise", under="ignore"):
+        rounded = parameter.round_draws(u)
+    assert np.isfinite(rounded).all()
+    assert rounded == pytest.approx(codes if isinstance(parameter, Int) else u, abs=1e-12)
+
+
+@pytest.mark.parametrize("parameter", EXTREME[:8], ids=repr)
+def test_a_wide_range_is_drawn_in_all_its_parts(parameter):
+    """-1e308 .. 1e308 gave 1e308 in every draw."""
+    values = [parameter.decode((i + 0.5) / 100) for i in range(100)]
+    assert len(set(values)) > (1 if parameter.high == _TINY else 90)
+
+
+@given(st.sampled_from([p for p in EXTREME if isinstance(p, Int)]), st.data())
+def test_a_large_integer_comes_back_exactly(parameter, data):
+    value = data.draw(st.integers(parameter.low, parameter.high))
+    assert parameter.decode(parameter.encode(value)[0]) == value
+
+
+def test_true_is_no_number_of_a_choice():
+    assert Choice(1, 2).check(True) is not None
+    assert Choice(True, False).check(1) is not None
+    assert Choice(0.5, 1.0).check(1) is None
+
+
+@pytest.mark.parametrize("values", [(1, 1.0, True), (0, False, 0.0), ([1], [1.0]), ("1", 1)])
+def test_values_that_python_takes_for_equal_stay_different(values):
+    parameter = Choice(*values)
+    rows = [parameter.encode(value) for value in json.loads(json.dumps(values))]
+    assert rows == [tuple(float(i == j) for j in range(len(values))) for i in range(len(values))]
+
+
+def test_a_number_of_the_other_kind_is_found_and_a_boolean_is_no_number():
+    assert Choice(16, 32).encode(16.0) == (1.0, 0.0) and Choice(16, 32).check(16.0) is None
+    assert Choice(1, 2).check(True) is not None

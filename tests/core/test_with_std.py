@@ -1,11 +1,11 @@
 """A question that wants standard deviations: through forecaster, journal, conductor and rounds."""
 
 import pytest
-from driving import Forecaster, conductor
 
+from kit.driving import Forecaster, conductor
 from suite.core import types as t
-from suite.core.brackets import Plan, PlannedBracket, Rung
-from suite.core.scheduler import Rounds
+from suite.core.brackets import Plan, PlannedBracket, PlannedRung
+from suite.core.rounds import Rounds
 from suite.run import journal as journals
 from suite.run.trials import Notes
 
@@ -16,17 +16,12 @@ SVR = {"_target_": "suite.predictors.svr.SVR"}
 
 
 class Asking(Rounds):
-    max_epochs = 1
-
     def __init__(self, with_std):
         self.heard = []
         self.with_std = with_std
-        super().__init__([self._bracket()], overlap=False)
+        super().__init__(Plan((PlannedBracket(0, (PlannedRung(1, 1, 1),)),)), overlap=False)
 
-    def plan(self):
-        return Plan((PlannedBracket(0, (Rung(1, 1, 1),)),))
-
-    def _bracket(self):
+    def _bracket(self, bracket, trials):
         self.heard.append((yield t.Predict("key", X, Y, X[:2], self.with_std)))
 
 
@@ -66,7 +61,7 @@ def test_a_journal_line_holds_them_only_where_there_are_any(stds):
 def test_the_conductor_hands_them_on():
     scheduler = Asking(True)
     done = conductor(scheduler, score=False)
-    (ask,) = done.handle(t.WorkerJoined(1))
+    (ask,) = done.handle(t.WorkerJoined(1)).commands
     assert isinstance(ask, t.Ask)
     done.handle(t.Forecast("key", (1.0, 2.0), 0.0, 0.0, stds=(0.1, 0.2)))
     assert scheduler.heard == [[(1.0, 0.1), (2.0, 0.2)]]

@@ -72,7 +72,7 @@ def test_only_the_archive_or_its_unpacked_folder_is_called_real(archive, plain, 
     babi_generator.write(unpacked, 20, 4)
     assert babi.choose("real", tmp_path / "unpacked")[0] == "real"
     assert babi.texts(tmp_path / "unpacked")[2] == "published archive, unpacked"
-    with pytest.raises(DataError, match="data=real.*python -m models.data.fetch babi"):
+    with pytest.raises(DataError, match="data=real.*swiftbench fetch babi"):
         babi.choose("real", plain)
     with pytest.raises(ConfigError, match="data=reel.*Did you mean real"):
         babi.choose("reel", plain)
@@ -160,7 +160,7 @@ def test_a_member_too_large_for_the_memory_is_refused(archive, monkeypatch):
 
 
 def test_an_empty_folder_is_refused_with_the_command_that_fills_it(tmp_path):
-    with pytest.raises(DataError, match="neither.*python -m models.data.fetch babi --to DIR"):
+    with pytest.raises(DataError, match="neither.*swiftbench fetch babi --to DIR"):
         babi.texts(tmp_path)
 
 

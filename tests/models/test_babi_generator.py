@@ -4,8 +4,8 @@ import collections
 import math
 
 import pytest
-from driving import DATA
 
+from kit.driving import DATA
 from models.data import babi
 from models.data.babi_generator import OPPOSITE, SHAPES, WORDS, Story, axes, solve, stories, write
 from suite.core.errors import ConfigError, DataError

@@ -143,14 +143,17 @@ def test_bad_arguments_are_said_at_once(tmp_path):
     ):
         with pytest.raises(ConfigError, match=message):
             CIFAR10CNN(**arguments)
-    with pytest.raises(DataError, match="models.data.fetch cifar10"):
-        CIFAR10CNN(data="real", folder=str(tmp_path))
+    line = (
+        rf": swiftbench fetch cifar10 --to {tmp_path}; or .* NOT the data set: model.data=stand_in"
+    )
+    with pytest.raises(DataError, match=line):
+        CIFAR10CNN(folder=str(tmp_path))
     assert CIFAR10CNN(data="auto", folder=str(tmp_path)).data == "stand-in"
 
 
 def test_the_whole_stand_in_is_drawn_once_a_machine_and_then_read(tmp_path, monkeypatch):
     from models.data import procedural
-    from models.image_target import pictures
+    from models.images.target import pictures
 
     monkeypatch.setenv("SUITE_CACHE", str(tmp_path))
     x, y = pictures(40, 16, 4, keep=True)
@@ -175,9 +178,9 @@ class Reader:
 
 
 def test_real_images_are_read_split_and_labelled_real(tmp_path, monkeypatch):
-    from models import image_target
+    from models.data import locate
 
-    monkeypatch.setattr(image_target, "reader", lambda dataset: Reader())
+    monkeypatch.setattr(locate, "reader", lambda dataset: Reader())
     monkeypatch.setattr(CIFAR10CNN, "n_valid", 20)
     target = CIFAR10CNN(folder=str(tmp_path))
     target.stage("cpu")

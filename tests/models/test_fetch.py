@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from published import arff, cifar_batches, md5, publish, served, tar_gz, tiny_files, zipped
 
+from kit.published import arff, cifar_batches, md5, publish, served, tar_gz, tiny_files, zipped
 from models.data import cifar10, fetch, sources, tiny_imagenet, transfer
 from models.data.sources import SOURCES
 from models.data.transfer import Progress
@@ -30,7 +30,12 @@ def site():
     files = {
         CIFAR: tar_gz({f"cifar-10-batches-py/{name}": b for name, b in batches.items()}),
         TINY: zipped(tiny_files()),
-        "babi.tar.gz": tar_gz({"tasks_1-20_v1-2/en-10k/qa17.txt": b"1 The red.\n" * 50}),
+        "babi.tar.gz": tar_gz(
+            {
+                f"tasks_1-20_v1-2/en-10k/qa17_positional-reasoning_{part}.txt": b"1 The red.\n" * 50
+                for part in ("train", "test")
+            }
+        ),
     }
     with served(files) as site:
         yield site
@@ -76,7 +81,7 @@ def test_a_cut_connection_goes_on_where_it_ended(cifar, tmp_path):
 
 def test_a_later_command_goes_on_too(cifar, tmp_path):
     cifar.cut[CIFAR] = [50_000, 10_000, 10_000]
-    with pytest.raises(DataError, match="goes on at byte 70000"):
+    with pytest.raises(DataError, match="to continue at byte 70000"):
         fetch.stage("cifar10", tmp_path)
     assert len(cifar.asked) == 3, "two retries at most"
     fetch.stage("cifar10", tmp_path)
@@ -333,3 +338,13 @@ def test_a_terminal_shows_a_bar_and_a_log_plain_lines():
         shown[type(stream).__name__] = stream.getvalue()
     assert "\r" in shown["Terminal"] and "[############            ]  50%" in shown["Terminal"]
     assert "\r" not in shown["StringIO"] and "1.0 MB of 2.0  50%" in shown["StringIO"]
+
+
+def test_other_bytes_of_the_published_length_are_no_archive(monkeypatch, site, tmp_path):
+    """bAbI's publisher states no checksum: what came is read to its end."""
+    site.files["babi.tar.gz"] = b"\x1f\x8b" + bytes(400)
+    publish(monkeypatch, site, "babi", "babi.tar.gz")
+    name = SOURCES["babi"].files[0].name
+    with pytest.raises(DataError, match=r"What was received is removed\."):
+        fetch.stage("babi", tmp_path)
+    assert not (tmp_path / "babi" / name).exists()

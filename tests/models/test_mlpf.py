@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
-import toy_events
-from driving import compose
 
-from models import mlpf_events, mlpf_network
+from kit import toy_events
+from kit.driving import compose
 from models.data import delphes
-from models.mlpf import HELD, MLPF, SPACES
-from models.mlpf_network import Architecture
+from models.mlpf import HELD, MLPF, SPACES, network
+from models.mlpf import events as mlpf_events
+from models.mlpf.network import Architecture
 from suite.core.errors import ConfigError, DataError, DivergedError
 from suite.core.plugins import make
 
@@ -52,7 +52,7 @@ def staged(folder):
     def get(**arguments):
         key = tuple(sorted(arguments.items()))
         if key not in _targets:
-            _targets[key] = MLPF(folder=str(folder), **arguments)
+            _targets[key] = MLPF(**{"data": "stand_in", "folder": str(folder), **arguments})
             _targets[key].stage("cpu")
         return _targets[key]
 
@@ -61,16 +61,16 @@ def staged(folder):
 
 def computed(net, chosen, seed=3, group=None, extra=0, scale=1.0):
     """Logits, charge and momenta of the real elements, in order of input; and the loss terms."""
-    weights, books = mlpf_network.initial(net, np.random.default_rng(seed))
+    weights, books = network.initial(net, np.random.default_rng(seed))
     group = np.arange(len(chosen.n)) if group is None else group
-    where = mlpf_network.layout(chosen.first[group], chosen.n[group], net.bin_size, -1, extra=extra)
+    where = network.layout(chosen.first[group], chosen.n[group], net.bin_size, -1, extra=extra)
     real = where.rows >= 0
     X = np.zeros((len(real), 12), np.float32)
     y = np.zeros((len(real), 7), np.float32)
     X[real], y[real] = chosen.X[where.rows[real]], chosen.y[where.rows[real]]
-    named = mlpf_network.unpack(net, weights * np.float32(scale))
-    out = mlpf_network.forward(net, named, books, X, where.event, where.directions)
-    terms = mlpf_network.loss_terms(X, y, *out).numpy()
+    named = network.unpack(net, weights * np.float32(scale))
+    out = network.forward(net, named, books, X, where.event, where.directions)
+    terms = network.loss_terms(X, y, *out).numpy()
     return [part.numpy()[real] for part in out], terms
 
 
@@ -89,14 +89,16 @@ def computed(net, chosen, seed=3, group=None, extra=0, scale=1.0):
 )
 def test_it_has_as_many_parameters_as_the_public_code(layers_and_width, n):
     for bin_size in (8, 128):
-        assert mlpf_network.n_parameters(Architecture(bin_size, *layers_and_width)) == n
+        assert network.n_parameters(Architecture(bin_size, *layers_and_width)) == n
 
 
+@pytest.mark.slow
 def test_it_computes_and_learns_what_the_same_network_in_keras_does(staged):
     """Events end to end and one vector of weights, against padded arrays and Keras's layers."""
     import keras
-    import keras_mlpf
     import tensorflow as tf
+
+    from kit import keras_mlpf
 
     target = staged(published=True)
     config = CONFIG | {"bin_size": 8, "dropout": 0.0, "n_glayers_id": 2, "n_glayers_reg": 1}
@@ -182,16 +184,16 @@ def placed_in_bins(net, X, event, directions, seed=0):
     """z (T, d) and the order of slots, of a random distance network."""
     rng = np.random.default_rng(seed)
     z = (X @ rng.normal(0, 1, (12, net.distance_dim))).astype(np.float32)
-    book = rng.normal(0, 0.05, (net.distance_dim, mlpf_network.MAX_BINS // 2)).astype(np.float32)
+    book = rng.normal(0, 0.05, (net.distance_dim, network.MAX_BINS // 2)).astype(np.float32)
     mask = X[:, 0] != 0
-    order, back = mlpf_network.bins(net, z, book, mask, event, directions)
+    order, back = network.bins(net, z, book, mask, event, directions)
     return z, order.numpy(), back.numpy(), mask
 
 
 def test_bins_are_neighbourhoods_within_one_event():
     rng = np.random.default_rng(2)
     n = np.array([300, 500])
-    where = mlpf_network.layout(np.array([0, 300]), n, 16, 800)
+    where = network.layout(np.array([0, 300]), n, 16, 800)
     centres = rng.normal(size=(10, 12))
     X = (centres[rng.integers(0, 10, 801)] + 0.1 * rng.normal(size=(801, 12))).astype(np.float32)
     X[:, 0], X[800] = 1, 0
@@ -223,17 +225,17 @@ def test_gradients_reach_the_distance_network_and_every_layer(staged):
 
     chosen = staged().valid
     net = Architecture(16, 2, 2, 16, n_messages=2)
-    weights, books = mlpf_network.initial(net, np.random.default_rng(3))
-    where = mlpf_network.layout(chosen.first, chosen.n, 16, len(chosen.X))
+    weights, books = network.initial(net, np.random.default_rng(3))
+    where = network.layout(chosen.first, chosen.n, 16, len(chosen.X))
     X = np.concatenate([chosen.X, np.zeros((1, 12), np.float32)])[where.rows]
     y = np.concatenate([chosen.y, np.zeros((1, 7), np.float32)])[where.rows]
     vector = tf.constant(weights)
     with tf.GradientTape() as tape:
         tape.watch(vector)
-        named = mlpf_network.unpack(net, vector)
-        out = mlpf_network.forward(net, named, books, X, where.event, where.directions)
-        total = tf.reduce_sum(mlpf_network.loss_terms(X, y, *out))
-    gradient = mlpf_network.unpack(net, tape.gradient(total, vector))
+        named = network.unpack(net, vector)
+        out = network.forward(net, named, books, X, where.event, where.directions)
+        total = tf.reduce_sum(network.loss_terms(X, y, *out))
+    gradient = network.unpack(net, tape.gradient(total, vector))
     dead = {name for name, part in gradient.items() if not np.any(part.numpy())}
     assert not dead
     assert all("distance" not in name for name in dead)
@@ -245,7 +247,7 @@ def test_dropout_meets_its_rate_and_is_a_function_of_its_seed():
     x = tf.ones((500, 64))
 
     def drawn(seed, rate=0.3):
-        drop = mlpf_network.Dropout(np.array(seed, np.int64))
+        drop = network.Dropout(np.array(seed, np.int64))
         return [drop(x, rate).numpy() for _ in range(2)]
 
     first, second = drawn((1, 0))
@@ -289,6 +291,7 @@ def test_it_learns_more_than_to_copy_its_input(staged):
     assert training.validate()["val_loss"] < 0.5 * target.copy_input_loss("valid")
 
 
+@pytest.mark.slow
 def test_published_weight_decay_is_not_scaled_by_the_rate_and_ends_at_the_copied_input(staged):
     """The plateau of the recorded table, at a ratio of decay to rate above about 100."""
     config = CONFIG | {"lr": 1e-4, "weight_decay": 0.1, "dropout": 0.0}
@@ -310,21 +313,6 @@ def after_one_epoch(target, config):
     training = target.start(config, 4)
     training.train_epoch(1)
     return training.validate()["val_loss"]
-
-
-@pytest.mark.slow  # eleven architectures are traced
-def test_every_hyperparameter_changes_the_training(staged):
-    target = staged(limit=16, n_hyperparameters=10)
-    base = CONFIG | {"batch_size": 4, "distance_dim": 64, "num_node_messages": 1}
-    other = {
-        "bin_size": 8, "dropout": 0.2, "lr": 1e-4, "n_glayers_id": 2, "n_glayers_reg": 1,
-        "output_dim": 8, "weight_decay": 1e-2, "batch_size": 8, "distance_dim": 32,
-        "num_node_messages": 2,
-    }  # fmt: skip
-    assert set(other) == set(target.space)
-    losses = [after_one_epoch(target, base)]
-    losses += [after_one_epoch(target, base | {name: value}) for name, value in other.items()]
-    assert len(set(losses)) == len(losses)
 
 
 def test_trials_of_one_architecture_share_one_trace(staged):
@@ -392,7 +380,7 @@ def files_of(root, n_files, per_file=6, name="delphes_standin_pu0/part_{}.pkl.bz
 
 
 def stage(root, **arguments):
-    target = MLPF(folder=str(root), **arguments)
+    target = MLPF(**{"data": "auto", "folder": str(root), **arguments})
     target.stage("cpu")
     return target
 
@@ -427,7 +415,7 @@ def test_the_published_split_is_the_first_four_fifths_and_selects_on_the_rest(tm
 
 
 def test_a_limit_keeps_few_events_and_the_splits_apart(folder):
-    target = MLPF(folder=str(folder), limit=20)
+    target = MLPF(data="stand_in", folder=str(folder), limit=20)
     target.stage("cpu")
     found = [starts(part) for part in (target.train, target.valid, target.test)]
     assert [len(names) for names in found] == [20, 5, 5]
@@ -477,17 +465,19 @@ def test_the_padding_is_the_largest_event_rounded_up(staged):
     assert target.pad == -(-largest // 128) * 128 == target.provenance["pad"]
 
 
-def test_real_events_are_preferred_and_asked_for_by_name(tmp_path, folder):
-    with pytest.raises(DataError, match=r"data=real.*fetch delphes"):
-        MLPF(folder=str(folder), data="real")
+def test_real_events_are_asked_for_by_name_and_nothing_else_is_taken(tmp_path, folder):
+    line = r"data=real.*: swiftbench fetch delphes --to .*; or .* NOT the data set: model.data=stand_in"
+    with pytest.raises(DataError, match=line):
+        MLPF(folder=str(folder))
     files_of(tmp_path, 2, name="delphes/tev14_pythia8_ttbar_0_{}.pkl.bz2")
     assert MLPF(folder=str(tmp_path)).data == "real"
     assert MLPF(folder=str(tmp_path), data="stand_in").data == "stand-in"
-    assert MLPF(folder=str(folder)).data == "stand-in"
+    assert MLPF(folder=str(folder), data="auto").data == "stand-in"
     target = stage(tmp_path, data="real")
     assert target.provenance["name"] == "delphes" and target.provenance["stand_in"] is False
     (tmp_path / "delphes" / "stand_in.json").touch()  # generated into the real set's folder
-    assert MLPF(folder=str(tmp_path)).data == "stand-in"
+    with pytest.raises(DataError, match="data=real"):
+        MLPF(folder=str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -514,6 +504,6 @@ def test_without_events_and_generator_the_remedy_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "pythia8mc" else found(name)
     )
-    target = MLPF(folder=str(tmp_path), pileup=140)
+    target = MLPF(data="stand_in", folder=str(tmp_path), pileup=140)
     with pytest.raises(DataError, match="extra `hep`"):
         target.stage("cpu")

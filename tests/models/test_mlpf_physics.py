@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models import mlpf_physics as physics
+from models.mlpf import physics
 
 fastjet = pytest.importorskip("fastjet", reason="extra hep")
 

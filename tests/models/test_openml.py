@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from published import arff, md5
 
+from kit.published import arff, md5
 from models.data import openml
 from models.data.sources import LISTING, OPENML_FILE
 from suite.core.errors import DataError

@@ -94,5 +94,5 @@ def test_bad_arguments_are_said_at_once(tmp_path):
     ):
         with pytest.raises(ConfigError, match=message):
             OpenMLMLP(**arguments)
-    with pytest.raises(DataError, match="models.data.fetch openml"):
-        OpenMLMLP(data="real", folder=str(tmp_path))
+    with pytest.raises(DataError, match="swiftbench fetch openml"):
+        OpenMLMLP(folder=str(tmp_path))

@@ -71,7 +71,7 @@ def test_neither_mean_colours_nor_single_pixels_tell_the_class():
         assert model.score(features[2000:], y[2000:]) < 0.3
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_small_network_learns_them_and_a_larger_one_learns_more():
     import torch
     from torch.nn import functional

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.data import delphes, detector, pythia
+from models.mlpf import MLPF
 from suite.core.errors import ConfigError, DataError
 
 pytest.importorskip("pythia8mc", reason="the extra `hep` is not installed")
@@ -111,8 +112,14 @@ def test_the_command_writes_shows_and_says(tmp_path, capsys):
     assert pythia.main(order) == 0
     said = capsys.readouterr()
     assert "3 events of " in said.out and "STAND-IN" in said.out
+    use = said.out.splitlines()[-1]
+    assert use.startswith("use it: swiftbench run model=mlpf model.data=stand_in model.pileup=0 ")
+    assert MLPF(data="stand_in", folder=use.split("model.folder=")[1]).source.files
     assert "0/2 files\n" in said.err and "1/2 files, about " in said.err and "2/2" in said.err
     assert len(digests(tmp_path / "delphes_standin_pu0")) == 2
+    with pytest.raises(SystemExit):
+        pythia.main([*order, "--to", str(tmp_path / "delphes_standin_pu0")])
+    assert "is the set's own folder; name the one above it" in capsys.readouterr().err
     assert pythia.main([*order, "--seed", "9"]) == 1
     assert "take another folder" in capsys.readouterr().err
 

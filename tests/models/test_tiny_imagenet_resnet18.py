@@ -42,13 +42,6 @@ def test_it_has_the_published_number_of_weights_and_keeps_the_images_size():
     assert seen["maxpool"] == (1, 64, 64, 64) and seen["layer4"] == (1, 512, 8, 8)
 
 
-def test_every_hyperparameter_changes_the_training(target):
-    reference = trained(target).validate()
-    assert "val_loss" in reference and "val_accuracy" in reference
-    for name, value in {"batch_size": 128, "learning_rate": 0.02, "momentum": 0.9}.items():
-        assert trained(target, CONFIG | {name: value}).validate() != reference, name
-
-
 def test_validation_uses_the_running_statistics_and_leaves_them_alone(target):
     training = trained(target)
     before = statistics(training)

@@ -6,8 +6,8 @@ import tarfile
 import zipfile
 
 import pytest
-from published import publish, served, tar_gz
 
+from kit.published import publish, served, tar_gz
 from models.data import fetch
 from models.data.sources import Archive
 from models.data.unpack import unpack

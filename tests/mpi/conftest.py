@@ -2,9 +2,22 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
-from mpi_runs import BIN, Launcher
+
+from kit.mpi_runs import BIN, Launcher
+
+HERE = Path(__file__).parent
+# Launches are ended where they make no progress (kit.mpi_runs.STILL_S), so that a machine with other work
+# does not fail a test. This is for what hangs without a launch.
+MOST_S = 3600
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(MOST_S))
 
 
 def _launcher(folder):

@@ -4,11 +4,12 @@ TOLERANCE: two ranks sum a batch's gradients in another order; rounding grows al
 """
 
 import pytest
-from mpi_runs import curves
+
+from kit.mpi_runs import curves
 
 TOLERANCE = 1e-4
 TWO = "backend.ranks_per_trial=2"
-RANDOM = ("algorithm=random_search", "scheduler.n_trials=4", "seed=1")
+RANDOM = ("algorithm=random_search", "scheduler.n_trials=2", "seed=1")
 # Near a learning rate of 1 training is chaotic: roundings became 0.4 nats within 4 epochs.
 CALM = "model.fixed={learning_rate: 0.01, momentum: 0.5}"
 DIGITS = ("model=digits_cnn", "max_epochs=4", *RANDOM, CALM)
@@ -30,7 +31,9 @@ def difference(one, two):
 @pytest.mark.slow
 @pytest.mark.parametrize("search", [DIGITS, IMAGES], ids=["digits_cnn", "cifar10_cnn"])
 def test_two_ranks_train_as_one(launch, search):
-    one, two = launch(0, *search, "backend=inline"), launch(5, *search, TWO, timeout=200)
+    # Two epochs: over four, roundings of one trial grew from 1e-6 to 1e-3 on one kind of processor.
+    short = (*search, "max_epochs=2")
+    one, two = launch(0, *short, "backend=inline"), launch(5, *short, TWO)
     assert one.code == 0, one.out
     assert two.code == 0, two.out
     joined = [line for line in two.lines if line["event"] == "joined"]
@@ -42,11 +45,11 @@ def test_two_ranks_train_as_one(launch, search):
 
 @pytest.mark.slow
 def test_a_killed_member_costs_one_worker_and_changes_nothing(launch, tmp_path):
-    whole = launch(5, *DIGITS, TWO, timeout=150)
+    whole = launch(5, *DIGITS, TWO)
     marker = tmp_path / "struck"
     done = launch(
-        5, *DIGITS, TWO, "model._target_=suite_faults.FaultDigits", "+model.fault=kill",
-        "+model.fault_rank=2", "+model.fault_epoch=3", f"+model.marker={marker}", timeout=140,
+        5, *DIGITS, TWO, "model=fault_digits", "+model.fault=kill",
+        "+model.fault_rank=2", "+model.fault_epoch=3", f"+model.marker={marker}",
     )  # fmt: skip
     assert marker.exists(), "the fault was never planted"
     assert done.code == 0, done.out
@@ -56,6 +59,7 @@ def test_a_killed_member_costs_one_worker_and_changes_nothing(launch, tmp_path):
     assert difference(whole, done) == 0
 
 
+@pytest.mark.slow
 def test_a_rank_left_over_is_idle_and_recorded(launch):
     done = launch(4, *DIGITS, TWO)
     assert done.code == 0, done.out

@@ -1,27 +1,36 @@
 """The virtual cluster over MPI: the same outcome inline, on any number of workers, after a kill."""
 
 import pytest
-from mpi_runs import curves
+
+from kit.mpi_runs import curves
 
 SEARCH = (
     "model=table_target",
     "max_epochs=32",
     "overlap=logical",
-    "nominal_workers=4",
-    "n_curves=4",
+    "virtual_cluster.nominal_workers=4",
+    "+common.n_curves=4",
 )
 pytestmark = pytest.mark.slow  # 18 launches
 
 # Gates speculate, so that a journal holds epochs that do not count.
 ALGORITHMS = {
     "swift": (),
-    "swift_save": ("speculate=true",),
+    "swift_save": ("virtual_cluster.speculate=true",),
     "swift_svr": (),
-    "calibrated_gate": ("speculate=true",),
+    "calibrated_gate": ("virtual_cluster.speculate=true",),
 }
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def sampled(*chosen):
+    """All algorithms; those that are not `chosen` run with -m exhaustive."""
+    return [
+        name if name in chosen else pytest.param(name, marks=pytest.mark.exhaustive)
+        for name in ALGORITHMS
+    ]
+
+
+@pytest.mark.parametrize("algorithm", sampled("swift_svr", "swift_save"))
 def test_workers_change_nothing(launch, algorithm):
     search = (*SEARCH, f"algorithm={algorithm}", *ALGORITHMS[algorithm])
     found = []
@@ -32,13 +41,13 @@ def test_workers_change_nothing(launch, algorithm):
     assert found == [found[0]] * 4
 
 
-@pytest.mark.parametrize("algorithm", ["swift", "swift_save"])
+@pytest.mark.parametrize("algorithm", sampled("swift_save"))
 def test_a_killed_worker_changes_nothing(launch, algorithm, tmp_path):
     search = (*SEARCH, f"algorithm={algorithm}", *ALGORITHMS[algorithm])
     whole = launch(0, *search, "backend=inline")
     marker = tmp_path / "struck"
     done = launch(
-        4, *search, "model._target_=suite_faults.FaultTable", "+model.fault=kill",
+        4, *search, "model=fault_table", "+model.fault=kill",
         "+model.fault_rank=2", f"+model.marker={marker}",
     )  # fmt: skip
     assert marker.exists(), "the fault was never planted"

@@ -3,7 +3,8 @@ cut.
 """
 
 import pytest
-from mpi_runs import curves
+
+from kit.mpi_runs import curves
 
 SEARCH = ("model=table_target", "max_epochs=27")
 
@@ -29,7 +30,7 @@ def test_a_killed_worker_changes_nothing(launch, reference, tmp_path):
     done = launch(
         4,
         *SEARCH,
-        "model._target_=suite_faults.FaultTable",
+        "model=fault_table",
         "+model.fault=kill",
         "+model.fault_rank=2",
         f"+model.marker={marker}",
@@ -44,7 +45,7 @@ def test_a_raising_job_is_tried_again_elsewhere(launch, reference, tmp_path):
     done = launch(
         3,
         *SEARCH,
-        "model._target_=suite_faults.FaultTable",
+        "model=fault_table",
         "+model.fault=raise",
         f"+model.marker={tmp_path / 'm'}",
     )
@@ -64,10 +65,11 @@ def test_more_ranks_than_trials(launch):
 
 def test_a_sweep_reuses_its_workers_and_survives_a_failed_run(launch, tmp_path):
     done = launch(
-        3, "-m", *SEARCH, "seed=0,1,2", "scheduler._target_=suite_faults.FaultHyperband",
+        3, "-m", *SEARCH, "seed=0,1,2", "scheduler=fault_hyperband",
         "+scheduler.fault=raise", f"+scheduler.marker={tmp_path / 'm'}",
     )  # fmt: skip
     assert done.code == 1
-    assert "hyperband seed 0: failed" in done.out
-    assert "hyperband seed 1: completed" in done.out and "hyperband seed 2: completed" in done.out
+    ends = [f"hyperband seed {seed} on table_target: " for seed in range(3)]
+    assert f"{ends[0]}failed" in done.out
+    assert f"{ends[1]}completed" in done.out and f"{ends[2]}completed" in done.out
     assert done.out.count("planted: a worker that raises in a job") >= 1

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from mpi_runs import curves
 
+from kit.mpi_runs import curves
 from suite.run import journal as journals
 
 

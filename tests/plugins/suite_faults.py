@@ -8,7 +8,7 @@ import sys
 import time
 
 from models.digits_cnn import DigitsCNN
-from models.table_target import TableTarget
+from models.synthetic_curves import TableTarget
 from suite.schedulers.hyperband import Hyperband
 
 
@@ -40,7 +40,7 @@ def _strike(fault: str) -> None:
     elif fault == "raise":
         raise RuntimeError("planted: a worker that raises in a job")
     elif fault == "raise_outside":
-        from suite.backends.mpi_worker import _Server
+        from suite.backends.mpi.serve import _Server
 
         def receive(self):
             raise RuntimeError("planted: a worker that raises outside a job")

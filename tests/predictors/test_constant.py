@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from driving import play
 
+from kit.driving import play
 from suite.predictors.constant import Constant
 from suite.schedulers.swift_hyperband import SwiftHyperband
 
@@ -27,9 +27,9 @@ def test_with_swift_hyperband_the_first_by_position_fill_up_or_all_are_finished(
         return Constant().fit(request.X, request.y).predict(request.X_new).tolist()
 
     played = play(scheduler, forecast=constant)
-    assert scheduler.stopped
+    assert scheduler.stopped_at
     by_bracket = {}
-    for trial_id, epoch in scheduler.stopped.items():
+    for trial_id, epoch in scheduler.stopped_at.items():
         by_bracket.setdefault((scheduler.bracket_of[trial_id], epoch), []).append(trial_id)
     assert len(asked) > len(by_bracket)
     for request in asked:

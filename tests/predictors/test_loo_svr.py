@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from driving import power_law
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import NuSVR
 
+from kit.driving import power_law
 from suite.predictors.loo_svr import LooSVR
 from suite.predictors.svr import SVR
 

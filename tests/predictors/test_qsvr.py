@@ -7,9 +7,10 @@ import pickle
 import dimod
 import numpy as np
 import pytest
-from driving import power_law
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import svm
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -17,11 +18,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
+from kit.driving import ROOT, power_law
+from suite.annealing.errors import ProblemTooLarge, SamplerError
+from suite.annealing.samplers import Annealer
 from suite.core.errors import ConfigError
-from suite.predictors import dual
-from suite.predictors.annealers import Annealer
+from suite.predictors import svr_dual
 from suite.predictors.qsvr import QSVR
-from suite.predictors.sampler_errors import ProblemTooLarge, SamplerError
 from suite.predictors.svr import SVR
 
 
@@ -244,12 +246,31 @@ def test_what_it_is_given_stays_as_it_was(make):
     assert np.array_equal(X, before[0]) and np.array_equal(y, before[1])
 
 
+def test_the_class_and_its_yaml_have_the_same_defaults():
+    own = yaml.safe_load((ROOT / "conf" / "predictor" / "qsvr.yaml").read_text())
+    defaults = QSVR().get_params()
+    assert {k: v for k, v in own.items() if k in defaults and not str(v).startswith("${")} == {
+        k: defaults[k] for k in own if k in defaults and k != "max_samples"
+    }
+
+
+@pytest.mark.parametrize("scale", ["minmax", None])
+def test_gamma_scale_is_scikit_learns(scale):
+    X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12.0)
+    model = zoomed(gamma="scale", scale=scale).fit(X, y)
+    assert model.gamma_ == pytest.approx(
+        svm.SVR(gamma="scale").fit(model.support_vectors_, y)._gamma
+    )
+    assert zoomed(gamma="scale").fit(np.ones((4, 2)), np.arange(4.0)).gamma_ == 1.0
+
+
 # --- parameters -----------------------------------------------------------------------------------
 
 WRONG = [
     ({"C": 0}, "C=0: must be greater"),
     ({"C": float("nan")}, "C=nan: must be greater"),
     ({"gamma": -1.0}, "gamma=-1.0: must be greater"),
+    ({"gamma": "auto"}, "gamma=auto: must be a number greater than 0, or scale"),
     ({"epsilon": -0.1}, "epsilon=-0.1: must be 0 or greater"),
     ({"xi": -0.1}, "xi=-0.1: must be 0 or greater"),
     ({"bits": 0}, "bits=0: must be an integer >= 1"),
@@ -342,11 +363,11 @@ def test_its_certificate_is_that_of_its_own_answer(make, n, first, C, scaled):
     model = make(C=C, rounds=4, num_reads=4, scale="minmax" if scaled else None).fit(X, y)
     assert model.dual_gap_ >= 0
     assert np.abs(model.beta_).max() <= (C if model.encoding == "zoom" else 1.757)
-    kernel = dual.rbf_kernel(*2 * (model.support_vectors_,), model.gamma)
+    kernel = svr_dual.rbf_kernel(*2 * (model.support_vectors_,), model.gamma)
     target = (y - y.min()) / np.ptp(y) if scaled else y
     target = target - (target.mean() if model.encoding == "zoom" else 0.0)
     given_ = kernel, target, model.epsilon, model.xi
-    assert model.dual_energy_ == pytest.approx(dual.dual_energy(model.beta_, *given_))
+    assert model.dual_energy_ == pytest.approx(svr_dual.dual_energy(model.beta_, *given_))
     assert model.dual_energy_ <= 1e-12
     best = zoomed(C=C, rounds=60, scale=model.scale, xi=model.xi, gamma=model.gamma).fit(X, y)
     if model.encoding == "zoom":
@@ -363,19 +384,17 @@ def test_it_beats_the_mean_on_smooth_curves(make):
 
 def test_more_rounds_lower_the_energy_and_refinement_does():
     X, y = curves(16)
-    fitted = [zoomed(rounds=rounds).fit(X, y) for rounds in (1, 8, 60)]
+    fitted = [zoomed(C=15.0, rounds=rounds).fit(X, y) for rounds in (1, 8, 60)]
     energies = [model.dual_energy_ for model in fitted]
     assert 0 > energies[0] > energies[1] > energies[2]
     assert fitted[0].dual_gap_ > 5 * fitted[2].dual_gap_, "an overestimate, but one that shrinks"
-    plain = zoomed(rounds=30, refine=False).fit(X, y)
-    refined = zoomed(rounds=30).fit(X, y)
+    plain = zoomed(C=15.0, rounds=30, refine=False).fit(X, y)
+    refined = zoomed(C=15.0, rounds=30).fit(X, y)
     assert refined.dual_energy_ < plain.dual_energy_ < 0
     assert np.isfinite(plain.predict(X)).all()
 
 
 def test_for_a_heavy_penalty_it_predicts_what_libsvm_does():
-    from sklearn import svm
-
     X, y = curves(12)
     X_new, _ = curves(20, first=70)
     model = zoomed(rounds=300, C=2.0, gamma=0.1, xi=20.0).fit(X, y)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.predictors import dual, qubo
+from suite.predictors import qubo, svr_dual
 
 
 @st.composite
@@ -21,7 +21,7 @@ def _problems(draw):
         n_bits, draw(st.sampled_from([0.5, 2.0, 1.0])), draw(st.sampled_from([0.0, 0.005, 1.0]))
     )
     return (
-        qubo.rbf_kernel(X, X, draw(st.floats(0.01, 5))),
+        svr_dual.rbf_kernel(X, X, draw(st.floats(0.01, 5))),
         y,
         weights,
         draw(st.floats(0, 0.5)),
@@ -82,8 +82,8 @@ def test_the_kernel(n, m, gamma, seed):
     rng = np.random.default_rng(seed)
     A, B = rng.random((n, 4)), rng.random((m, 4))
     direct = np.exp(-gamma * ((A[:, None] - B[None]) ** 2).sum(-1))
-    assert qubo.rbf_kernel(A, B, gamma) == pytest.approx(direct, abs=1e-12)
-    assert (qubo.rbf_kernel(A, A, gamma) <= 1.0).all()
+    assert svr_dual.rbf_kernel(A, B, gamma) == pytest.approx(direct, abs=1e-12)
+    assert (svr_dual.rbf_kernel(A, A, gamma) <= 1.0).all()
 
 
 @given(_problems())
@@ -93,7 +93,7 @@ def test_where_no_point_is_on_both_sides_of_the_tube_the_energy_is_the_signed_du
     bits[:, : len(y)][:, ::2] = bits[:, len(y) :][:, 1::2] = 0
     bits = bits.reshape(8, -1)
     alpha, alpha_hat = qubo.decode(bits, weights)
-    direct = dual.dual_energy(alpha - alpha_hat, kernel, y, epsilon, xi)
+    direct = svr_dual.dual_energy(alpha - alpha_hat, kernel, y, epsilon, xi)
     Q = qubo.build(kernel, y, weights, epsilon, xi)
     assert qubo.energy(Q, bits) == pytest.approx(direct, abs=1e-9 * len(Q) ** 2)
 
@@ -109,7 +109,7 @@ def _zooms(draw):
     """kernel, y, radius, n_bits, epsilon, xi, rng; at most 8 spins."""
     n, n_bits = draw(st.integers(1, 4)), draw(st.integers(1, 2))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    kernel = qubo.rbf_kernel(*2 * (rng.random((n, 3)),), draw(st.floats(0.01, 5)))
+    kernel = svr_dual.rbf_kernel(*2 * (rng.random((n, 3)),), draw(st.floats(0.01, 5)))
     return (
         kernel, rng.normal(size=n), draw(st.floats(0.01, 4)), n_bits,
         draw(st.floats(0, 0.5)), draw(st.floats(0, 1)), rng,
@@ -122,7 +122,7 @@ def _beyond_the_ising(kernel, y, center, radius, n_bits, epsilon, xi):
     assert h.shape == (len(y) * n_bits,) and np.array_equal(J, np.triu(J, 1))
     spins = np.array(list(itertools.product((-1, 1), repeat=len(h))))
     digits = spins.reshape(len(spins), len(y), n_bits) @ qubo.digits(n_bits)
-    direct = dual.dual_energy(center + radius * digits, kernel, y, epsilon, xi)
+    direct = svr_dual.dual_energy(center + radius * digits, kernel, y, epsilon, xi)
     return direct - spins @ h - np.einsum("ri,ij,rj->r", spins, J, spins)
 
 

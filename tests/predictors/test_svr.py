@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from driving import power_law
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import NuSVR
 
+from kit.driving import power_law
 from suite.predictors.svr import SVR
 
 

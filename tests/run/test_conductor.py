@@ -2,21 +2,27 @@
 journal.
 """
 
-import pytest
-from driving import carry_out, conductor, do, power_law, reports, starts
+import math
 
-from models.table_target import TableTarget
+import pytest
+
+from kit.driving import carry_out, conductor, do, power_law, reports, starts
+from models.synthetic_curves import TableTarget
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError
+from suite.run.trials import GivenUp
 from suite.schedulers.hyperband import Hyperband
 from suite.schedulers.random_search import RandomSearch
 from suite.schedulers.successive_halving import SuccessiveHalving
+from suite.searchers.random import Random
 
 CONST = lambda trial_id, epoch: 1.0 / epoch  # noqa: E731
 
 
 def join(done, *workers):
-    return [command for worker in workers for command in done.handle(t.WorkerJoined(worker))]
+    return [
+        command for worker in workers for command in done.handle(t.WorkerJoined(worker)).commands
+    ]
 
 
 def failed(start, reason, message="why"):
@@ -37,8 +43,8 @@ def test_every_idle_worker_gets_a_job_and_no_other():
 
 def test_trials_meet_the_space_and_their_own_seed():
     done = conductor(RandomSearch(3, 4))
-    join(done, *range(4))
-    assert done.notes.trials[3] == {
+    join(done, *range(3))
+    assert done.handle(t.WorkerJoined(3)).notes.trials[3] == {
         "config": done.trials[3].config,
         "seed": done.trials[3].seed,
         "bracket": None,
@@ -55,7 +61,9 @@ def test_a_zombies_messages_are_dropped_and_counted():
     done = conductor(RandomSearch(4, 2), max_attempts=3)
     one, two = starts(join(done, 1, 2))
     done.handle(reports(one)[0])
-    again = starts(done.handle(t.WorkerLost(1, "silent")))  # worker 2 is busy: nothing to hand out
+    again = starts(
+        done.handle(t.WorkerLost(1, "silent")).commands
+    )  # worker 2 is busy: nothing to hand out
     assert again == []
     before = done.trials[0].curve
     for event in (
@@ -64,7 +72,7 @@ def test_a_zombies_messages_are_dropped_and_counted():
         t.JobFinished(1, one.job.job_id),
         failed(one, "retry"),
     ):
-        assert done.handle(event) == []
+        assert done.handle(event).commands == []
     assert done.n_dropped == 6 and done.trials[0].curve == before
     (retried,) = starts(do(done, two))
     assert retried.job.trial_id == 0 and retried.job.job_id not in (one.job.job_id, two.job.job_id)
@@ -89,7 +97,7 @@ def test_after_the_end_everything_is_dropped():
     done = conductor(RandomSearch(2, 1))
     carry_out(done, join(done, 1))
     assert done.shutdown.status == "completed"
-    assert done.handle(t.WorkerLost(1, "late")) == [] and done.n_dropped == 1
+    assert done.handle(t.WorkerLost(1, "late")).commands == [] and done.n_dropped == 1
 
 
 def test_reports_out_of_order_stop_the_run():
@@ -118,12 +126,12 @@ def test_a_lost_workers_trial_goes_to_the_front_of_the_queue_and_starts_from_its
 def test_a_trial_that_cost_max_attempts_workers_is_given_up_ranked_last_and_the_run_goes_on():
     done = conductor(RandomSearch(2, 3), max_attempts=2)
     (start,) = starts(join(done, 1))
-    (start,) = starts(done.handle(failed(start, "retry", "first")))
+    (start,) = starts(done.handle(failed(start, "retry", "first")).commands)
     assert start.job.trial_id == 0
-    (after,) = starts(done.handle(failed(start, "retry", "second")))
-    assert (
-        done.given_up == {0: "cost 2 workers (max_attempts=2), last: second"} == done.notes.given_up
-    )
+    step = done.handle(failed(start, "retry", "second"))
+    (after,) = starts(step.commands)
+    why = GivenUp("attempts", "cost 2 workers (max_attempts=2), last: second")
+    assert done.given_up == {0: why} == step.notes.given_up
     assert after.job.trial_id == 1
     carry_out(done, [after], lambda trial_id, epoch: 9.0)
     assert done.shutdown.status == "completed" and done.winner == 1
@@ -134,7 +142,7 @@ def test_a_given_up_trial_never_wins_however_good_its_curve():
     (start,) = starts(join(done, 1))
     for report in reports(start, objective=lambda *_: -100.0):
         done.handle(report)
-    carry_out(done, done.handle(failed(start, "retry")), lambda *_: 1.0)
+    carry_out(done, done.handle(failed(start, "retry")).commands, lambda *_: 1.0)
     assert done.winner == 1 and 0 in done.given_up
 
 
@@ -142,8 +150,8 @@ def test_a_given_up_trial_never_wins_however_good_its_curve():
 def test_a_diverged_trial_is_given_up_at_once(reason):
     done = conductor(SuccessiveHalving(4, 2, 4), max_attempts=5)
     (start,) = starts(join(done, 1))
-    carry_out(done, done.handle(failed(start, reason, "train_loss=nan")))
-    assert done.given_up == {0: f"{reason}: train_loss=nan"}
+    carry_out(done, done.handle(failed(start, reason, "train_loss=nan")).commands)
+    assert done.given_up == {0: GivenUp(reason, "train_loss=nan")}
     assert done.winner not in (None, 0) and done.shutdown.status == "completed"
 
 
@@ -151,7 +159,7 @@ def test_all_trials_diverging_completes_without_a_winner():
     done = conductor(Hyperband(9, 3))
     todo = join(done, 1, 2)
     while todo and isinstance(todo[0], t.Start):
-        todo += done.handle(failed(todo.pop(0), "diverged"))
+        todo += done.handle(failed(todo.pop(0), "diverged")).commands
     assert [type(c) for c in todo] == [t.Shutdown]
     assert (
         done.shutdown.status == "completed"
@@ -166,7 +174,7 @@ def test_a_damaged_checkpoint_restarts_the_job_from_an_older_one_and_costs_no_at
     (start,) = starts(do(done, start))
     (second,) = starts(do(done, start))
     assert second.job.from_epoch == 2
-    (older,) = starts(done.handle(failed(second, "checkpoint")))
+    (older,) = starts(done.handle(failed(second, "checkpoint")).commands)
     assert (older.job.trial_id, older.job.from_epoch, older.job.to_epoch) == (
         second.job.trial_id,
         0,
@@ -178,7 +186,7 @@ def test_a_damaged_checkpoint_restarts_the_job_from_an_older_one_and_costs_no_at
 def test_a_full_disk_stops_the_run_and_loses_nothing():
     done = conductor(RandomSearch(2, 3))
     (start,) = starts(join(done, 1))
-    (stop,) = done.handle(failed(start, "storage", "No space left on device"))
+    (stop,) = done.handle(failed(start, "storage", "No space left on device")).commands
     assert stop == t.Shutdown("failed", "No space left on device") == done.shutdown
     done.handle(t.Resumed())
     (again,) = starts(join(done, 4))
@@ -199,8 +207,8 @@ def test_after_a_resume_jobs_in_flight_come_first_and_in_job_order():
 def test_below_min_workers_the_run_stops_with_the_reason():
     done = conductor(RandomSearch(2, 9), min_workers=2, max_attempts=9)
     join(done, 1, 2, 3)
-    assert done.handle(t.WorkerLost(1, "signal 9")) == []
-    (stop,) = done.handle(t.WorkerLost(3, "silent for 900 s"))
+    assert done.handle(t.WorkerLost(1, "signal 9")).commands == []
+    (stop,) = done.handle(t.WorkerLost(3, "silent for 900 s")).commands
     assert (
         stop.status == "failed"
         and "1 workers left, min_workers=2 (last: silent for 900 s)" in stop.reason
@@ -216,13 +224,13 @@ def test_retrained_epochs_are_compared_and_the_first_report_stays_below_the_last
     )  # trial 0, from 2 to 4: a decision rests on epochs 1 and 2
     assert (start.job.trial_id, start.job.from_epoch) == (0, 2)
     done.handle(reports(start, objective=CONST)[0])  # epoch 3
-    (start,) = starts(done.handle(failed(start, "checkpoint")))
+    (start,) = starts(done.handle(failed(start, "checkpoint")).commands)
     assert start.job.from_epoch == 0
     other = {1: 1.0, 2: 0.75, 3: 0.5, 4: 0.25}
     carry_out(done, do(done, start, lambda _, epoch: other[epoch]))
     assert done.trials[0].curve == (1.0, 0.5, 0.5, 0.25)  # epoch 2: first report; epoch 3: the last
-    assert (done.n_retrained, done.n_differences) == (3, 2)
-    assert done.max_difference == pytest.approx(0.25)
+    assert (done.counts.n_retrained, done.counts.n_differences) == (3, 2)
+    assert done.counts.max_difference == pytest.approx(0.25)
     assert done.n_epochs == 2 + 2 + 2  # first reports only
 
 
@@ -260,7 +268,7 @@ def test_a_home_that_took_another_trial_is_none():
 def test_a_retry_goes_to_another_worker_where_one_is_idle():
     done = conductor(RandomSearch(2, 1))
     (start, *_) = starts(join(done, 1, 2))
-    (again,) = starts(done.handle(failed(start, "retry")))
+    (again,) = starts(done.handle(failed(start, "retry")).commands)
     assert again.worker == 2
 
 
@@ -286,7 +294,7 @@ def test_the_winner_is_scored_once_on_the_worker_that_holds_it():
     do(done, one, lambda *_: 5.0)
     (score,) = do(done, two, lambda *_: 1.0)
     assert (type(score), score.worker, score.job.trial_id, score.job.to_epoch) == (t.Score, 2, 1, 2)
-    (stop,) = done.handle(t.Scored(2, score.job.job_id, 0.9))
+    (stop,) = done.handle(t.Scored(2, score.job.job_id, 0.9)).commands
     assert stop == t.Shutdown("completed")
 
 
@@ -300,7 +308,7 @@ def test_a_winner_whose_worker_is_lost_is_scored_by_another():
     done = conductor(RandomSearch(2, 1), max_attempts=2)
     (start, *_) = starts(join(done, 1, 2))
     (score,) = do(done, start)
-    (again,) = done.handle(t.WorkerLost(score.worker, "signal 9"))
+    (again,) = done.handle(t.WorkerLost(score.worker, "signal 9")).commands
     assert type(again) is t.Score and again.worker != score.worker
 
 
@@ -313,13 +321,13 @@ def test_a_winner_that_cannot_be_scored_does_not_hold_the_run(reason):
     done.handle(t.Checkpointed(1, start.job.job_id, 1))
     for report in reports(start)[1:]:
         done.handle(report)
-    todo = done.handle(t.JobFinished(1, start.job.job_id))
+    todo = done.handle(t.JobFinished(1, start.job.job_id)).commands
     for _ in range(10):
         if done.shutdown is not None:
             break
         command = todo.pop(0)
         todo += (
-            done.handle(failed(command, reason))
+            done.handle(failed(command, reason)).commands
             if isinstance(command, t.Score)
             else do(done, command)
         )
@@ -353,3 +361,37 @@ def test_the_number_of_workers_changes_nothing(overlap):
         results[0][0] == results[1][0] == results[2][0]
         and results[0][1:] == results[1][1:] == results[2][1:]
     )
+
+
+def test_a_target_without_its_metric_fails_the_run_and_the_trial_is_trained_again_on_resume():
+    done = conductor(RandomSearch(2, 3))
+    (start, *_) = starts(join(done, 1))
+    (stop,) = done.handle(failed(start, "contract", "returned val_acc")).commands
+    assert stop == t.Shutdown("failed", "returned val_acc") and not done.given_up
+    done.handle(t.Resumed())
+    (again,) = starts(join(done, 1))
+    assert again.job.trial_id == start.job.trial_id
+
+
+def test_a_test_split_without_its_metric_fails_the_run_and_is_scored_again_on_resume():
+    done = conductor(RandomSearch(2, 1))
+    (start,) = starts(join(done, 1))
+    (score,) = do(done, start)
+    (stop,) = done.handle(failed(score, "contract", "returned acc")).commands
+    assert stop == t.Shutdown("failed", "returned acc")
+    done.handle(t.Resumed())
+    (again,) = join(done, 1)
+    assert type(again) is t.Score and again.job.trial_id == score.job.trial_id
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, object(), {1, 2}])
+def test_a_configuration_that_no_journal_holds_is_the_searcher_s_error(value):
+    class Wrong(Random):
+        def propose(self, trial_id, trials):
+            return {**super().propose(trial_id, trials), "width": value}
+
+    done = conductor(RandomSearch(2, 1))
+    done.searcher = Wrong()
+    done.searcher.begin(done.space, 0)
+    with pytest.raises(ConfigError, match="searcher=Wrong: proposed width="):
+        join(done, 1)

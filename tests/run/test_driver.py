@@ -4,12 +4,13 @@ import json
 import random
 
 import pytest
-from driving import SVR, compose, conductor, power_law, reports, result, resumed, search, starts
 
-from models.table_target import TableTarget
+from kit.driving import SVR, compose, conductor, power_law, reports, result, resumed, search, starts
+from models.synthetic_curves import TableTarget
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError
-from suite.launch import assemble
+from suite.core.run_settings import RunSettings
+from suite.launch.assemble import assemble
 from suite.run import journal as journals
 from suite.run.driver import Driver, reopen
 from suite.run.journal import Journal, read
@@ -34,6 +35,21 @@ def test_a_replayed_journal_gives_the_same_state(tmp_path):
     again = Driver(conductor(SwiftHyperband(16, 2, n_curves=4)), None)
     again.replay(read(tmp_path / journals.NAME)[1])
     assert result(again) == result(first) and result(first)["stopped"]
+
+
+def test_a_shutdown_worded_otherwise_is_the_same_decision(tmp_path):
+    search(tmp_path, Hyperband(9, 3))
+    lines = read(tmp_path / journals.NAME)[1]
+    (ended,) = [c for line in lines for c in line.get("do", ()) if c[0] == "shutdown"]
+    ended[2] = "resume=<run folder> goes on"
+    again = Driver(conductor(Hyperband(9, 3)), None)
+    again.replay(lines)
+    assert again.conductor.shutdown.status == "completed"
+    ended[1] = "failed"
+    with pytest.raises(
+        JournalError, match="the journal says .*failed.*, now it would be .*completed"
+    ):
+        Driver(conductor(Hyperband(9, 3)), None).replay(lines)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +82,9 @@ def test_a_changed_scheduler_is_caught_at_the_first_difference(tmp_path, changed
     lines = read(tmp_path / journals.NAME)[1]
     assert len(lines) == 60, "a refused journal is left as it was"
     number = int(str(error.value).split()[1].rstrip(":"))
-    assert "code or configuration changed. Go on with the version that wrote it" in str(error.value)
+    assert "code or configuration changed. Continue with the version that wrote" in str(error.value)
     assert differs in str(error.value)
-    # up to the line before, both decide alike: the named line is the first that differs
+    # Up to the line before, both decide alike: the named line is the first that differs.
     driver = Driver(conductor(changed()), None)
     driver.replay(lines[: number - 2])
 
@@ -182,7 +198,7 @@ def test_reports_that_came_together_share_a_line_and_fold_as_if_apart(tmp_path):
 
 def _journal_of(config, folder, n_workers):
     """A run of `config` on several workers, cut in its middle by losing one after the other."""
-    parts = assemble(config)
+    parts = assemble(RunSettings.of(config))
     driver = Driver(parts.conductor, Journal(folder, {"run_id": "test", "config": config}))
     todo = [
         c for worker in range(1, n_workers + 1) for c in driver.handle([t.WorkerJoined(worker)])
@@ -218,11 +234,11 @@ def test_what_resume_allows_to_change_does_not_change_the_past(tmp_path, ran_wit
     config = {**read(tmp_path / journals.NAME)[0]["config"]}
     fresh = compose(*resumed_with)  # as cli._resume does it
     config |= {"min_workers": fresh["min_workers"], "backend": fresh["backend"]}
-    reopen(tmp_path, assemble(config).conductor).journal.release()
+    reopen(tmp_path, assemble(RunSettings.of(config)).conductor).journal.release()
 
 
 def test_the_same_settings_resume_after_the_workers_were_lost(tmp_path):
     _journal_of(compose(*BASE, "min_workers=3"), tmp_path, 4)
     config = read(tmp_path / journals.NAME)[0]["config"]
-    reopen(tmp_path, assemble(config).conductor).journal.release()
+    reopen(tmp_path, assemble(RunSettings.of(config)).conductor).journal.release()
     assert json.loads((tmp_path / journals.NAME).read_text().splitlines()[-1])["event"] == "resumed"

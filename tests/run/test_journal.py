@@ -8,17 +8,18 @@ import fcntl
 import json
 import math
 import os
+from typing import get_args
 
 import pytest
-from driving import resumed, search
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.driving import resumed, search
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError, StoppedError
 from suite.run import journal as journals
 from suite.run.journal import Journal, decode, encode, read
-from suite.run.trials import Notes
+from suite.run.trials import GivenUp, Notes
 from suite.schedulers.random_search import RandomSearch
 from suite.schedulers.successive_halving import SuccessiveHalving
 
@@ -30,12 +31,14 @@ _by_type = {
     "float": _number,
     "float | None": st.none() | _number,
     "str": _text,
+    "FailureReason": st.sampled_from(get_args(t.FailureReason)),
     "str | None": st.none() | _text,
     "Mapping[str, int]": st.dictionaries(_text, _count, max_size=2),
     "Mapping[str, float]": st.dictionaries(_text, _number, max_size=3),
     "Mapping[str, Any]": st.dictionaries(
         _text, st.none() | _text | _count | st.lists(_count, max_size=2), max_size=3
     ),
+    "Mapping[str, Any] | None": st.none() | st.dictionaries(_text, _count | _text, max_size=3),
     "dict[str, Any] | None": st.none()
     | st.dictionaries(_text, st.none() | _text | _count | _number, max_size=3),
     "tuple[float | None, ...] | None": st.none()
@@ -79,7 +82,9 @@ def test_reports_of_one_job_share_a_line(worker, job_id, rows):
 
 def test_commands_and_notes_stand_behind_the_event():
     job = t.Job(4, 2, 3, 9, {"x": 1}, 77)
-    notes = Notes(trials={2: {"config": {"x": 1}}}, stopped={1: 5}, given_up={0: "diverged"})
+    notes = Notes(
+        trials={2: {"config": {"x": 1}}}, stopped={1: 5}, given_up={0: GivenUp("diverged", "nan")}
+    )
     commands = [
         t.Start(1, job),
         t.Score(1, job),
@@ -96,7 +101,7 @@ def test_commands_and_notes_stand_behind_the_event():
     assert (line["trials"], line["stopped"], line["given_up"]) == (
         {"2": {"config": {"x": 1}}},
         {"1": 5},
-        {"0": "diverged"},
+        {"0": "diverged: nan"},
     )
 
 
@@ -192,7 +197,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
         with pytest.raises(ConfigError, match="another run is in it"):
             Journal(tmp_path, header)
     first.close("completed", "", 0.0)
-    with pytest.raises(ConfigError, match="holds a journal already; resume="):
+    with pytest.raises(ConfigError, match="holds a journal already; continue it with resume="):
         Journal(tmp_path, {"run_id": "2"})
     assert read(tmp_path / journals.NAME)[0]["run_id"] == "1"
 
@@ -322,11 +327,14 @@ def test_a_value_of_a_secret_environment_variable_is_refused(tmp_path, monkeypat
 
 
 def test_an_error_message_with_a_token_does_not_reach_the_journal(tmp_path, monkeypatch, no_fsync):
-    from models.table_target import TableTarget
+    from models.synthetic_curves import TableTarget
 
     monkeypatch.setenv("DWAVE_API_TOKEN", "CANARY-3f9a12")
 
     class Target(TableTarget):
+        def warm_up(self):
+            pass
+
         def start(self, config, seed):
             raise RuntimeError(f"401 for https://host/?token={os.environ['DWAVE_API_TOKEN']}")
 
@@ -336,3 +344,76 @@ def test_an_error_message_with_a_token_does_not_reach_the_journal(tmp_path, monk
 
 def test_a_tokenizer_is_no_secret(tmp_path):
     Journal(tmp_path, {"config": {"model": {"tokenizer": "wordpiece", "secretary": "x"}}}).release()
+
+
+BEGIN = b'{"journal":1,"run_id":"a'
+
+
+@pytest.mark.parametrize(
+    ("data", "cut"),
+    [
+        (b"", True),
+        (b'{"jour', True),
+        (BEGIN, True),
+        (BEGIN + b"\0\0\0", True),
+        (b"\0" * 9, True),
+        (b"notes of mine", False),
+        (b'{"my": "notes"}', False),
+        (BEGIN + b"\n", False),
+        (BEGIN + b"x" * 1_000_000, False),
+    ],
+    ids=range(9),
+)
+def test_only_a_journal_cut_within_its_first_line_is_begun_anew(tmp_path, data, cut):
+    path = tmp_path / journals.NAME
+    path.write_bytes(data)
+    assert journals.is_cut_short(path) == cut
+    if cut:
+        Journal(tmp_path, {"run_id": "a"}).close("completed", "", 0.0)
+        assert journals.read(path)[0]["run_id"] == "a"
+    else:
+        with pytest.raises(ConfigError, match="holds a journal already"):
+            Journal(tmp_path, {"run_id": "a"})
+        assert path.read_bytes() == data
+
+
+def test_a_journal_that_is_begun_is_not_taken_for_a_cut_one(tmp_path):
+    """Another process has made the file, and its first line is not written yet."""
+    from suite.run.lock import FolderLock
+
+    lock = FolderLock(tmp_path)
+    path = tmp_path / journals.NAME
+    path.write_bytes(b"")
+    before = path.stat().st_ino
+    assert journals.is_cut_short(path)
+    with pytest.raises(ConfigError, match="another run is in it"):
+        Journal(tmp_path, {"run_id": "b"})
+    assert path.stat().st_ino == before and path.read_bytes() == b""
+    lock.release(clean=False)
+
+
+def test_a_first_line_that_cannot_be_written_leaves_the_folder_free(tmp_path, monkeypatch):
+    """And removes its file before the lock goes: the next holder's journal is not touched."""
+    seen = []
+
+    def full(descriptor, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    released = journals.FolderLock.release
+    monkeypatch.setattr(
+        journals.FolderLock,
+        "release",
+        lambda self, clean: (
+            seen.append((tmp_path / journals.NAME).exists()), released(self, clean)
+        ),
+    )  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr(journals.Journal, "sync", lambda self: full(0, 0))
+        with pytest.raises(OSError):
+            Journal(tmp_path, {"run_id": "a"})
+    assert seen == [False]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "ftruncate", full)
+        with pytest.raises(OSError):
+            Journal(tmp_path, {"run_id": "a"})
+    Journal(tmp_path, {"run_id": "a"}).close("completed", "", 0.0)

@@ -1,10 +1,10 @@
 """ASHA: an example by hand, the promotion rule, and that nobody is waited for."""
 
 import pytest
-from driving import play, power_law
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.driving import play, power_law
 from suite.core.errors import ConfigError
 from suite.core.types import DONE, WAIT, Train
 from suite.schedulers.asha import Asha

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from driving import DATA, power_law
-from driving import play as play_values
 from hypothesis import given
 from hypothesis import strategies as st
-from test_on_published_curves import TABLE, _curves
 
+from kit.driving import DATA, power_law
+from kit.driving import play as play_values
+from kit.mlpf_curves import TABLE, mlpf_curves
 from suite.core.errors import ConfigError
 from suite.core.types import Train
 from suite.predictors.loo_svr import LooSVR
@@ -60,7 +60,7 @@ def test_without_forecasts_it_is_hyperband(max_epochs, n_epochs, forecast):
 def test_a_forecast_without_its_error_stops_nobody():
     scheduler = FastHyperband(27, 2, n_curves=3)
     played = play_values(scheduler, forecast=lambda r: [1e6] * len(r.X_new))
-    assert played.predicts and not scheduler.stopped
+    assert played.predicts and not scheduler.stopped_at
 
 
 @given(
@@ -81,8 +81,8 @@ def test_no_order_of_completion_changes_anything(
     alone, other = play(one, curve), play(two, curve, workers=workers, shuffle=shuffle)
     assert set(other.trains) == set(alone.trains) and len(other.trains) == len(alone.trains)
     assert other.predicts == alone.predicts
-    assert dict(two.stopped) == dict(one.stopped) and other.winner == alone.winner
-    assert not diverging & set(one.stopped)
+    assert dict(two.stopped_at) == dict(one.stopped_at) and other.winner == alone.winner
+    assert not diverging & set(one.stopped_at)
     for request in alone.predicts:
         assert np.isfinite(request.y).all() and np.isfinite(request.X_new).all()
 
@@ -105,7 +105,7 @@ def last_bracket(forecast, **other):
         scheduler, forecast=lambda r: forecast(r) if r.key.startswith("bracket0/") else None
     )
     mine = [r for r in played.predicts if r.key.startswith("bracket0/")]
-    stopped = {i: e for i, e in scheduler.stopped.items() if i in trials}
+    stopped = {i: e for i, e in scheduler.stopped_at.items() if i in trials}
     return trials, mine, stopped, [t for t in played.trains if t.trial_id in trials]
 
 
@@ -159,13 +159,13 @@ def test_the_threshold_becomes_stricter_from_batch_to_batch_only():
                 [(row[-1], 0.01) for row in r.X_new] if r.key.startswith("bracket0/") else None
             ),
         )
-        assert dict(scheduler.stopped) == stopped
+        assert dict(scheduler.stopped_at) == stopped
 
 
 def test_enough_are_always_finished_to_be_promoted():
     scheduler = FastHyperband(32, 4, n_curves=2, full_share=0.01)
     played = play(scheduler, forecast=lambda r: [(1e6, STD)] * len(r.X_new))
-    assert scheduler.stopped
+    assert scheduler.stopped_at
     for bracket in scheduler.plan().brackets:
         mine = [i for i, s in scheduler.bracket_of.items() if s == bracket.s]
         for rung in bracket.rungs:
@@ -181,7 +181,7 @@ def test_a_threshold_needs_as_many_full_trials_as_are_promoted():
 def test_fewer_curves_than_d_are_made_up_from_the_rung_by_position():
     scheduler = FastHyperband(16, 2, n_curves=40)
     assert not play(scheduler).predicts  # no rung ever has as many
-    assert not scheduler.stopped
+    assert not scheduler.stopped_at
 
 
 def test_a_diverged_full_trial_is_replaced_by_the_next_of_the_rung():
@@ -213,9 +213,10 @@ def test_a_row_is_curve_differences_and_hyperparameters():
 
 
 @pytest.mark.skipif(not TABLE.exists(), reason=f"no curve table in {DATA}: set SUITE_DATA")
+@pytest.mark.slow
 def test_on_mlpf_it_saves_epochs_and_finds_the_same():
     """Asked every tenth epoch, to be done in seconds: after each it stops twice as many."""
-    table, epochs, equal = _curves(), [], 0
+    table, epochs, equal = mlpf_curves(), [], 0
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(len(table))
         curve = lambda i, e, order=order: table[order[i]][:e]  # noqa: E731

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from driving import DATA, play, power_law
 from hypothesis import given
 from hypothesis import strategies as st
-from test_on_published_curves import TABLE, _curves, _svr
 
+from kit.driving import DATA, play, power_law
+from kit.mlpf_curves import TABLE, mlpf_curves, svr_forecast
 from suite.core.errors import ConfigError
 from suite.core.types import Train
 from suite.schedulers.fit_and_threshold import FitAndThreshold
@@ -27,7 +27,7 @@ def test_full_and_partial_trials_start_together_and_the_good_ones_are_finished()
         Train(i, 5) for i in range(4, 10)
     ]
     assert played.trains[10:] == [Train(4, 20), Train(7, 20), Train(9, 20)]
-    assert dict(scheduler.stopped) == {5: 5, 6: 5, 8: 5}
+    assert dict(scheduler.stopped_at) == {5: 5, 6: 5, 8: 5}
     (request,) = played.predicts
     assert tuple(power_law(i, 5) for i in range(4)) == request.X
     assert request.y == tuple(power_law(i, 20)[-1] for i in range(4))
@@ -40,7 +40,7 @@ def test_no_order_of_completion_changes_anything(max_epochs, workers, shuffle, d
     one, two = small(max_epochs=max_epochs), small(max_epochs=max_epochs)
     alone, other = play(one, curve), play(two, curve, workers=workers, shuffle=shuffle)
     assert set(other.trains) == set(alone.trains) and other.predicts == alone.predicts
-    assert dict(two.stopped) == dict(one.stopped) and other.winner == alone.winner
+    assert dict(two.stopped_at) == dict(one.stopped_at) and other.winner == alone.winner
     for request in alone.predicts:
         assert np.isfinite(request.X).all() and np.isfinite(request.y).all()
 
@@ -49,7 +49,7 @@ def test_no_order_of_completion_changes_anything(max_epochs, workers, shuffle, d
 def test_no_forecast_stops_nobody(forecast):
     scheduler = small()
     assert play(scheduler, forecast=forecast).n_epochs == 200 == scheduler.plan().n_epochs
-    assert not scheduler.stopped
+    assert not scheduler.stopped_at
 
 
 def test_with_fewer_than_two_finite_full_curves_all_partial_trials_are_finished():
@@ -77,10 +77,12 @@ def test_features_are_those_that_the_predictors_yaml_names():
 
 @pytest.mark.skipif(not TABLE.exists(), reason=f"no curve table in {DATA}: set SUITE_DATA")
 def test_on_mlpf_it_saves_two_thirds_of_random_search_and_often_finds_the_same():
-    table, epochs, equal = _curves(), [], 0
+    table, epochs, equal = mlpf_curves(), [], 0
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(len(table))
-        played = play(FitAndThreshold(100), lambda i, e, o=order: table[o[i]][:e], forecast=_svr)
+        played = play(
+            FitAndThreshold(100), lambda i, e, o=order: table[o[i]][:e], forecast=svr_forecast
+        )
         epochs.append(played.n_epochs)
         best = min(table[order[i]][99] for i in range(60))
         equal += played.curves[played.winner][99] == best

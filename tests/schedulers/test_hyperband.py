@@ -1,10 +1,10 @@
 """Hyperband: golden totals from the scheduler itself, and a result that no timing changes."""
 
 import pytest
-from driving import play, power_law
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.driving import play, power_law
 from suite.core.errors import ConfigError
 from suite.core.types import DONE, WAIT
 from suite.schedulers.hyperband import Hyperband

@@ -2,48 +2,27 @@
 the rules found.
 """
 
-import csv
-
 import numpy as np
 import pytest
-from driving import DATA, play
 
-from suite.predictors.svr import SVR
+from kit.driving import play
+from kit.mlpf_curves import TABLE, mlpf_curves, svr_forecast
 from suite.schedulers.hyperband import Hyperband
 from suite.schedulers.swift_hyperband import SwiftHyperband
-
-TABLE = DATA / "curves" / "mlpf_delphes.csv"
-
-
-def _curves():
-    """One row a configuration: the table's repeats are seeds of one trial."""
-    with TABLE.open() as file:
-        rows = list(csv.DictReader(file))
-    names = list(rows[0])[:7]
-    first = {}
-    for row in rows:
-        first.setdefault(
-            tuple(row[n] for n in names), tuple(float(row[f"loss_{e}"]) for e in range(100))
-        )
-    return list(first.values())
-
-
-def _svr(request):
-    return SVR().fit(request.X, request.y).predict(request.X_new).tolist()
 
 
 @pytest.mark.skipif(
     not TABLE.exists(), reason="no curve table: set SUITE_DATA to the folder that holds curves/"
 )
 def test_epochs_and_best_value_of_swift_hyperband_on_mlpf():
-    table = _curves()
+    table = mlpf_curves()
     assert len(table) == 183
     epochs, equal, fits = [], 0, []
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(len(table))
         curve = lambda i, e, order=order: table[order[i]][:e]  # noqa: E731
         hyperband = play(Hyperband(100, 2, overlap=False), curve)
-        swift = play(SwiftHyperband(100, 2), curve, forecast=_svr)
+        swift = play(SwiftHyperband(100, 2), curve, forecast=svr_forecast)
         assert hyperband.n_epochs == 3213
         epochs.append(swift.n_epochs)
         fits.append(len({request.key.split("/", 1)[1] for request in swift.predicts}))

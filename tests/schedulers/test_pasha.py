@@ -1,10 +1,10 @@
 """PASHA: an example by hand, when its top rung moves up, the noise it measures, and the end."""
 
 import pytest
-from driving import play, power_law
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.driving import play, power_law
 from suite.core.errors import ConfigError
 from suite.core.types import DONE, WAIT, Train
 from suite.schedulers.asha import Asha
@@ -44,13 +44,13 @@ def test_an_example_by_hand():
         Train(3, 4),  # 1 before 3 as in the rung below: the top stays, and nothing is left
         Train(1, 8),  # the best of the highest rung, so that a trial is at max_epochs
     ]
-    assert scheduler.measured == {"final_max_epochs": 4, "grown": 1, "epsilon": 0.0}
+    assert scheduler.diagnostics == {"final_max_epochs": 4, "grown": 1, "epsilon": 0.0}
 
 
 def test_within_epsilon_another_order_is_the_same_ranking():
     scheduler = Pasha(8, 8, eta=2, epsilon=0.25)  # 1 and 3 differ by 0.2 in the rung of 1
     played = play(scheduler, cut(CROSSED))
-    assert scheduler.measured == {"final_max_epochs": 2, "grown": 0, "epsilon": 0.25}
+    assert scheduler.diagnostics == {"final_max_epochs": 2, "grown": 0, "epsilon": 0.25}
     assert [train for train in played.trains if train.to_epoch > 2] == [Train(1, 8)]
 
 
@@ -59,7 +59,7 @@ def test_epsilon_is_a_distance_in_the_rung_below():
     for epsilon, grown in ((0.1, 1), (0.19, 1), (0.21, 0)):
         scheduler = Pasha(8, 8, eta=2, epsilon=epsilon)
         play(scheduler, cut(CROSSED))
-        assert scheduler.measured["grown"] == grown
+        assert scheduler.diagnostics["grown"] == grown
 
 
 @given(st.permutations(range(64)), st.integers(1, 12), st.integers(0, 10**6))
@@ -69,7 +69,7 @@ def test_a_stable_ranking_costs_fewer_epochs_than_asha_and_finds_the_same(levels
         play(s, lambda i, e: (float(levels[i]),) * e, workers=workers, shuffle=shuffle)
         for s in (scheduler, asha)
     )
-    assert scheduler.measured["grown"] == 0 and ours.n_epochs < theirs.n_epochs
+    assert scheduler.diagnostics["grown"] == 0 and ours.n_epochs < theirs.n_epochs
     assert ours.winner == levels.index(0)
     assert sorted(ours.epochs.values())[-2] <= 4
 
@@ -82,7 +82,7 @@ def test_a_ranking_that_turns_over_at_every_rung_grows_to_max_epochs(workers, sh
 
     scheduler = Pasha(27, 81, eta=3, epsilon=0)
     played = play(scheduler, turning, workers=workers, shuffle=shuffle)
-    assert scheduler.measured == {"final_max_epochs": 27, "grown": 2, "epsilon": 0.0}
+    assert scheduler.diagnostics == {"final_max_epochs": 27, "grown": 2, "epsilon": 0.0}
     assert list(played.epochs.values()).count(27) > 1
 
 
@@ -114,8 +114,8 @@ NOISY = {
 def test_epsilon_is_the_90th_percentile_of_the_pairs_that_criss_crossed():
     scheduler = Pasha(16, 8, eta=2, min_epochs=4)
     play(scheduler, cut(NOISY))
-    assert scheduler.measured["epsilon"] == pytest.approx(0.47)  # of 0.1, 0.1, 0.4, 0.5
-    assert scheduler.measured["grown"] == 0
+    assert scheduler.diagnostics["epsilon"] == pytest.approx(0.47)  # of 0.1, 0.1, 0.4, 0.5
+    assert scheduler.diagnostics["grown"] == 0
 
 
 @pytest.mark.parametrize(("diverges", "epsilon"), [(False, 0.3), (True, 0.1)])
@@ -137,8 +137,8 @@ def test_a_higher_top_rung_measures_anew_and_without_a_pair_keeps_what_was(diver
 
     scheduler = Pasha(16, 8, eta=2, min_epochs=4)
     play(scheduler, curve)
-    assert scheduler.measured["grown"] == 1
-    assert scheduler.measured["epsilon"] == pytest.approx(epsilon)
+    assert scheduler.diagnostics["grown"] == 1
+    assert scheduler.diagnostics["epsilon"] == pytest.approx(epsilon)
 
 
 def test_noise_keeps_the_top_rung_where_it_is():
@@ -147,7 +147,7 @@ def test_noise_keeps_the_top_rung_where_it_is():
     estimated, exact = (Pasha(16, 8, eta=2, min_epochs=4, epsilon=e) for e in (None, 0.0))
     for scheduler in (estimated, exact):
         play(scheduler, cut(swapping))
-    assert (estimated.measured["grown"], exact.measured["grown"]) == (0, 1)
+    assert (estimated.diagnostics["grown"], exact.diagnostics["grown"]) == (0, 1)
 
 
 def test_a_diverged_trial_is_in_no_ranking():
@@ -160,7 +160,7 @@ def test_a_diverged_trial_is_in_no_ranking():
 
     scheduler = Pasha(8, 8, eta=2)
     played = play(scheduler, curve)
-    assert scheduler.measured["grown"] == 0
+    assert scheduler.diagnostics["grown"] == 0
     assert played.trains[-1] == Train(3, 8) and played.epochs[1] == 2
 
 

@@ -1,10 +1,10 @@
 """Random search: every trial is trained to max_epochs, and the best one wins."""
 
 import pytest
-from driving import play, power_law
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.driving import play, power_law
 from suite.core.errors import ConfigError
 from suite.core.types import Train
 from suite.schedulers.random_search import RandomSearch

@@ -1,10 +1,10 @@
 """Successive halving: each rung keeps the best 1/eta, by the objective at the rung."""
 
 import pytest
-from driving import play, power_law
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.driving import play, power_law
 from suite.core.errors import ConfigError
 from suite.core.types import Train
 from suite.schedulers.successive_halving import SuccessiveHalving

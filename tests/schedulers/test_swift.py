@@ -1,10 +1,10 @@
 """swift: Hyperband until it knows something; where it may save, smaller brackets and a gate."""
 
 import pytest
-from driving import play, power_law
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.driving import play, power_law
 from suite.core.brackets import hyperband_plan
 from suite.core.errors import ConfigError
 from suite.core.types import Train
@@ -25,8 +25,8 @@ def point(trial_id):
 
 def told_points(scheduler):
     """The scheduler with each trial's own point in place of the one that `play` gives."""
-    meet = scheduler.meet
-    scheduler.meet = lambda trial_id, _: meet(trial_id, point(trial_id))
+    meet = scheduler.on_config
+    scheduler.on_config = lambda trial_id, _: meet(trial_id, point(trial_id))
     return scheduler
 
 
@@ -66,14 +66,14 @@ def test_saving_takes_fewer_trials_and_epochs_once_a_model_exists():
     assert played.winner == min(
         (i for i, e in played.epochs.items() if e == 64), key=lambda i: (learnable(i, 64)[-1], i)
     )
-    said = scheduler.measured["model"]
+    said = scheduler.diagnostics["model"]
     assert said["out_of_bag_rank_correlation"]["last"] > 0.8 and said["fallback"] is None
 
 
 def test_a_model_that_ranks_nothing_is_not_trusted_and_all_trials_begin():
     scheduler = told_points(Swift(64, 2, save=True, p=0.0))
     played = play(scheduler, power_law)  # a function of the trial's number, not of its point
-    said = scheduler.measured["model"]
+    said = scheduler.diagnostics["model"]
     assert said["distrusted"] > 0 and said["fallback"] == "hyperband"
     last = [i for i in played.epochs if scheduler.bracket_of[i] == 0]
     assert len(last) == hyperband_plan(64, 2).brackets[-1].n_trials
@@ -82,7 +82,7 @@ def test_a_model_that_ranks_nothing_is_not_trusted_and_all_trials_begin():
 def test_configurations_that_nobody_told_give_hyperband():
     """A space without a free parameter: every point is empty."""
     scheduler = Swift(16, 2, save=True, p=0.0)
-    scheduler.meet = lambda trial_id, x: Swift.meet(scheduler, trial_id, ())
+    scheduler.on_config = lambda trial_id, x: Swift.on_config(scheduler, trial_id, ())
     assert play(scheduler).epochs == play(Hyperband(16, 2)).epochs
 
 
@@ -95,7 +95,7 @@ def test_the_veto_keeps_what_the_model_has_in_its_best_half():
 
     scheduler = VirtualCluster(told_points(Swift(64, 2, save=True, p=0.4)), 1)
     play(scheduler, crossing)
-    assert scheduler.measured["model"]["vetoes"] > 0
+    assert scheduler.diagnostics["model"]["vetoes"] > 0
 
 
 def test_a_job_ends_at_the_next_check_point():

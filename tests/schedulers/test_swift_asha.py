@@ -1,10 +1,10 @@
 """Swift-ASHA: nobody is waited for, budgets end it, and forecasts mend ASHA's promotions."""
 
 import pytest
-from driving import play, power_law
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.driving import play, power_law
 from suite.core.errors import ConfigError
 from suite.core.types import Train
 from suite.schedulers.swift_asha import SwiftAsha
@@ -15,8 +15,8 @@ def point(trial_id):
 
 
 def with_points(scheduler):
-    meet = scheduler.meet
-    scheduler.meet = lambda trial_id, _: meet(trial_id, point(trial_id))
+    meet = scheduler.on_config
+    scheduler.on_config = lambda trial_id, _: meet(trial_id, point(trial_id))
     return scheduler
 
 
@@ -54,11 +54,11 @@ def test_a_new_trial_goes_to_the_bracket_with_the_fewest_epochs():
     assert abs(epochs[4] - epochs[3]) <= 2
 
 
-@given(n_epochs=st.integers(20, 300), workers=st.integers(1, 9), shuffle=st.integers(0, 10**6))
+@given(n_epochs=st.integers(20, 150), workers=st.integers(1, 9), shuffle=st.integers(0, 10**6))
 def test_no_more_epochs_than_the_budget_but_for_a_first_trial_to_the_end(
     n_epochs, workers, shuffle
 ):
-    scheduler = SwiftAsha(16, 2, n_trials=60, n_epochs=n_epochs)
+    scheduler = SwiftAsha(16, 2, n_trials=30, n_epochs=n_epochs)
     played = play(scheduler, workers=workers, shuffle=shuffle)
     assert played.n_epochs <= n_epochs or sum(e == 16 for e in played.epochs.values()) == 1
 
@@ -67,10 +67,10 @@ def test_forecasts_promote_what_objectives_would_leave():
     """Where curves cross, ASHA's own rule sends the wrong ones up."""
 
     def last(**settings):
-        scheduler = with_points(SwiftAsha(16, 2, n_trials=300, n_epochs=10**6, **settings))
+        scheduler = with_points(SwiftAsha(16, 2, n_trials=200, n_epochs=10**6, **settings))
         played = play(scheduler, crossing)
         reached = [crossing(i, 16)[-1] for i, e in played.epochs.items() if e == 16]
-        return sum(reached) / len(reached), scheduler.measured["model"]
+        return sum(reached) / len(reached), scheduler.diagnostics["model"]
 
     ours, said = last()
     plain, said_plain = last(least_correlation=1.0)

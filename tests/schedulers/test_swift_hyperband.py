@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from driving import last_value, play, power_law
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.driving import last_value, play, power_law
 from suite.core.errors import ConfigError
 from suite.core.types import WAIT, Predict, Train
 from suite.schedulers.hyperband import Hyperband
@@ -55,7 +55,7 @@ def test_in_the_published_form_no_order_of_completion_changes_anything(
     alone, other = play(one), play(two, workers=workers, shuffle=shuffle)
     assert set(other.trains) == set(alone.trains) and len(other.trains) == len(alone.trains)
     assert other.predicts == alone.predicts  # keys, X, y and X_new, bit for bit
-    assert dict(two.stopped) == dict(one.stopped) and other.winner == alone.winner
+    assert dict(two.stopped_at) == dict(one.stopped_at) and other.winner == alone.winner
 
 
 @given(st.integers(4, 40), st.integers(2, 6), st.integers(1, 12), st.integers(0, 10**6))
@@ -69,8 +69,8 @@ def test_it_stops_trials_and_says_which():
     scheduler = SwiftHyperband(27, 2, n_curves=4)
     played = play(scheduler)
     assert played.n_epochs < Hyperband(27, 2).plan().n_epochs
-    assert scheduler.stopped
-    for trial_id, epoch in scheduler.stopped.items():
+    assert scheduler.stopped_at
+    for trial_id, epoch in scheduler.stopped_at.items():
         assert played.epochs[trial_id] == epoch == len(played.curves[trial_id])
 
 
@@ -145,7 +145,7 @@ def _last_bracket(forecast):
     assert len(trials) == 5 and [len(rows) for rows in asked] == [3]
     assert asked[0] == tuple(power_law(i, 8) for i in trials[2:])
     finished = [i for i in trials if played.epochs[i] == 16]
-    stopped = [i for i in trials if i in scheduler.stopped]
+    stopped = [i for i in trials if i in scheduler.stopped_at]
     assert sorted(finished + stopped) == trials
     return trials, finished, stopped
 
@@ -185,7 +185,7 @@ def test_the_best_predicted_fill_up_to_n_next():
     stopped = [
         row
         for row in asked[0].X_new
-        if any(power_law(i, len(row)) == row for i in scheduler.stopped)
+        if any(power_law(i, len(row)) == row for i in scheduler.stopped_at)
     ]
     assert stopped == list(asked[0].X_new[:4])  # 2 in full + the 2 best predicted = n_next
 
@@ -261,7 +261,7 @@ def test_diverged_trials_reach_neither_predictor_nor_threshold(
             and np.isfinite(request.X_new).all()
         )
         assert not gone & {row[0] for row in (*request.X, *request.X_new)}
-    assert not diverging & set(scheduler.stopped)
+    assert not diverging & set(scheduler.stopped_at)
     assert played.winner not in diverging
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_searches import SPACE, begun, branin, least, search
 
+from kit.toy_searches import SPACE, begun, branin, least, search
 from suite.core.errors import ConfigError
 from suite.core.seeds import stream
 from suite.core.space import Choice, Float, Int, Space
@@ -147,7 +147,7 @@ def test_where_nothing_can_be_chosen_it_draws_at_random_and_says_why(space, obje
     trials = seen(objective, n, space)
     searcher = begun(Evolution(), space)
     assert searcher.propose(n, trials) == begun(Random(), space).propose(n, trials)
-    assert searcher.measured == {"proposals": 1, "by_model": 0, "fell_back": {why: 1}}
+    assert searcher.diagnostics == {"proposals": 1, "by_model": 0, "fell_back": {why: 1}}
 
 
 def test_fixed_names_and_single_values_never_mutate():

@@ -46,6 +46,7 @@ def test_it_is_random_until_enough_trials_have_come_far_enough():
     assert learned != search(Random(), 20, epochs=8)
 
 
+@pytest.mark.slow
 def test_its_later_proposals_are_better_than_chance():
     """In the mean of the later trials, always; not each search's best: it exploits, and only every
     fourth trial explores.
@@ -62,7 +63,7 @@ def test_every_fourth_trial_is_random():
     rest = Random()
     rest.begin(SPACE, 0)
     assert all(trials[i].config == rest.propose(i, {}) for i in range(3, 40, 4))
-    counts = searcher.measured["counts"]
+    counts = searcher.diagnostics["counts"]
     assert counts["proposals"] == 40 and counts["random, by turn"] == 10
     fell_back = counts.get("random, fallback: hyperband's random draw", 0)
     assert counts["by model"] + counts["random, too early"] + fell_back == 30
@@ -109,20 +110,20 @@ def test_failed_trials_are_learned_from():
 def test_it_falls_back_and_says_so():
     equal = ExtraTrees(8)
     search(equal, 20, value=lambda config: 1.0)
-    assert equal.measured["counts"]["random, all objectives equal"] > 0
-    assert "by model" not in equal.measured["counts"]
+    assert equal.diagnostics["counts"]["random, all objectives equal"] > 0
+    assert "by model" not in equal.diagnostics["counts"]
 
     single = ExtraTrees(8)
     one = Space(dict(SPACE), fixed={"rate": 0.1, "width": 3, "kind": "a"})
     count = itertools.count()
     search(single, 20, one, value=lambda config: 1.0 + next(count))
-    counts = single.measured["counts"]
+    counts = single.diagnostics["counts"]
     assert "by model" not in counts and sum(counts.values()) == 40
 
     noise = ExtraTrees(8, least_correlation=0.9)
     search(noise, 60, value=lambda config: 1.0 + (next(count) * 0.618) % 1)
-    assert noise.measured["counts"]["random, fallback: hyperband's random draw"] > 0
-    assert noise.measured["out_of_bag_rank_correlation"]["last"] < 0.9
+    assert noise.diagnostics["counts"]["random, fallback: hyperband's random draw"] > 0
+    assert noise.diagnostics["out_of_bag_rank_correlation"]["last"] < 0.9
 
 
 def test_a_proposal_with_200_finished_trials_takes_no_time_to_speak_of():

@@ -5,8 +5,8 @@ import statistics
 import numpy as np
 import pytest
 from scipy.stats import norm
-from toy_searches import SPACE, begun, branin, least, search
 
+from kit.toy_searches import SPACE, begun, branin, least, search
 from suite.core.errors import ConfigError
 from suite.core.space import Choice, Int, Space
 from suite.core.types import Trial
@@ -19,6 +19,7 @@ def seen(objective, n, space=SPACE):
     return search(Random(), n, objective, space)
 
 
+@pytest.mark.slow
 def test_it_finds_better_configurations_than_random_draws():
     """Medians of regret after 60 trials: 0.002 over 20 seeds, random draws 1.9 over 100."""
     ours = statistics.median(least(search(Gp(), 40, seed=seed)) for seed in range(5))
@@ -99,7 +100,7 @@ def test_a_proposal_is_a_function_of_its_arguments():
 def test_the_kernel_is_fitted_again_only_where_its_observations_change():
     searcher = Gp(max_fit=10)
     search(searcher, 60)
-    counts = searcher.measured
+    counts = searcher.diagnostics
     assert counts["by_model"] == 54 and counts["fits"] < 27
     assert counts["n"] == 59 and counts["rank_correlation"] > 0.4
 
@@ -136,7 +137,7 @@ def test_where_there_is_no_model_it_draws_at_random_and_says_why(space, objectiv
     trials = seen(objective, n, space)
     searcher = begun(Gp(), space)
     assert searcher.propose(n, trials) == begun(Random(), space).propose(n, trials)
-    assert searcher.measured == {"proposals": 1, "by_model": 0, "fits": 0, "fell_back": {why: 1}}
+    assert searcher.diagnostics == {"proposals": 1, "by_model": 0, "fits": 0, "fell_back": {why: 1}}
 
 
 @pytest.mark.parametrize("error", [ValueError, np.linalg.LinAlgError])
@@ -147,13 +148,15 @@ def test_a_fit_that_fails_costs_a_random_draw_and_not_the_run(monkeypatch, error
     monkeypatch.setattr(gp, "_likeliest", fails)
     searcher = begun(Gp())
     assert searcher.propose(20, seen(branin, 20)) == begun(Random()).propose(20, {})
-    assert searcher.measured["fell_back"] == {error.__name__: 1}
+    assert searcher.diagnostics["fell_back"] == {error.__name__: 1}
 
 
 def test_with_everything_fixed_there_is_one_value():
     fixed = {"x": 1.0, "y": 2.0, "kind": "b"}
     searcher = begun(Gp(), fixed=fixed)
-    assert searcher.propose(0, {}) == fixed and searcher.measured["fell_back"] == {"one value": 1}
+    assert searcher.propose(0, {}) == fixed and searcher.diagnostics["fell_back"] == {
+        "one value": 1
+    }
 
 
 def test_fixed_names_single_values_and_integers():
@@ -163,9 +166,9 @@ def test_fixed_names_single_values_and_integers():
     )
     searcher = Gp()
     trials = search(searcher, 30, lambda c: c["layers"] + c["n"], space)
-    assert searcher.measured["by_model"] == 30 - 7 and not searcher.measured["fell_back"].keys() - {
-        "too few observations"
-    }
+    assert searcher.diagnostics["by_model"] == 30 - 7 and not searcher.diagnostics[
+        "fell_back"
+    ].keys() - {"too few observations"}
     assert {(t.config["y"], t.config["only"]) for t in trials.values()} == {(4.0, "this")}
     assert least(trials) == 2
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_searches import SPACE, begun, branin, least, search
 
+from kit.toy_searches import SPACE, begun, branin, least, search
 from suite.core.errors import ConfigError
 from suite.core.space import Choice, Int, Space
 from suite.core.types import Trial
@@ -99,7 +99,7 @@ def test_a_share_is_drawn_at_random_and_counted():
     searcher = begun(Tpe(random_fraction=0.5))
     found = [searcher.propose(100 + k, trials) for k in range(200)]
     drawn = sum(begun(Random()).propose(100 + k, {}) == c for k, c in enumerate(found))
-    counts = searcher.measured
+    counts = searcher.diagnostics
     assert counts["at_random"] == drawn and 70 < drawn < 130
     assert counts == {
         "proposals": 200, "by_model": 200 - drawn, "at_random": drawn, "fell_back": {},
@@ -165,13 +165,15 @@ def test_where_there_is_no_model_it_draws_at_random_and_says_why(space, objectiv
     trials = seen(objective, n, space)
     searcher = begun(Tpe(random_fraction=0.0), space)
     assert searcher.propose(n, trials) == begun(Random(), space).propose(n, trials)
-    assert searcher.measured["fell_back"] == {why: 1} and searcher.measured["by_model"] == 0
+    assert searcher.diagnostics["fell_back"] == {why: 1} and searcher.diagnostics["by_model"] == 0
 
 
 def test_with_everything_fixed_there_is_one_value():
     fixed = {"x": 1.0, "y": 2.0, "kind": "b"}
     searcher = begun(Tpe(random_fraction=0.0), fixed=fixed)
-    assert searcher.propose(0, {}) == fixed and searcher.measured["fell_back"] == {"one value": 1}
+    assert searcher.propose(0, {}) == fixed and searcher.diagnostics["fell_back"] == {
+        "one value": 1
+    }
 
 
 @pytest.mark.parametrize("bandwidths", ["range", "spread"])
@@ -182,7 +184,7 @@ def test_fixed_names_single_values_and_integers(bandwidths):
     )
     searcher = Tpe(random_fraction=0.0, bandwidths=bandwidths)
     trials = search(searcher, 40, lambda c: c["layers"] + c["n"], space)
-    assert searcher.measured["by_model"] > 30
+    assert searcher.diagnostics["by_model"] > 30
     assert {(t.config["y"], t.config["only"]) for t in trials.values()} == {(4.0, "this")}
     assert statistics.median(trials[k].config["layers"] for k in range(20, 40)) < 8
 

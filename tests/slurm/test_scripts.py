@@ -9,14 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from suite import sbatch
 from suite.core.brackets import hyperband_plan
 from suite.core.errors import ConfigError
+from suite.launch import sbatch
+from suite.launch.plan import Load
 
 ROOT = Path(__file__).resolve().parents[2]
 SLURM = ROOT / "slurm"
 SCRIPTS = sorted(p for p in SLURM.rglob("*") if p.suffix in (".sh", ".sbatch"))
 PLAN = hyperband_plan(81, 3)
+
+
+def load(epoch_s, n_runs=1):
+    return Load(n_runs, PLAN.n_epochs, 81, epoch_s)
 
 
 def bash(command, root=ROOT, **variables):
@@ -193,7 +198,7 @@ def test_entries_of_a_sweep_are_all_combinations_in_order():
 def test_the_line_asks_for_gpus_by_node_and_for_one_task_more(monkeypatch):
     monkeypatch.setenv("SUITE_ACCOUNT", "abc")
     site = sbatch.read_site("juwels_booster", ROOT)
-    said = sbatch.line(PLAN, 60.0, site, 50, ["model=digits_cnn", "x={a: 1}"])
+    said = sbatch.line([load(60.0)], site, 50, ["model=digits_cnn", "x={a: 1}"])
     assert said.startswith("SUITE_SITE=juwels_booster sbatch --nodes=50 --ntasks-per-node=5 ")
     assert "--cpus-per-task=9 --gres=gpu:4 --partition=booster --account=abc --time=" in said
     assert (
@@ -209,15 +214,157 @@ def test_the_line_without_an_account_is_refused(monkeypatch):
 
 
 def test_the_time_asked_for_holds_the_longest_trial_and_fits_the_site():
-    assert sbatch.seconds(PLAN, 10.0, 10**6) == 1493  # 81 x 10 s x 1.25 + 480 s, rounded up
+    assert sbatch.seconds([load(10.0)], 10**6) == 1493  # 81 x 10 s x 1.25 + 480 s, rounded up
     site = sbatch.Site("a", gpus=1, max_time="02:00:00")
-    assert "--time=02:00:00" in sbatch.line(PLAN, 60.0, site, 1, [])
+    assert "--time=02:00:00" in sbatch.line([load(60.0)], site, 1, [])
     with pytest.raises(ConfigError, match="SITE_MAX_TIME=02:00:00"):
-        sbatch.line(PLAN, 7000.0, site, 1, [])
+        sbatch.line([load(7000.0)], site, 1, [])
 
 
 def test_a_sweep_asks_for_the_time_of_all_its_runs_and_still_need_only_hold_one_epoch():
     site = sbatch.Site("a", gpus=1, max_time="02:00:00")
-    one = sbatch.line(PLAN, 1.0, site, 4, [])
+    one = sbatch.line([load(1.0)], site, 4, [])
     assert "--time=02:00:00" not in one
-    assert "--time=02:00:00" in sbatch.line(PLAN, 1.0, site, 4, [], n_runs=10000)
+    assert "--time=02:00:00" in sbatch.line([load(1.0, 10000)], site, 4, [])
+
+
+# --- foreign values: text, never commands -----------------------------------------------------------
+
+JOB = {"SLURM_JOB_ID": "7", "SUITE_SITE": "local", "SLURM_JOB_END_TIME": "99999999999"}
+COMMANDS = [
+    "site_names[$(touch OWNED)]", "a[$(touch OWNED)]+1", "$(touch OWNED)", "`touch OWNED`", "1;touch OWNED"
+]  # fmt: skip
+NUMBERS = ["abc", "nan", "inf", "-1", "1e3", "0x10", "²", "1 2", "99999999999999999999", "08,09"]
+
+
+def check_job(tmp_path, *overrides, **variables):
+    words = " ".join(f"'{word}'" for word in overrides)
+    variables = {**JOB, "SUITE_RUNS": str(tmp_path / "runs"), **variables}
+    return bash(f"cd '{tmp_path}'; load_site; check_job {words}", **variables)
+
+
+@pytest.mark.parametrize("value", [*COMMANDS, *NUMBERS])
+@pytest.mark.parametrize(
+    "where", ["backend.pause_before_s", "SLURM_JOB_END_TIME", "SUITE_MAX_RESTARTS"]
+)
+def test_what_is_no_number_is_refused_by_name_and_never_run(tmp_path, where, value):
+    words, variables = ([f"{where}={value}"], {}) if "." in where else ([], {where: value})
+    code, out = check_job(tmp_path, *words, **variables)
+    assert code == 2 and f"{where}={value}: must be" in out
+    assert not (tmp_path / "OWNED").exists()
+
+
+@pytest.mark.parametrize("value", ["0", "008", "120", "90.5", "3600."])
+def test_seconds_in_plain_digits_pass(tmp_path, value):
+    assert check_job(tmp_path, f"backend.pause_before_s={value}")[0] == 0
+
+
+@pytest.mark.parametrize("answer", ["", "N/A", "$(touch OWNED)"])
+def test_without_an_end_time_only_the_signal_pauses(tmp_path, answer):
+    """squeue that answers nothing is no date: `date -d ""` would be this morning."""
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\necho '{answer}'\n")
+    (tmp_path / "squeue").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    code, out = check_job(tmp_path, SLURM_JOB_END_TIME="", PATH=path)
+    assert code == 0 and "end of the job: unknown" in out and not (tmp_path / "OWNED").exists()
+
+
+@pytest.mark.parametrize("value", [*COMMANDS, "abc", "-1"])
+@pytest.mark.parametrize("name", ["SLURM_GPUS_ON_NODE", "SLURM_NTASKS_PER_NODE"])
+def test_geometry_of_words_is_refused(tmp_path, name, value):
+    code, out = bash(f"cd '{tmp_path}'; load_site; workers_per_node", **JOB, **{name: value})
+    assert code == 2 and f"{name}={value}: must be an integer" in out
+    assert not (tmp_path / "OWNED").exists()
+
+
+PATHS = ["../../x", "../x", "/tmp/x", "a/b", ".", "..", "a b", "$(touch OWNED)", "-x", ".x"]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_site_is_a_name_and_no_path(site, name):
+    root = site()
+    (root / "x.sh").write_text("touch OWNED\n")
+    (root / "slurm" / "x.sh").write_text("touch OWNED\n")
+    code, out = bash(f"cd '{root}'; load_site", root=root, SUITE_SITE=name)
+    assert code == 2 and f"SUITE_SITE={name}: must be one of" in out
+    assert not (root / "OWNED").exists()
+    with pytest.raises(
+        ConfigError, match=r"SUITE_SITE=.*: must be the name of a file in slurm/sites/"
+    ):
+        sbatch.read_site(name, root)
+
+
+def finish(folder, *, code=75, times=1, journal=None, **variables):
+    """Ends of jobs in a row under one Slurm number; what each said. journal: lines before each end."""
+    script = f"""
+        cd '{folder}'; state='{folder}' SUITE_VERDICT='{folder}/v' SLURM_JOB_ID=7 SUITE_STAMP=x
+        scontrol() {{ :; }}
+        for i in $(seq {times}); do
+            echo '{code}' >"$SUITE_VERDICT"; {journal or ":"}
+            (finish 75) || echo "rc=$?"
+        done"""
+    return bash(script, **{"SUITE_RUNS": str(folder / "runs"), **variables})[1].splitlines()
+
+
+def test_a_job_without_an_epoch_is_requeued_once(tmp_path):
+    said = finish(tmp_path, times=5)
+    assert sum("requeued, goes on" in line for line in said) == 1
+    assert sum("one epoch takes longer than the job" in line for line in said) == 4
+    assert [line for line in said if line.startswith("rc=")] == ["rc=75", *["rc=1"] * 4]
+
+
+def test_a_job_with_an_epoch_at_each_start_is_requeued_each_time(tmp_path):
+    folder = tmp_path / "runs" / "name" / "x" / "0-hyperband-seed0"
+    folder.mkdir(parents=True)
+    line = f"""echo '{{"event":"epoch"}}' >>'{folder}/journal.jsonl'"""
+    said = finish(tmp_path, times=6, journal=line)
+    assert sum("requeued, goes on" in one for one in said) == 6
+    assert "one epoch takes longer" in finish(tmp_path, times=2)[-2]
+
+
+@pytest.mark.parametrize("verdict", ["abc", "$(touch OWNED)", "99999", "a[$(touch OWNED)]"])
+def test_a_verdict_that_is_no_exit_code_is_a_failure(tmp_path, verdict):
+    said = finish(tmp_path, code=verdict)
+    assert said[-1] == "rc=1" and not (tmp_path / "OWNED").exists()
+
+
+def test_lost_rank_0_is_counted_whatever_the_variable_holds(tmp_path):
+    script = f"""
+        cd '{tmp_path}'; state='{tmp_path}' SUITE_VERDICT='{tmp_path}/v' SLURM_JOB_ID=7 SUITE_STAMP=x
+        scontrol() {{ :; }}; finish 9"""
+    for value in COMMANDS:
+        assert "SUITE_MAX_RESTARTS=3" in bash(script, SUITE_MAX_RESTARTS=value)[1]
+        assert not (tmp_path / "OWNED").exists()
+
+
+ODD = ["a,b", "a(b", "a)b", "it's", "a=b", "a#b", "a{b", "~a", "a b", "a$b", 'a"b', "[a]"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_sweep_s_folder_may_have_any_name(tmp_path, monkeypatch, name):
+    from suite.launch.runs import Runs
+
+    text = (SLURM / "sweep.sbatch").read_text()
+    line = next(x for x in text.splitlines() if x.startswith("folder="))
+    monkeypatch.setenv("SUITE_RUNS", str(tmp_path / name))
+    monkeypatch.setenv("SUITE_STAMP", "job-7")
+    done = subprocess.run(
+        ["bash", "-c", f'k=3; {line}; printf %s "$folder"'], capture_output=True, text=True
+    )
+    (run,) = Runs(["seed=4", "hydra.mode=RUN", done.stdout])
+    assert run.folder == tmp_path / name / "run" / "job-7" / "3-hyperband-seed4"
+
+
+@pytest.mark.parametrize("name", ["a,b", "a:b"])
+def test_a_folder_that_apptainer_would_split_is_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    for tool, text in (("apptainer", "echo apptainer version 1.3.0"), ("image.sif", "")):
+        (tmp_path / tool).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / tool).chmod(0o755)
+    subprocess.run("sha256sum image.sif >image.sif.sha256", shell=True, cwd=tmp_path, check=True)
+    variables = {
+        "SUITE_IMAGE": str(tmp_path / "image.sif"), "SUITE_RUNS": str(tmp_path / name),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "SUITE_SITE": "local",
+    }  # fmt: skip
+    code, out = bash("load_site; check_image", **variables)
+    assert code == 2 and f"bind={tmp_path / name}: " in out and "no comma and no colon" in out

@@ -70,9 +70,9 @@ def test_a_rule_that_surprises_itself_too_often_is_not_trusted():
     assert chance < 0.3 and loose.drops(poor), "4 surprises are no more than 0.3 promises"
     gate._p = chance + 1e-6  # so that the chance alone would drop it
     assert not gate.drops(poor, count=True)
-    assert gate.measured["kept_as_uncalibrated"] == 1 and gate.measured["dropped"] == 0
-    assert trusted.measured["dropped"] == trusted.measured["judged"] == 1
-    calibration = trusted.measured["calibration"]
+    assert gate.diagnostics["kept_as_uncalibrated"] == 1 and gate.diagnostics["dropped"] == 0
+    assert trusted.diagnostics["dropped"] == trusted.diagnostics["judged"] == 1
+    calibration = trusted.diagnostics["calibration"]
     assert calibration["n"] == 40 and calibration["share_below_p"] <= 0.06
 
 
@@ -80,7 +80,7 @@ def test_asking_without_deciding_counts_nothing():
     curves = parallel(12)
     gate = filled(curves)
     gate.drops(curves[11][:4])
-    assert gate.measured["judged"] == gate.measured["dropped"] == 0
+    assert gate.diagnostics["judged"] == gate.diagnostics["dropped"] == 0
 
 
 def test_its_probabilities_are_those_of_a_students_t_and_hold_on_fresh_data():

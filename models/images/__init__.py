@@ -1,0 +1,1 @@
+"""Image classification in torch: what its targets share."""

@@ -1,0 +1,76 @@
+"""MLPF's compiled steps: one trace for each architecture, shared by all its trials.
+
+hardware, versions, n, number: see models/mlpf/__init__.py; lineage: AdamW with AMSGrad as tensorflow-addons
+had it, on one flat vector of weights, so that an update is one fused operation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.mlpf import network
+
+# The defaults of Keras's Adam.
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+# Adam's averages and AMSGrad's maximum.
+STATE = ("weights", "mean", "variance", "most")
+
+
+class Compiled:
+    """Training step, evaluation and prediction of one architecture, for any trial and any T."""
+
+    def __init__(self, tf: Any, net: network.Architecture) -> None:
+        floats, ints = tf.float32, tf.int32
+        n = network.n_parameters(net)
+        vector = tf.TensorSpec((n,), floats)
+        book = tf.TensorSpec((net.n_layers, net.distance_dim, network.MAX_BINS // 2), floats)
+        batch = (
+            tf.TensorSpec((None, 12), floats),
+            tf.TensorSpec((None, 7), floats),
+            tf.TensorSpec((None,), ints),
+            tf.TensorSpec((None,), ints),
+        )
+
+        def step(
+            state: Any, books: Any, X: Any, y: Any, event: Any, directions: Any,
+            rates: Any, seed: Any,
+        ) -> Any:  # fmt: skip
+            """rates (6,): dropout, learning rate, 1 - decay, beta_1^t, beta_2^t, 1 / slots."""
+            variable, mean, variance, most = state
+            with tf.GradientTape() as tape:
+                vector = variable.read_value()
+                tape.watch(vector)
+                weights = network.unpack(net, vector)
+                out = network.forward(net, weights, books, X, event, directions, rates[0], seed)
+                total = tf.reduce_sum(network.loss_terms(X, y, *out))
+                loss = total * rates[5]
+            gradient = tape.gradient(loss, vector)
+            variable.assign(vector * rates[2])
+            tf.raw_ops.ResourceApplyAdamWithAmsgrad(
+                var=variable.handle, m=mean.handle, v=variance.handle, vhat=most.handle,
+                beta1_power=rates[3], beta2_power=rates[4], lr=rates[1], beta1=BETA_1,
+                beta2=BETA_2, epsilon=EPSILON, grad=gradient,
+            )  # fmt: skip
+            return total
+
+        def evaluate(
+            vector: Any, books: Any, X: Any, y: Any, event: Any, directions: Any
+        ) -> tuple[Any, Any]:
+            weights = network.unpack(net, vector)
+            out = network.forward(net, weights, books, X, event, directions)
+            guess = tf.argmax(out[0], axis=1, output_type=ints)
+            right = (guess == tf.cast(y[:, 0], ints)) & (X[:, 0] != 0)
+            return network.loss_terms(X, y, *out), tf.reduce_sum(tf.cast(right, floats))
+
+        def predict(vector: Any, books: Any, X: Any, y: Any, event: Any, directions: Any) -> Any:
+            weights = network.unpack(net, vector)
+            logits, _, momenta = network.forward(net, weights, books, X, event, directions)
+            return tf.argmax(logits, axis=1, output_type=ints), momenta
+
+        # Traced here with variables of no trial: calls with any other's find this trace.
+        self.step = tf.function(step)
+        blank = [tf.Variable(tf.zeros((n,), floats)) for _ in STATE]
+        numbers = tf.TensorSpec((6,), floats), tf.TensorSpec((2,), tf.int64)
+        self.step.get_concrete_function(blank, book, *batch, *numbers)
+        self.evaluate = tf.function(evaluate, input_signature=(vector, book, *batch))
+        self.predict = tf.function(predict, input_signature=(vector, book, *batch))

@@ -1,0 +1,204 @@
+"""A recorded curve table as a target: replays trainings that happened.
+
+hardware, versions, n: the table's own; lineage: tabular benchmarks (Klein and Hutter 2019, arXiv
+1905.04970). RECORDED.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from models.checkpoint import reading
+from models.data import curve_tables
+from suite.core.csv_text import decode
+from suite.core.curve_table import CurveTable, Recording, parse
+from suite.core.errors import ConfigError, DataError
+from suite.core.metric import Metric
+from suite.core.printable import printable
+from suite.core.seeds import stream
+from suite.core.space import Space
+from suite.core.table_description import Description
+from suite.core.target import Target, Training
+from suite.core.types import Config
+from suite.files import parse_json, read_bytes
+
+MAX_BYTES = 256 * 2**20
+"""The largest file of a table."""
+
+# Kept, so that a sweep parses a file once.
+_parsed: dict[tuple[Description, str], CurveTable] = {}
+
+
+class Table(Target):
+    """The table that `description` names, in `folder`.
+
+    repeats: where a configuration was trained several times, `draw` takes one recording by the
+    trial's seed, `mean`
+    their mean.
+    Raises ConfigError for a wrong description, DataError where the file is missing, damaged or
+    faulty.
+    """
+
+    parameters = {}
+    metric: Metric
+    data: str
+    framework = "numpy"
+    checkpoint_bytes = 64
+    epoch_s = 0.0
+
+    def __init__(
+        self,
+        description: Mapping[str, Any],
+        folder: str,
+        repeats: Literal["draw", "mean"] = "draw",
+        fixed: Mapping[str, Any] | None = None,
+    ) -> None:
+        if repeats not in ("draw", "mean"):
+            raise ConfigError(f"repeats={repeats}: must be draw or mean.")
+        if fixed:
+            raise ConfigError(f"fixed={dict(fixed)}: a table's configurations cannot be fixed.")
+        described = Description.of(description)
+        self.table = _load(described, folder)
+        self.space = Space(self.table.parameters, rows=self.table.configs)
+        self.metric = Metric(described.metric, described.mode)
+        self.data = described.data
+        self._name = printable(described.file, most=200)
+        self.repeats = repeats
+        self._row = {_key(config): i for i, config in enumerate(self.table.configs)}
+        self._means: dict[int, Recording] = {}
+
+    def stage(self, device: str) -> None:
+        """Nothing to stage: the table was read when the target was made."""
+
+    def start(self, config: Config, seed: int) -> Training:
+        return _Replay(self.metric.name, self.replay(config, seed))
+
+    def reference(self, max_epochs: int) -> Mapping[str, float] | None:
+        """Of the values after max_epochs (of repeats: their mean), failed ones left out.
+
+        Raises DataError where every training had failed by then.
+        """
+        if max_epochs > self.table.n_epochs:
+            return None
+        last = [_mean(repeats).values[max_epochs - 1] for repeats in self.table.recordings]
+        finite = [value for value in last if math.isfinite(value)]
+        if not finite:
+            raise DataError(
+                f"table {self._name}, max_epochs={max_epochs}: each of its trainings failed by that epoch; "
+                "lower max_epochs, or take another table."
+            )
+        best = self.metric.value(min(self.metric.objectives(finite)))
+        median = statistics.median(finite)
+        # The sum of two values in the middle may be beyond floats.
+        return {"best": best, "median": median if math.isfinite(median) else _middle(finite)}
+
+    def replay(self, config: Config, seed: int) -> Recording:
+        row = self._row[_key(config)]
+        recordings = self.table.recordings[row]
+        if len(recordings) == 1:
+            return recordings[0]
+        if self.repeats == "draw":
+            return recordings[int(stream(seed, "repeat").integers(len(recordings)))]
+        if row not in self._means:
+            self._means[row] = _mean(recordings)
+        return self._means[row]
+
+
+class _Replay(Training):
+    def __init__(self, metric: str, recording: Recording) -> None:
+        self._metric, self._recording, self._epoch = metric, recording, 0
+
+    def train_epoch(self, epoch: int) -> None:
+        if epoch > len(self._recording.values):
+            raise DataError(
+                f"epoch={epoch}: the table's curves have {len(self._recording.values)} epochs; "
+                "lower max_epochs."
+            )
+        self._epoch = epoch
+
+    def validate(self) -> Mapping[str, float]:
+        return {self._metric: self._recording.values[self._epoch - 1]}
+
+    def test(self) -> Mapping[str, float]:
+        """The same value again: a table holds no test split."""
+        return self.validate()
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps({"epoch": self._epoch}))
+
+    def load(self, path: Path) -> None:
+        with reading(path):
+            self._epoch = int(parse_json(path.read_text())["epoch"])
+
+
+def _load(description: Description, folder: str) -> CurveTable:
+    name = printable(description.file, most=200)
+    try:
+        data = read_bytes(Path(folder) / description.file, below=Path(folder), max_bytes=MAX_BYTES)
+    except OSError as error:
+        raise DataError(
+            f"table {name}: {error.strerror} in folder={printable(folder)}; {_remedy(description, folder)}."
+        ) from None
+    except ValueError:  # a NUL or half a character in a name
+        raise ConfigError(
+            f"table {name}, folder={printable(folder)}: no file has such a name; mend the name."
+        ) from None
+    digest = hashlib.sha256(data).hexdigest()
+    if description.sha256 not in (None, digest):
+        raise DataError(
+            f"table {name}: sha256={digest[:16]}..., described as "
+            f"{printable(description.sha256, most=16)}; stage it again."
+        )
+    known = (description, digest)
+    if known not in _parsed:
+        _parsed[known] = parse(description, decode(description.file, data))
+    return _parsed[known]
+
+
+def _remedy(description: Description, folder: str) -> str:
+    """How a missing table gets into its folder."""
+    root, name = Path(folder).parent, curve_tables.DATA_SET
+    if not curve_tables.is_published(description.file):
+        source = printable(description.source or "the address its source names", most=200)
+        return f"fetch it from {source}, or name its folder: model.folder=DIR"
+    command = f"swiftbench fetch {name} --only {description.file}"
+    if Path(folder).name == name:
+        return f"fetch it: {command} --to {printable(root)}"
+    return f"fetch it: {command} --to DIR, then model.folder=DIR/{name}"
+
+
+def _key(config: Config) -> tuple[Any, ...]:
+    return tuple(config.values())
+
+
+def _mean(recordings: tuple[Recording, ...]) -> Recording:
+    def mean(rows: list[Any]) -> Any:
+        if any(row is None for row in rows):
+            return None
+        return tuple(map(_average, zip(*rows, strict=True)))
+
+    # A failed training is a fact about one seed; the configuration's mean is that of the others.
+    whole = tuple(r for r in recordings if all(map(math.isfinite, r.values)))
+    recordings = whole or recordings
+    return Recording(
+        mean([r.values for r in recordings]),
+        mean([r.train_s for r in recordings]),
+        mean([r.eval_s for r in recordings]),
+    )
+
+
+def _average(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:  # the sum is beyond floats, the mean is not
+        return math.fsum(value / len(values) for value in values)
+
+
+def _middle(values: Sequence[float]) -> float:
+    return _average((statistics.median_low(values), statistics.median_high(values)))

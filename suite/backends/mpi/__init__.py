@@ -1,0 +1,1 @@
+"""The MPI backend: rank 0's side, the workers' side, and what both say."""

@@ -1,0 +1,32 @@
+"""backend=mpi: rank 0 decides, the other ranks train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from suite.backends import launcher
+from suite.backends.contract import Backend, RunContext, Runner
+from suite.core.errors import ConfigError
+from suite.core.target import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class MPI(Backend):
+    """Runs jobs on every other rank of this launch, or on groups of `ranks_per_trial` of them."""
+
+    def n_workers(self) -> int:
+        """Groups of ranks (fewer where a node's ranks leave some over); 1 outside a launch."""
+        return (launcher.world_size() - 1) // self.ranks_per_trial if launcher.launched() else 1
+
+    def check(self, target: Target) -> None:
+        if self.ranks_per_trial > 1 and not target.parallel:
+            raise ConfigError(
+                f"backend.ranks_per_trial={self.ranks_per_trial}: {type(target).__name__} (framework="
+                f"{target.framework}) trains on one rank only; use 1, or a torch target "
+                "that says `parallel`, as digits_cnn does."
+            )
+
+    def open(self, run: RunContext) -> Runner:
+        from suite.backends.mpi.runner import MPIRunner
+
+        return MPIRunner(self, run)

@@ -1,0 +1,387 @@
+"""The MPI backend, rank 0's side: point to point, no collective; a worker's death is an event."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from suite.backends.backoff import Backoff
+from suite.backends.clock import Clock
+from suite.backends.contract import RunContext
+from suite.backends.forecasts import AskThread
+from suite.backends.mpi import groups
+from suite.backends.mpi.messages import Begin
+from suite.backends.mpi.received import GarbageError, Progress
+from suite.backends.mpi.silence import Silence
+from suite.backends.mpi.world import World, world
+from suite.core import types as t
+from suite.core.errors import ConfigError, PausedError, StoppedError
+from suite.run.driver import Driver
+from suite.run.limit import Limit
+from suite.worker.settings import WorkerSettings
+
+# Idle polling: from the first to the second, a few percent of a core.
+SLEEP_S = (1e-4, 2e-3)
+# How long a run's end waits for idle workers to answer; those that train have as long as they may be silent.
+FENCE_S = 30.0
+# When a run that waits for workers to get ready says so.
+PATIENT_S = 30.0
+
+
+class MPIRunner:
+    """Runs jobs on every other rank."""
+
+    def __init__(self, settings: WorkerSettings, run: RunContext) -> None:
+        self._limit = Limit(settings.pause_before_s)
+        self._limit.check(run.epoch_s)
+        self._world = world()
+        if self._world.framework not in (None, run.target.framework):
+            raise ConfigError(
+                f"model framework={run.target.framework}: these workers have "
+                f"{self._world.framework} loaded; one framework a launch. Start a second one."
+            )
+        self._world.framework = run.target.framework
+        groups.check(settings.ranks_per_trial, self._world.hosts())
+        self._world.group(settings.ranks_per_trial)
+        self._settings, self._run = WorkerSettings.of(settings), run
+        self._run_id = uuid.uuid4().hex
+
+    def run(self, driver: Driver) -> None:
+        asks = AskThread(self._run.forecaster)
+        search = _Search(self._world, self._run_id, self._settings, self._limit, driver, asks)
+        try:
+            with self._fence(search):
+                search.loop()
+        finally:
+            asks.close()
+
+    @contextlib.contextmanager
+    def _fence(self, search: _Search) -> Iterator[None]:
+        """Every living worker begins and ends the run together with rank 0; late messages are dropped."""
+        world = self._world
+        world.break_groups()
+        # Lost before this run: its conductor does not know them.
+        world.lost.clear()
+        for rank in sorted(world.alive):
+            leader = world.leader(rank)
+            group = None if leader is None else world.groups[leader]
+            begin = Begin(
+                self._settings,
+                self._run.model,
+                self._run.checkpoints,
+                world.local_index(rank),
+                group,
+            )
+            world.send(rank, ("begin", self._run_id, begin))
+        try:
+            yield
+        except (KeyboardInterrupt, PausedError):
+            # mpirun leaves a quarter of a second: the journal must be closed now, and the workers
+            # are ending.
+            raise
+        except BaseException:
+            self._end_run(search)
+            raise
+        self._end_run(search)
+
+    def _end_run(self, search: _Search) -> None:
+        """Wait until every living worker has answered that it is idle.
+
+        One that trains reads the end after its epoch, one that stages its data after that.
+        """
+        world = self._world
+        waiting = set(world.alive)
+        for rank in sorted(waiting):
+            world.send(rank, ("end", self._run_id, None))
+        asked = world.clock.now()
+        backoff = Backoff(*SLEEP_S)
+        while waiting & world.alive:
+            for rank, (word, run_id, content) in world.poll():
+                if run_id == self._run_id:
+                    search.heard(rank, word, content)
+                if (word, run_id) == ("ended", self._run_id):
+                    waiting.discard(rank)
+            for rank in waiting & world.alive:
+                if world.clock.now() - asked > FENCE_S and (why := search.overdue(rank)):
+                    world.give_up(rank, f"did not end the run: {why}")
+            world.break_groups()
+            backoff.sleep()
+
+
+class _Search:
+    """One run's loop: messages up, commands down, until the conductor shuts it down."""
+
+    def __init__(
+        self,
+        world: World,
+        run_id: str,
+        settings: WorkerSettings,
+        limit: Limit,
+        driver: Driver,
+        asks: AskThread,
+    ) -> None:
+        self._world, self._run_id, self._settings, self._limit = world, run_id, settings, limit
+        self._driver, self._asks = driver, asks
+        self._min_workers = driver.conductor.min_workers
+        self._clock = Clock(driver.time_s)
+        self._silence = Silence(world.clock, settings.report_timeout_s)
+        # Worker -> its job, and what it has reported of it.
+        self._jobs: dict[int, Progress] = {}
+        self._joined: set[int] = set()
+        # Whether the run's clock has started. Until then events wait.
+        self._begun = False
+        # Since when this run waits for workers to join, and whether it has said so.
+        self._waits_since = world.clock.now()
+        self._said_waiting = False
+        # Leader -> why it does not take part.
+        self._refused: dict[int, str] = {}
+        # Leader -> rank -> port, until the group has met.
+        self._ready: dict[int, dict[int, int | None]] = {}
+        # Until when a pause waits for the ends of epochs.
+        self._pause_until: float | None = None
+        self._events: list[t.Event] = []
+        self._on: Mapping[str, Callable[[int, Any], None]] = {
+            "events": self._on_events,
+            "paused": self._on_paused,
+            "joined": self._on_joined,
+            "refused": self._on_refused,
+            "ready": self._on_ready,
+        }
+
+    def loop(self) -> None:
+        self._driver.now = self._clock.now
+        backoff = Backoff(*SLEEP_S)
+        while True:
+            self._ask_for_pause()
+            self._listen()
+            self._look_for_losses()
+            self._events += self._asks.answers()
+            self._start_clock()
+            if self._events and self._begun:
+                if self._carry_out(self._tell()):
+                    return
+                backoff.reset()
+                continue
+            self._check_pause()
+            self._check_start()
+            self._driver.tick()
+            backoff.sleep()
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        for rank, (word, run_id, content) in self._world.poll():
+            if run_id != self._run_id:
+                # Of a rank given up, or of the last run.
+                continue
+            self.heard(rank, word, content)
+            if (handler := self._on.get(word)) is None:
+                continue
+            try:
+                handler(rank, content)
+            except GarbageError as error:
+                self._world.give_up(rank, f"sent garbage: {error}")
+
+    def heard(self, rank: int, word: str, content: Any) -> None:
+        """A message of this run has come from the rank."""
+        reports = [e for e in content if isinstance(e, t.EpochReport)] if word == "events" else []
+        self._silence.heard(rank, reports[-1].train_s + reports[-1].eval_s if reports else None)
+        self._limit.measured(self._silence.epoch_s())
+
+    def overdue(self, rank: int) -> str:
+        """Why nothing is to be expected of the rank any more; empty: it may answer yet."""
+        leader = self._world.leader(rank)
+        if leader is None:
+            return "no answer"
+        if leader in self._silence:
+            left_s = self._silence.left_s(leader)
+            return "" if left_s > 0 else "its epoch takes too long (backend.report_timeout_s)"
+        if leader in self._joined or leader in self._refused:
+            return f"no answer within {FENCE_S:g} s"
+        waited_s = self._world.clock.now() - self._waits_since
+        limit_s = self._settings.join_timeout_s
+        return "" if waited_s < limit_s else f"it did not join within join_timeout_s={limit_s:g}"
+
+    def _on_events(self, rank: int, events: list[Any]) -> None:
+        if (progress := self._jobs.get(rank)) is None:
+            raise GarbageError("events without a job")
+        progress.check(rank, events)
+        self._events += events
+
+    def _on_paused(self, rank: int, _: None) -> None:
+        if self._pause_until is None:
+            raise GarbageError("paused, although nobody asked for it")
+        self._forget(rank)
+
+    def _forget(self, rank: int) -> None:
+        """The rank is idle: nothing to wait for."""
+        self._silence.end(rank)
+        self._jobs.pop(rank, None)
+
+    def _on_joined(self, rank: int, facts: Mapping[str, Any]) -> None:
+        if self._world.leader(rank) != rank:
+            raise GarbageError("joined, although it leads no group")
+        if rank in self._joined:
+            raise GarbageError("joined twice")
+        if not self._admitted(rank, rank, facts):
+            return
+        if not self._joined:
+            self._waits_since = self._world.clock.now()
+        self._joined.add(rank)
+        self._silence.end(rank)
+        facts = {**facts, "node": self._world.node(rank)}
+        if (k := self._world.ranks_per_trial or 1) > 1:
+            idle = [r for r in sorted(self._world.alive) if self._world.leader(r) is None]
+            facts |= {"ranks": k, "idle_ranks": idle}
+        self._events.append(t.WorkerJoined(rank, facts=facts))
+
+    def _admitted(self, rank: int, leader: int, facts: Mapping[str, Any]) -> bool:
+        """Whether what the rank trains by is that of the run; if not, its worker takes no part."""
+        if not (why := self._driver.agreement.admit(facts, f"rank {rank}")):
+            return True
+        if leader not in self._refused:
+            self._events.append(t.WorkerLost(leader, f"refused: {why}"))
+        self._refused[leader] = why
+        return False
+
+    def _on_refused(self, rank: int, why: str) -> None:
+        if (leader := self._world.leader(rank)) is not None:
+            self._refused[leader] = why
+
+    def _on_ready(self, rank: int, content: tuple[int | None, Mapping[str, Any]]) -> None:
+        """When all ranks of a group are ready, they may wait for each other."""
+        leader = self._world.leader(rank)
+        # A worker of an older version sends the port alone.
+        port, facts = content if isinstance(content, tuple) else (None, {})
+        if leader is None or not self._admitted(rank, leader, facts):
+            return
+        ports = self._ready.setdefault(leader, {})
+        ports[rank] = port
+        if len(ports) == len(self._world.groups[leader]):
+            self._send(leader, "meet", ports[leader])
+            # Heard again when it has joined: it still warms up.
+            self._silence.begin(leader, self._settings.join_timeout_s)
+
+    def _send(self, leader: int, word: str, content: Any) -> None:
+        """To a worker: all ranks of its group, of which the leader alone reports."""
+        for rank in self._world.groups.get(leader, ()):
+            self._world.send(rank, (word, self._run_id, content))
+
+    # --- workers ----------------------------------------------------------------------------------
+
+    def _look_for_losses(self) -> None:
+        self._give_up_silent()
+        for rank, why in self._world.break_groups().items():
+            self._forget(rank)
+            self._refused.setdefault(rank, why)
+            if rank in self._joined:
+                self._events.append(t.WorkerLost(rank, why))
+        self._world.lost.clear()
+
+    def _give_up_silent(self) -> None:
+        limit_s = self._settings.report_timeout_s
+        for rank, silent_s in self._silence.overdue():
+            if rank in self._world.alive:
+                why = f"silent for {silent_s:.1f} s (report_timeout_s={limit_s:g})"
+                self._world.give_up(rank, why)
+
+    def _start_clock(self) -> None:
+        """Start the run's clock when every worker and the predictor are warm. Workers that take longer than
+        join_timeout_s join later.
+        """
+        if self._begun or len(self._joined) < self._min_workers:
+            return
+        missing = set(self._world.groups) - set(self._refused) - self._joined
+        waited_s = self._world.clock.now() - self._waits_since
+        limit_s = self._settings.join_timeout_s
+        if (missing or not self._asks.is_warm) and waited_s < limit_s:
+            if missing and waited_s > PATIENT_S and not self._said_waiting:
+                self._said_waiting = True
+                print(
+                    f"suite: {len(self._joined)} workers are ready, {len(missing)} not yet (rank "
+                    f"{min(missing)}{', ...' * (len(missing) > 1)}); the run starts when all are, or "
+                    f"in {limit_s - waited_s:.0f} s (backend.join_timeout_s={limit_s:g}).",
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
+            return
+        self._begun = True
+        self._clock.restart()
+
+    def _check_start(self) -> None:
+        """A run that too few workers join must not wait for ever."""
+        n_joined = len(self._joined)
+        if n_joined >= self._min_workers:
+            return
+        limit_s = self._settings.join_timeout_s
+        none_left = not set(self._world.groups) - set(self._refused) - self._joined
+        late = self._world.clock.now() - self._waits_since > limit_s
+        if none_left or late:
+            why = f"no more within join_timeout_s={limit_s:g}"
+            if self._refused:
+                why = next(iter(self._refused.values())).removesuffix(".")
+            elif not late and self._world.gone:
+                rank, lost = next(iter(self._world.gone.items()))
+                why = f"no worker is left, rank {rank} {lost}"
+            if self._events:
+                # Who was refused, for the journal.
+                self._tell()
+            raise StoppedError(
+                f"{n_joined} workers joined, min_workers={self._min_workers}: {why}; "
+                "lower it, or add some."
+            )
+
+    # --- the time limit ---------------------------------------------------------------------------
+
+    def _ask_for_pause(self) -> None:
+        if self._pause_until is None and self._limit.due():
+            self._pause_until = self._world.clock.now() + self._limit.wait_s()
+            for rank in self._silence:
+                self._send(rank, "pause", None)
+
+    def _check_pause(self) -> None:
+        """Raise PausedError when every job is checkpointed, or when no time is left to wait for that."""
+        if self._pause_until is None:
+            return
+        if self._world.clock.now() > self._pause_until or not self._silence:
+            n = len(self._silence)
+            cut = f"; {n} workers did not reach the end of an epoch in time" if n else ""
+            raise PausedError(f"{self._limit.due()}{cut}")
+
+    # --- the conductor ----------------------------------------------------------------------------
+
+    def _tell(self) -> list[t.Command]:
+        """Hand the events over, stamped; returns the commands to carry out."""
+        now = round(self._clock.now(), 6)
+        stamped = [dataclasses.replace(event, time_s=now) for event in self._events]
+        self._events.clear()
+        for event in stamped:
+            if isinstance(event, t.JobFinished | t.JobFailed | t.Scored):
+                self._forget(event.worker)
+        commands = self._driver.handle(stamped)
+        if self._pause_until is None:
+            return commands
+        # No job starts any more; a resumed run sends it again.
+        return [command for command in commands if isinstance(command, t.Shutdown)]
+
+    def _carry_out(self, commands: list[t.Command]) -> bool:
+        """True at the run's end."""
+        for command in commands:
+            match command:
+                case t.Start(worker, job):
+                    self._hand_out(worker, "job", job)
+                case t.Score(worker, job):
+                    self._hand_out(worker, "score", job)
+                case t.Ask(request):
+                    self._asks.submit(request)
+                case t.Shutdown():
+                    return True
+        return False
+
+    def _hand_out(self, worker: int, word: str, job: t.Job) -> None:
+        self._send(worker, word, job)
+        self._silence.begin(worker)
+        self._jobs[worker] = Progress(job, word == "score", job.from_epoch)

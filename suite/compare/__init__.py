@@ -1,0 +1,1 @@
+"""Two machines, two records, like with like."""

@@ -1,0 +1,150 @@
+"""Names that moved: what journals, data packages and YAML files of earlier revisions still say.
+
+The one table of its kind. `plugins.find` looks every `_target_` up here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from suite.core.errors import JournalError
+
+MODULES = {
+    # revision 0e27403 -> the second plan of the house
+    "models.table": "models.recorded_curves",
+    "models.table_target": "models.synthetic_curves",
+    "suite.core.table": "suite.core.curve_table",
+    "suite.core.rungs": "suite.core.async_rung",
+    "suite.core.watched": "suite.core.checked_rounds",
+    "suite.predictors.dual": "suite.predictors.svr_dual",
+    "suite.predictors.zoom": "suite.predictors.qsvr_zoom",
+    "suite.predictors.published": "suite.predictors.qsvr_published",
+    "suite.predictors.annealers": "suite.annealing.samplers",
+    "suite.predictors.qpu": "suite.annealing.qpu",
+    "suite.predictors.sapi": "suite.annealing.sapi",
+    "suite.predictors.chains": "suite.annealing.chains",
+    "suite.predictors.recordings": "suite.annealing.recordings",
+}
+"""Old module -> new module."""
+
+
+def current(path: str) -> str:
+    """Today's dotted path of a class; `path` itself where it has not moved.
+
+    >>> current("models.table.Table")
+    'models.recorded_curves.Table'
+    """
+    module, _, name = path.rpartition(".")
+    return f"{MODULES.get(module, module)}.{name}"
+
+
+def hint(module: str | None) -> str:
+    """What an error says of a module that moved; empty for one that has not.
+
+    >>> hint("suite.core.table")
+    '; suite.core.table is suite.core.curve_table now'
+    """
+    return f"; {module} is {MODULES[module]} now" if module in MODULES else ""
+
+
+TRACKER = "suite.track.tracker.MLflow"
+"""The one tracker of revision 0e27403, whose YAML files name no class and no address."""
+
+
+def tracking(leaf: Mapping[str, Any]) -> dict[str, Any]:
+    """A YAML file of conf/tracking with today's settings.
+
+    >>> tracking({"when": "later", "store": "store"})["_target_"]
+    'suite.track.tracker.MLflow'
+    """
+    return dict(leaf) if "_target_" in leaf else {"_target_": TRACKER, "uri": None, **leaf}
+
+
+IN_LEAVES = ("n_curves", "straight", "max_samples", "annealing")
+"""Settings of revision 0e27403 that its leaves had interpolated: a journal's leaves hold their values."""
+
+IN_GROUPS = {"nominal_workers": "virtual_cluster", "speculate": "virtual_cluster"}
+"""Setting of revision 0e27403 -> the group that has it now."""
+
+
+BACKENDS = {
+    "auto": "suite.backends.auto.Auto",
+    "inline": "suite.backends.inline.Inline",
+    "mpi": "suite.backends.mpi.backend.MPI",
+    "simulate": "suite.backends.simulate.Simulate",
+}
+"""The word `backend.kind` of revision 0e27403 -> the `_target_` of today's leaf."""
+
+
+NEW_IN_BACKENDS = {"agreement": "refuse"}
+"""Settings of conf/backend that are younger than 0e27403 -> what journals without them continue with."""
+
+
+_CHOICES = ("algorithm", "scheduler", "predictor", "searcher", "model", "task", "backend")
+"""What a header of today says of the YAML files that were chosen; one of 0e27403 does not."""
+
+
+def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration as a journal holds it, with today's names.
+
+    >>> upgraded({"eta": 2, "n_curves": 15, "nominal_workers": None, "speculate": False})
+    {'eta': 2, 'virtual_cluster': {'nominal_workers': None, 'speculate': False}, 'common': {}}
+    """
+    today = {k: v for k, v in config.items() if k not in IN_LEAVES and k not in IN_GROUPS}
+    for key, group in IN_GROUPS.items():
+        if key in config and isinstance(today.get(group, {}), Mapping):
+            today[group] = {**today.get(group, {}), key: config[key]}
+    backend = config.get("backend")
+    kind = backend.get("kind") if isinstance(backend, Mapping) else None
+    if isinstance(backend, Mapping) and isinstance(kind, str) and kind in BACKENDS:
+        settings = {key: value for key, value in backend.items() if key != "kind"}
+        today["backend"] = {"_target_": BACKENDS[kind], **settings}
+    if isinstance(today.get("backend"), Mapping):
+        today["backend"] = {**today["backend"], **_missing(today["backend"])}
+    today.pop("algorithm_name", None)
+    if not isinstance(today.get("name", ""), str):
+        # name=20261128 was a number then; the folder has its digits.
+        today["name"] = str(today["name"])
+    return {**_with_targets(today), "common": config.get("common", {})}
+
+
+def _missing(backend: Mapping[str, Any]) -> dict[str, Any]:
+    # Of a leaf that has the suite's settings: all have join_timeout_s.
+    named = "join_timeout_s" in backend
+    return {k: v for k, v in NEW_IN_BACKENDS.items() if named and k not in backend}
+
+
+def choices(header: Mapping[str, Any]) -> dict[str, Any]:
+    """The `choices` of a journal's header; of an older one without them, what it says by name.
+
+    >>> choices({"algorithm": "swift_svr", "model": "mlpf"})["scheduler"] is None
+    True
+    """
+    names = {"algorithm": header.get("algorithm"), "model": header.get("model")}
+    return header.get("choices") or {**dict.fromkeys(_CHOICES), **names}
+
+
+def _with_targets(value: Any) -> Any:
+    """A configuration whose every `_target_` is today's."""
+    if isinstance(value, Mapping):
+        return {
+            key: current(inner)
+            if key == "_target_" and isinstance(inner, str)
+            else _with_targets(inner)
+            for key, inner in value.items()
+        }
+    return [_with_targets(inner) for inner in value] if isinstance(value, list) else value
+
+
+def begun_with(header: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration by which a journal's run was begun, as today's settings name it, with its choices.
+
+    Raises JournalError where the header holds none.
+    """
+    if not isinstance(header.get("config"), Mapping):
+        raise JournalError(
+            "the journal's header: config: missing, or no mapping; the run cannot be made again by it. "
+            "Restore the journal from a copy."
+        )
+    return {**upgraded(header["config"]), "choices": choices(header)}

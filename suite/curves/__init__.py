@@ -1,0 +1,1 @@
+"""Curve tables recorded from real runs."""

@@ -1,0 +1,1 @@
+"""Floor 6: from a configuration to a finished run; the only folder that knows Hydra."""

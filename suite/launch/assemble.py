@@ -1,0 +1,142 @@
+"""From a configuration to checked parts: scheduler, searcher, predictor, target, conductor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import signature
+from typing import TypeVar
+
+from suite.backends.contract import Backend
+from suite.core.errors import ConfigError
+from suite.core.plugins import make
+from suite.core.predictor import Features, Predictor
+from suite.core.run_settings import Leaf, RunSettings
+from suite.core.scheduler import Scheduler
+from suite.core.searcher import Searcher
+from suite.core.target import Target, make_target
+from suite.run.conductor import Conductor
+from suite.schedulers.virtual_cluster import VirtualCluster
+from suite.track.contract import make_tracker
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The objects that a configuration names."""
+
+    scheduler: Scheduler
+    target: Target
+    conductor: Conductor
+    backend: Backend
+
+
+@dataclass(frozen=True)
+class Search:
+    """The parts that decide: who trains on, which configuration next, of which space."""
+
+    scheduler: Scheduler
+    searcher: Searcher
+    target: Target
+
+
+def assemble(settings: RunSettings) -> Parts:
+    """Make and check every part. Raises ConfigError; imports no framework, makes no folder."""
+    search = search_of(settings)
+    scheduler, target = search.scheduler, search.target
+    backend = made_backend(settings)
+    backend.check(target)
+    _check_predictor(settings, scheduler)
+    make_tracker(settings.tracking)
+    _check_table(settings, scheduler, target)
+    conductor = conductor_of(settings, search, resident_trials=backend.resident_trials)
+    return Parts(scheduler, target, conductor, backend)
+
+
+def _check_table(settings: RunSettings, scheduler: Scheduler, target: Target) -> None:
+    """Raise ConfigError where the plan asks a table for more than it holds: now, and not after the last epoch
+    that it has.
+    """
+    if (rows := target.space.rows) is None:
+        return
+    plan, given = scheduler.plan(), f"max_epochs={settings.max_epochs}"
+    if plan.n_trials > len(rows):
+        raise ConfigError(
+            f"{given}: the scheduler asks for {plan.n_trials} configurations, the table has {len(rows)}; "
+            "lower max_epochs (or n_trials), or take a larger table."
+        )
+    if rows and plan.max_epochs > (n_epochs := len(target.replay(rows[0], 0).values)):
+        raise ConfigError(
+            f"{given}: the curves of {settings.model_name} have {n_epochs} epochs; "
+            f"use max_epochs={n_epochs} or fewer."
+        )
+
+
+def work_of(parts: Parts) -> float:
+    """A run's planned work, to compare its time with others': seconds, or epochs in a simulation."""
+    n_epochs = parts.scheduler.plan().n_epochs
+    return n_epochs * (1.0 if parts.backend.simulated else parts.target.epoch_s or 1.0)
+
+
+def search_of(settings: RunSettings) -> Search:
+    """The parts that decide, and no backend, predictor or tracker. Raises ConfigError, DataError."""
+    searcher = _made(Searcher, settings.searcher, "searcher")  # type: ignore[type-abstract]
+    return Search(_scheduler(settings, searcher), searcher, make_target(settings.model))
+
+
+def conductor_of(settings: RunSettings, search: Search, *, resident_trials: int) -> Conductor:
+    """A new conductor of this search. resident_trials: the backend's."""
+    return Conductor(
+        search.scheduler, search.searcher, search.target.space,
+        seed=settings.seed,
+        max_attempts=settings.max_attempts,
+        min_workers=settings.min_workers,
+        resident_trials=resident_trials,
+        score=settings.score_test,
+    )  # fmt: skip
+
+
+def made_backend(settings: RunSettings) -> Backend:
+    """The run's backend alone; nothing is trained on it yet. Raises ConfigError."""
+    return _made(Backend, settings.backend, "backend")  # type: ignore[type-abstract]
+
+
+def _made(base: type[T], leaf: Leaf, group: str) -> T:
+    """The class is checked before it is called: a class of another kind may do anything."""
+    part: T = make(leaf, group, base)
+    return part
+
+
+def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
+    """The scheduler; on a virtual cluster where overlap is logical."""
+    leaf, logical = settings.scheduler, settings.overlap == "logical"
+    if logical and "overlap" in leaf:
+        leaf = {**leaf, "overlap": True}  # on the logical clock
+    scheduler = _made(Scheduler, leaf, "scheduler")  # type: ignore[type-abstract]
+    if not logical:
+        return scheduler
+    return VirtualCluster(
+        scheduler,
+        settings.virtual_cluster.nominal_workers,
+        ahead=not searcher.adaptive,
+        speculate=settings.virtual_cluster.speculate,
+    )
+
+
+def _check_predictor(settings: RunSettings, scheduler: Scheduler) -> None:
+    """A wrong argument is found now, not at the first decision."""
+    leaf = {key: value for key, value in settings.predictor.items() if key != "features"}
+    Features.of(settings.predictor.get("features"))
+    if leaf.get("_target_"):
+        predictor = _made(Predictor, leaf, "predictor")  # type: ignore[type-abstract]
+        predictor.check()
+        if scheduler.needs_std and "return_std" not in signature(predictor.predict).parameters:
+            raise ConfigError(
+                f"predictor={type(predictor).__name__}: {type(scheduler).__name__} needs standard "
+                "deviations, predict(X, return_std=True); use predictor=loo_svr."
+            )
+    elif "features" in settings.scheduler:
+        raise ConfigError(
+            f"predictor=none: {type(scheduler).__name__} needs one; use predictor=svr or "
+            "predictor=qsvr."
+        )

@@ -1,0 +1,232 @@
+"""What would be trained: for people, for the batch system, for the doctor. One reckoning for all."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suite.core.brackets import Plan
+from suite.core.printable import hours
+from suite.core.run_settings import RunSettings
+from suite.core.settings import shown
+from suite.core.target import loud, mark
+from suite.launch.assemble import Parts, assemble
+from suite.launch.runs import Runs
+from suite.schedulers.virtual_cluster import VirtualCluster
+
+
+@dataclass(frozen=True)
+class Load:
+    """Equal runs to be trained. longest: epochs of a run's longest trial; epoch_s: seconds an epoch.
+
+    n_useful: most workers that ever have work at once, None: any number. rungs: where one rung waits for the
+    one before it, also across brackets: trials and further epochs of each; empty where brackets overlap.
+    """
+
+    n_runs: int
+    n_epochs: int
+    longest: int
+    epoch_s: float
+    n_useful: int | None = None
+    rungs: tuple[tuple[int, int], ...] = ()
+
+    def makespan_s(self, n_workers: int) -> float:
+        """Seconds of training, one run after the other; a trial is not divided among workers."""
+        n = n_workers if self.n_useful is None else min(n_workers, self.n_useful)
+        in_a_row = sum(math.ceil(trials / n) * epochs for trials, epochs in self.rungs)
+        return self.n_runs * max(self.n_epochs / n, self.longest, in_a_row) * self.epoch_s
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Runs that differ in their seed alone. epoch_s: seconds of an epoch; basis: what they rest on."""
+
+    settings: RunSettings
+    parts: Parts
+    n_runs: int
+    epoch_s: float
+    basis: str
+
+    @classmethod
+    def of(cls, settings: RunSettings, n_runs: int = 1) -> Planned:
+        """By the seconds that are known without measuring. Raises ConfigError for what cannot be run."""
+        parts = assemble(settings)
+        return cls(settings, parts, n_runs, *_epoch_s(parts))
+
+    def with_epoch_s(self, epoch_s: float, basis: str) -> Planned:
+        """The same with other seconds an epoch."""
+        return dataclasses.replace(self, epoch_s=epoch_s, basis=basis)
+
+    @property
+    def load(self) -> Load:
+        plan = self.parts.scheduler.plan()
+        longest = max(bracket.rungs[-1].to_epoch for bracket in plan.brackets)
+        return Load(
+            self.n_runs, plan.n_epochs, longest, self.epoch_s, self._n_useful(), self._rungs()
+        )
+
+    def _in_sequence(self) -> bool:
+        """Whether each bracket waits for the one before it."""
+        return self.settings.overlap is False and "overlap" in self.settings.scheduler
+
+    def _n_useful(self) -> int:
+        """Most workers that ever have work: a rung's trials, of all brackets where they overlap."""
+        brackets = self.parts.scheduler.plan().brackets
+        widest = [max(rung.n_trials for rung in bracket.rungs) for bracket in brackets]
+        if self._in_sequence():
+            return max(widest)
+        return sum(widest)
+
+    def _rungs(self) -> tuple[tuple[int, int], ...]:
+        if not self._in_sequence():
+            return ()
+        rungs: list[tuple[int, int]] = []
+        for bracket in self.parts.scheduler.plan().brackets:
+            before = 0
+            for rung in bracket.rungs:
+                rungs.append((rung.n_trials, rung.to_epoch - before))
+                before = rung.to_epoch
+        return tuple(rungs)
+
+
+def _epoch_s(parts: Parts) -> tuple[float, str]:
+    """Seconds of an epoch, and what they rest on: the target's figure; where time is simulated, the mean of
+    the recordings, or else the backend's.
+    """
+    target, yours = parts.target, "give yours: epoch_s=S, or --measure"
+    if not parts.backend.simulated:
+        where = f"{type(target).__module__.replace('.', '/')}"
+        return target.epoch_s, f"as {where} states it for the hardware named there; {yours}"
+    recordings = [target.replay(row, 0) for row in target.space.rows or ()]
+    seconds = [
+        a + b
+        for one in recordings
+        if one.train_s
+        for a, b in zip(one.train_s, one.eval_s or (0.0,) * len(one.train_s), strict=True)
+    ]
+    if seconds:
+        return math.fsum(seconds) / len(seconds), "the mean of the recorded ones"
+    simulated = getattr(parts.backend, "epoch_s", None)
+    if simulated is None:
+        return target.epoch_s, "the target's"
+    return float(simulated), f"made up (backend.epoch_s={simulated:g})"
+
+
+def planned(runs: Runs) -> list[Planned]:
+    """All combinations of a command line that have a run. Raises ConfigError for what cannot be run."""
+    checked = [
+        (RunSettings.of(combination.config), len(combination.seeds))
+        for combination in runs.combinations
+        if combination.seeds
+    ]
+    return [Planned.of(settings, n_runs) for settings, n_runs in checked]
+
+
+def makespan_s(loads: Sequence[Load], n_workers: int) -> float:
+    """Seconds that all runs train, one after the other."""
+    return sum(load.makespan_s(n_workers) for load in loads)
+
+
+def page(plans: Sequence[Planned], n_workers: int | None, *, sweep: bool) -> str:
+    """Each plan that differs from the others, and the sum of a sweep. n_workers: None: as many as the backend
+    has.
+    """
+    texts = dict.fromkeys(text(plan, n_workers) for plan in plans)
+    lines = ["\n\n".join(texts)]
+    if sweep:
+        loads = [plan.load for plan in plans]
+        n_runs = sum(load.n_runs for load in loads)
+        n_epochs = sum(load.n_runs * load.n_epochs for load in loads)
+        counts: dict[str, int] = {}
+        for plan in plans:
+            name = plan.settings.choices.algorithm
+            counts[name] = counts.get(name, 0) + plan.n_runs
+        marks = "".join(dict.fromkeys(mark(plan.parts.target.data) for plan in plans))
+        of_each = ", ".join(f"{name} {count}" for name, count in counts.items())
+        n = n_workers or max((plan.parts.backend.n_workers() for plan in plans), default=1)
+        left = hours(makespan_s(loads, max(n, 1)))
+        lines.append(
+            f"sweep       {n_runs} runs ({of_each}), at most {n_epochs} epochs, about {left} on "
+            f"{_workers(max(n, 1))}{marks}"
+        )
+    return "\n\n".join(lines)
+
+
+def text(plan: Planned, n_given: int | None) -> str:
+    """One run's brackets, rungs, epochs, decisions, disk, workers and hours. n_given: workers, None: as many
+    as the backend has.
+    """
+    settings, parts = plan.settings, plan.parts
+    planned, target = parts.scheduler.plan(), parts.target
+    load = dataclasses.replace(plan.load, n_runs=1)
+    n_workers = n_given or max(parts.backend.n_workers(), 1)
+    points = any(rung.decision_epoch for b in planned.brackets for rung in b.rungs)
+    bound = "at most " if planned.upper_bound or points else ""
+    n_files = planned.n_trials * 4  # two of earlier jobs, two of the present one
+    of = "simulated training" if parts.backend.simulated else "training"
+    in_all = hours(planned.n_epochs * plan.epoch_s)
+    brackets, n_decisions = _brackets(planned)
+    # A virtual cluster waits for what real workers have not trained yet.
+    about = "at least" if isinstance(parts.scheduler, VirtualCluster) else "about"
+    lines = [
+        f"{settings.choices.algorithm} on {settings.model_name} ({loud(target.data)} data), "
+        f"max_epochs {parts.scheduler.max_epochs}, overlap {_overlap(settings, parts)}",
+        "",
+        "bracket  rungs: trials x epochs in total (decision point)",
+        *brackets,
+        "",
+        f"trials      {planned.n_trials}",
+        f"epochs      {bound}{planned.n_epochs}",
+        f"decisions   {n_decisions} (rungs and decision points)",
+        f"disk        at most {bytes_for_people(n_files * target.checkpoint_bytes)} in "
+        f"{n_files + planned.n_trials} files while it runs "
+        f"({bytes_for_people(target.checkpoint_bytes)} a checkpoint, at most four a trial)",
+        f"workers     {_use(load.n_useful or n_workers, n_workers)}",
+        f"hours       {bound}{in_all} of {of}; {about} {hours(load.makespan_s(n_workers))} on "
+        f"{_workers(n_workers)}",
+        f"epoch       {plan.epoch_s:.4g} s, {plan.basis}",
+    ]
+    return "\n".join(lines)
+
+
+def _brackets(planned: Plan) -> tuple[list[str], int]:
+    """A line for each bracket, and the number of decisions."""
+    lines, n_decisions = [], 0
+    for bracket in planned.brackets:
+        rungs = []
+        for rung in bracket.rungs:
+            point = f" ({rung.decision_epoch})" if rung.decision_epoch else ""
+            n_decisions += 1 + bool(rung.decision_epoch)
+            rungs.append(f"{rung.n_trials} x {rung.to_epoch}{point}")
+        lines.append(f"{bracket.s:7d}  {', '.join(rungs)}")
+    return lines, n_decisions
+
+
+def _use(n_useful: int, n_workers: int) -> str:
+    """How many of the workers ever have work."""
+    if n_useful < n_workers:
+        idle = n_workers - n_useful
+        return f"at most {n_useful} of {n_workers} workers have work; {idle} would idle"
+    return f"{_workers(n_workers)} of at most {n_useful} that could have work"
+
+
+def _workers(n: int) -> str:
+    return f"{n} worker{'s' * (n != 1)}"
+
+
+def _overlap(settings: RunSettings, parts: Parts) -> str:
+    if isinstance(parts.scheduler, VirtualCluster):
+        return f"logical ({parts.scheduler.nominal_workers} nominal workers)"
+    return shown(settings.overlap)
+
+
+def bytes_for_people(n: float) -> str:
+    """A number of bytes with three digits and its unit.
+
+    >>> bytes_for_people(3 * 1024**2)
+    '3 MiB'
+    """
+    power = min(int(math.log(max(n, 1), 1024)), 4)
+    return f"{n / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"

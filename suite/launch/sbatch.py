@@ -1,0 +1,134 @@
+"""Floor 5, wiring: the line that submits a plan to Slurm. Prints nothing, submits nothing.
+
+`read_site` asks slurm/common.sh, which alone knows the rules of a site file; `line` is a pure
+function of a plan, a site and a number of nodes. Geometry: nodes x GPUs a node + 1 ranks, a worker
+for each GPU and rank 0 without one on the first node; Slurm is asked for one task a node more than
+GPUs, so that the first node has room for both. GPUs are asked for per node, never per task: every
+worker sees its node's GPUs and takes its own.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.core.errors import ConfigError, check_integer
+from suite.launch.plan import Load, makespan_s
+
+_PAUSE_S, _START_S, _MARGIN = 180, 300, 1.25
+"""Slurm's signal may come 60 s before the 120 s asked for; to start and load; plans err."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What slurm/sites/<name>.sh says, as far as sbatch needs it; gpus 0: trained on CPUs."""
+
+    name: str
+    partition: str = ""
+    account: str = "none"
+    gpus: int = 0
+    gres: str = "gpu"
+    cpus: int = 0
+    max_time: str = ""
+
+
+def read_site(name: str, root: Path) -> Site:
+    """The site file `name` of the clone `root`, checked. Raises ConfigError with its message."""
+    if name and not re.fullmatch(r"\w[\w.-]*", name):
+        raise ConfigError(
+            f"SUITE_SITE={name}: must be the name of a file in slurm/sites/ (without .sh); name one."
+        )
+    keys = ("PARTITION", "ACCOUNT", "GPUS_PER_NODE", "GRES", "CPUS_PER_NODE", "MAX_TIME")
+    shown = " ".join(f'"$SITE_{key}"' for key in keys)
+    script = f'root=$1 SUITE_SITE=$2; . "$root/slurm/common.sh"; load_site; printf "%s\\n" {shown}'
+    done = subprocess.run(
+        ["bash", "-euc", script, "bash", str(root), name], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise ConfigError(done.stderr.strip().removeprefix("slurm: "))
+    partition, account, gpus, gres, cpus, max_time = done.stdout.splitlines()
+    return Site(name, partition, account, int(gpus), gres, int(cpus), max_time)
+
+
+def ranks(nodes: int, workers: int) -> int:
+    """MPI ranks of `nodes` nodes with `workers` workers each: one more, which decides."""
+    return check_integer("nodes", nodes, 1) * check_integer("workers", workers, 1) + 1
+
+
+def seconds(loads: Sequence[Load], n_workers: int) -> int:
+    """Wall clock to ask for: the predicted makespan of all runs with a margin, start and pause (once)."""
+    return math.ceil(makespan_s(loads, n_workers) * _MARGIN + _START_S + _PAUSE_S)
+
+
+def line(
+    loads: Sequence[Load],
+    site: Site,
+    nodes: int,
+    overrides: Sequence[str],
+    *,
+    workers: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """The command that submits these runs, one after the other, from the clone's folder.
+
+    nodes: to ask for. workers: a node, where that is not its number of GPUs. overrides: as the run's
+    command line has them. environment: SUITE_IMAGE, SUITE_DATA and the like, put before the command.
+    Raises ConfigError where the site's longest job cannot hold one epoch.
+    """
+    per_node = check_integer("workers", workers or site.gpus or 1, 1)
+    n_workers = ranks(nodes, per_node) - 1
+    wanted = seconds(loads, n_workers)
+    epoch_s = max(load.epoch_s for load in loads)
+    if site.max_time:
+        most = _parse(site.max_time)
+        if most < epoch_s + _START_S + _PAUSE_S:
+            raise ConfigError(
+                f"SITE_MAX_TIME={site.max_time}: start, one epoch ({epoch_s:g} s) and the pause "
+                f"take {epoch_s + _START_S + _PAUSE_S:g} s; take a partition with longer jobs."
+            )
+        # The job pauses, requeues itself and continues.
+        wanted = min(wanted, most)
+    words = [
+        f"{k}={shlex.quote(v)}" for k, v in {"SUITE_SITE": site.name, **(environment or {})}.items()
+    ]
+    if workers and workers != site.gpus:
+        words.append(f"SUITE_WORKERS_PER_NODE={workers}")
+    words += ["sbatch", f"--nodes={nodes}", f"--ntasks-per-node={per_node + 1}"]
+    if site.cpus:
+        words.append(f"--cpus-per-task={max(site.cpus // (per_node + 1), 1)}")
+    if site.gpus:
+        words.append(f"--gres={site.gres}:{site.gpus}")
+    if site.partition:
+        words.append(f"--partition={site.partition}")
+    if site.account != "none":
+        words.append(f"--account={site.account}")
+    words += [f"--time={_clock(wanted)}", "slurm/run.sbatch"]
+    return " ".join([*words, *map(shlex.quote, overrides)])
+
+
+def _clock(s: int) -> str:
+    """Seconds as Slurm writes them, rounded up to minutes: 26 h are 26:00:00."""
+    minutes = math.ceil(s / 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:00"
+
+
+def _parse(text: str) -> int:
+    """Slurm's time in seconds: [days-]hours:minutes:seconds, minutes:seconds or minutes."""
+    days, _, clock = text.rpartition("-")
+    try:
+        parts = [int(part) for part in clock.split(":")]
+        if days:
+            parts = [*parts, 0, 0][:3]
+        elif len(parts) < 3:
+            parts = [0, *parts, 0][:3]
+        hours, minutes, rest = parts
+        return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + rest
+    except ValueError:
+        raise ConfigError(
+            f"SITE_MAX_TIME={text}: must be Slurm's D-HH:MM:SS; correct the site file."
+        ) from None

@@ -1,0 +1,1 @@
+"""How well predictors extend recorded curves."""

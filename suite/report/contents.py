@@ -1,0 +1,113 @@
+"""What a report says, apart from how it is shown: comparisons, the chapter on regret, ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from suite.core.errors import JournalError
+from suite.report import figures, ranks, regret_chapter
+from suite.report.figures import Figure
+from suite.report.groups import collect
+from suite.report.output import attempt
+from suite.report.runs import Group
+from suite.report.statistics import Margin
+from suite.results.run_view import RunView
+
+MOST_DRAWN = 8
+"""Comparisons that get figures: a sweep over clusters has dozens; the tables say all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One group of runs that may be compared, with its figures."""
+
+    group: Group
+    figures: Sequence[Figure] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a report shows. The formatters (markdown, html, text) only lay it out.
+
+    unreadable: a line for each damaged journal. margin: of equivalence in quality. chapter: on
+    regret, None where no table is known. ranking: over tables, None where there are too few.
+    failures: a line for each part that could not be made, with the reason.
+    """
+
+    comparisons: Sequence[Comparison]
+    unreadable: Sequence[str]
+    margin: Margin
+    chapter: regret_chapter.Chapter | None
+    ranking: ranks.Ranks | None
+    chapter_figures: Sequence[Figure] = ()
+    ranks_figures: Sequence[Figure] = ()
+    failures: Sequence[str] = ()
+
+    @property
+    def groups(self) -> list[Group]:
+        return [comparison.group for comparison in self.comparisons]
+
+    @property
+    def completed(self) -> list[RunView]:
+        """All completed runs, those too that a newer run of the same seed replaces."""
+        return [run.view for group in self.groups for run in (*group.runs, *group.left_out)]
+
+    @property
+    def ranks_sentences(self) -> Sequence[str]:
+        return ranks.sentences(self.ranking) if self.ranking else []
+
+
+def read(folders: Sequence[Path], margin: Margin | None = None) -> Report:
+    """The report on every run at or below `folders`, without figures.
+
+    margin: default 5 % of the baseline's median best value. Raises ConfigError where there is no run,
+    JournalError where none can be read.
+    """
+    groups, unreadable = collect(folders)
+    if not groups:
+        lines = "".join(f"\n  {line}" for line in unreadable)
+        raise JournalError(
+            f"runs={len(unreadable)}: none can be read; a report needs one that can.{lines}"
+        )
+    failures: list[str] = []
+    ranking = attempt("ranks over tables", lambda: ranks.rank(groups), failures)
+    chapter = attempt(
+        "the chapter on regret",
+        lambda: regret_chapter.chapter(groups, ranked=ranking is not None),
+        failures,
+    )
+    comparisons = [Comparison(group) for group in groups]
+    return Report(comparisons, unreadable, margin or Margin(), chapter, ranking, failures=failures)
+
+
+def drawn(report: Report, out: Path) -> Report:
+    """The report with its figures, drawn into the folder `out`. A figure that cannot be drawn is named in
+    `failures`. Raises SuiteError where the folder refuses.
+    """
+    failures = [*report.failures]
+    names = _file_names(report.groups)
+    comparisons = [
+        replace(comparison, figures=figures.of_group(comparison.group, out, name, failures))
+        if i < MOST_DRAWN
+        else comparison
+        for i, (comparison, name) in enumerate(zip(report.comparisons, names, strict=True))
+    ]
+    ranking, chapter = report.ranking, report.chapter
+    return replace(
+        report,
+        comparisons=comparisons,
+        ranks_figures=figures.of_ranks(ranking, out, failures) if ranking else (),
+        chapter_figures=figures.of_regret(chapter, out, failures) if chapter else (),
+        failures=failures,
+    )
+
+
+def _file_names(groups: Sequence[Group]) -> list[str]:
+    """The groups' slugs; a second one of the same letters gets a number."""
+    slugs = [group.slug.lower() for group in groups]
+    return [
+        f"{group.slug}-{slugs[:i].count(slugs[i]) + 1}" if slugs[i] in slugs[:i] else group.slug
+        for i, group in enumerate(groups)
+    ]

@@ -1,0 +1,1 @@
+"""A run's winner and runner-up trained again."""

@@ -1,0 +1,57 @@
+"""What every searcher promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from suite.core.searcher import Searcher
+from suite.core.space import Choice, Float, Int, Parameter, Space
+from suite.core.types import Trial
+from suite.testing.base import Conformance
+
+SPACE: dict[str, Parameter] = {
+    "learning_rate": Float(1e-4, 1.0, log=True),
+    "width": Int(4, 256, log=True),
+    "optimizer": Choice("sgd", "adam", "lion"),
+}
+
+
+class SearcherConformance(Conformance):
+    """A searcher proposes configurations of a space with all kinds of hyperparameters."""
+
+    group: ClassVar[str] = "searcher"
+
+    def proposals(
+        self, seed: int, ids: Iterable[int], fixed: Mapping[str, Any] | None = None
+    ) -> dict[int, Any]:
+        """Propose in this order; trials known so far carry a curve of one epoch."""
+        space = Space(SPACE, fixed)
+        searcher = self.build()
+        searcher.begin(space, seed)
+        trials: dict[int, Trial] = {}
+        for trial_id in ids:
+            config = searcher.propose(trial_id, trials)
+            space.check(config)
+            trials[trial_id] = Trial(trial_id, config, 0, (1.0 / (trial_id + 1),))
+        return {trial_id: trial.config for trial_id, trial in trials.items()}
+
+    def test_it_is_a_searcher_and_documented(self) -> None:
+        searcher = self.build()
+        assert isinstance(searcher, Searcher), (
+            f"{type(searcher).__name__}: must be a suite.core.Searcher"
+        )
+        assert type(searcher).__doc__, f"{type(searcher).__name__}: has no docstring"
+
+    def test_every_proposal_is_in_the_space_and_depends_on_the_seed(self) -> None:
+        one = self.proposals(0, range(30))
+        assert one == self.proposals(0, range(30)), "seed 0 twice gives different proposals"
+        assert one != self.proposals(1, range(30)), "seeds 0 and 1 give the same proposals"
+
+    def test_fixed_names_stay_fixed(self) -> None:
+        fixed = {"width": 8, "optimizer": "lion"}
+        proposed = self.proposals(0, range(10), fixed)
+        pairs = {(config["width"], config["optimizer"]) for config in proposed.values()}
+        assert pairs == {(8, "lion")}, f"{fixed} are fixed; proposed were {pairs}"
+        rates = {config["learning_rate"] for config in proposed.values()}
+        assert len(rates) == 10, f"ten proposals have {len(rates)} learning rates"

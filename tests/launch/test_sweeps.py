@@ -1,0 +1,166 @@
+"""One plan for a sweep: plan, plan --sbatch and the doctor agree with what a run would do."""
+
+import re
+
+import pytest
+
+from kit.driving import names
+from suite.core.errors import DataError
+from suite.doctor import job
+from suite.launch import cli, execute
+from suite.launch.plan import makespan_s, page, planned
+from suite.launch.runs import Runs
+
+KNOWN = {
+    "beyond": 3200,
+    "published_mlpf": 190,
+    "published_ptb": 190,
+    "quickstart": 9,
+    "beyond_asha": 1200,
+}
+
+
+@pytest.mark.parametrize("name", names("experiment"))
+def test_plan_and_doctor_count_the_runs_of_every_experiment(name):
+    runs = Runs([f"experiment={name}"])
+    try:
+        plans = planned(runs)
+    except DataError as error:
+        pytest.skip(f"its table is not here: {error}")
+    n_runs = len(runs._jobs) - sum(
+        1
+        for combination in runs.combinations
+        if combination.config["n_seeds"]
+        and combination.config["choices"]["algorithm"] in combination.config["n_seeds"]
+        for _ in range(60 - len(combination.seeds))
+    )
+    assert runs.n_runs == n_runs == KNOWN.get(name, n_runs)
+    whole = job.Job.of(plans)
+    total = sum(p.n_runs * p.parts.scheduler.plan().n_epochs for p in plans)
+    assert (whole.n_runs, whole.n_epochs) == (n_runs, total)
+    assert f"sweep       {n_runs} runs (" in page(plans, 1, sweep=True)
+    assert whole.makespan_s(4) == makespan_s([p.load for p in plans], 4)
+
+
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """The runs that a command line starts, without running them: (name, seed, folder's name)."""
+    monkeypatch.setenv("SUITE_RUNS", str(tmp_path))
+    started = []
+
+    def instead(settings, folder, **_):
+        started.append((settings.choices.algorithm, settings.seed, folder.name))
+        return execute.Outcome("completed", "", folder, settings.label)
+
+    monkeypatch.setattr(execute, "run", instead)
+
+    def start(*words):
+        started.clear()
+        assert cli.main(["model=table_target", *words]) == 0
+        return started
+
+    return start
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-m", "seed=0,1,2"),
+        ("-m", "seed=range(4)", "algorithm=hyperband,asha"),
+        ("--multirun", "algorithm=glob(swift_s*)", "seed=choice(3,5)"),
+        ("experiment=quickstart",),
+        ("experiment=quickstart", "seed=range(5)", "n_seeds={swift_qsvr: 2}"),
+        ("experiment=quickstart", "seed=7"),
+        ("experiment=quickstart", "hydra.mode=RUN"),
+        ("scheduler=asha", "seed=4"),
+    ],
+)
+def test_the_plan_counts_the_runs_that_a_run_starts(ran, words):
+    runs = Runs(["model=table_target", *words])
+    expected = sorted(
+        (c.config["choices"]["algorithm"], seed) for c in runs.combinations for seed in c.seeds
+    )
+    started = ran(*words)
+    assert sorted((name, seed) for name, seed, _ in started) == expected
+    assert all(folder.endswith(f"{name}-seed{seed}") for name, seed, folder in started)
+    assert job.Job.of(planned(runs)).n_runs == len(started)
+
+
+def test_algorithms_of_a_sweep_take_turns_and_folders_keep_their_names(ran):
+    """Numbers are those of earlier versions, in which a sweep's last axis ran fastest."""
+    started = ran("-m", "algorithm=hyperband,asha", "seed=4,2", "model.noise=0.1,0.2")
+    assert started == [
+        ("hyperband", 4, "0-hyperband-seed4"), ("asha", 4, "4-asha-seed4"),
+        ("hyperband", 2, "2-hyperband-seed2"), ("asha", 2, "6-asha-seed2"),
+        ("hyperband", 4, "1-hyperband-seed4"), ("asha", 4, "5-asha-seed4"),
+        ("hyperband", 2, "3-hyperband-seed2"), ("asha", 2, "7-asha-seed2"),
+    ]  # fmt: skip
+
+
+def test_seeds_of_a_range_ask_for_the_time_of_seeds_in_a_list(capsys, monkeypatch):
+    def line(seeds):
+        words = [
+            "model=cifar10_cnn",
+            "model.data=stand_in",
+            "experiment=quickstart",
+            f"seed={seeds}",
+            "site=local",
+            "nodes=2",
+        ]
+        assert cli.main(["plan", *words, "--sbatch"]) == 0
+        return capsys.readouterr().out.split("--time=")[1].split()[0]
+
+    assert line("range(20)") == line(",".join(map(str, range(20)))) != line("0")
+
+
+def test_a_list_without_a_sweep_is_refused_by_plan_and_run_alike(capsys):
+    assert cli.main(["plan", "seed=0,1"]) == cli.main(["seed=0,1"]) == 1
+    assert capsys.readouterr().err.count("put -m into the command") == 2
+
+
+def test_each_run_of_a_sweep_has_the_budget_of_its_own_table():
+    runs = Runs(["experiment=beyond_asha", "seed=0"])
+    budgets = {
+        c.config["choices"]["task"]: c.config["scheduler"]["n_trials"] for c in runs.combinations
+    }
+    assert budgets == {"mlpf": 183, "ptb": 280, "resnet_cifar10": 486, "mnist": 800}
+
+
+@pytest.mark.parametrize("command", [(), ("plan",)])
+def test_help_is_the_same_page(command, capsys):
+    assert cli.main([*command, "--help"]) == 0
+    assert "Groups (group=option):" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        ([], ["    hyperband                           Hyperband",
+              "  max_epochs=27                         R: the most epochs one trial can get",
+              "  virtual_cluster.speculate=false       idle workers train what the scheduler expects to keep",
+              "Settings of scheduler=hyperband:"]),
+        (["algorithm=swift_qsvr", "backend=simulate", "seed=3"],
+         ["  seed=3                                every random choice of a run is addressed by it",
+          "  predictor.num_sweeps=50               of simulated samplers",
+          "  backend.resident_trials=1             trials a worker keeps in memory",
+          "  backend.workers=50                    1 to 100000"]),
+    ],
+)  # fmt: skip
+def test_help_says_each_setting_with_its_value_and_its_comment(words, lines, capsys):
+    assert cli.main([*words, "--help"]) == 0
+    page = capsys.readouterr().out
+    missing = [line for line in lines if f"\n{line}\n" not in page]
+    assert not missing, page
+
+
+def test_help_has_a_line_for_every_file_of_conf_and_every_setting_of_config_yaml(capsys):
+    assert cli.main(["--help"]) == 0
+    page = capsys.readouterr().out
+    for group in ("algorithm", "experiment", "model", "scheduler", "searcher", "predictor", "task"):
+        for name in names(group):
+            assert re.search(rf"^    {name} *\n? +\S", page, re.M), (
+                f"{group}/{name}: nothing is said"
+            )
+    own = page.split("Settings (key=value)")[1].split("Settings of")[0]
+    for line in own.splitlines()[1:]:
+        assert not re.fullmatch(r"  \S+=.*\S", line) or "  " in line.strip(), f"{line}: no comment"
