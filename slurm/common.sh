@@ -181,10 +181,18 @@ mpi_launch() {  # mpi_launch RANKS HOSTFILE: fills $launch, the words before pyt
     launch+=("${extra[@]}")
 }
 
+patience_s=60  # how long a launcher may outlive rank 0
+
+rank_0_lives() {  # by the process id that it wrote: it shares this node. A dead one that nobody has awaited does not live.
+    local id
+    id=$(head -c 10 "$SUITE_VERDICT.pid" 2>/dev/null) && [[ $id =~ ^[1-9][0-9]{0,8}$ ]] && kill -0 "$id" 2>/dev/null &&
+        ! grep -qs '^State:.Z' "/proc/$id/status"
+}
+
 run_suite() {  # run_suite OVERRIDE...: start it, hand SIGUSR1 on, and end as rank 0 did; needs $launch and $python
-    local pid code=0 after=0 extra flags=() rest=() start=${SLURM_RESTART_COUNT:-0}
+    local pid code=0 after=0 seen='' extra flags=() rest=() start=${SLURM_RESTART_COUNT:-0}
     export SUITE_VERDICT=$state/verdict
-    rm -f "$SUITE_VERDICT"
+    rm -f "$SUITE_VERDICT" "$SUITE_VERDICT.pid"
     read -ra extra <<<"$SITE_ARGS"
     # Options before settings, as Hydra wants them; the run's settings after the site's, so that they win.
     while [ $# -gt 0 ]; do
@@ -205,10 +213,12 @@ run_suite() {  # run_suite OVERRIDE...: start it, hand SIGUSR1 on, and end as ra
     while kill -0 "$pid" 2>/dev/null; do
         sleep 1 &
         wait $! || true
-        # Rank 0 has ended: the launcher has a minute to follow, whatever hangs.
-        [ ! -s "$SUITE_VERDICT" ] || after=$((after + 1))
-        if [ "$after" = 60 ]; then kill -TERM "$pid" 2>/dev/null || true; fi
-        if [ "$after" = 70 ]; then kill -KILL "$pid" 2>/dev/null || true; fi
+        # Rank 0 has ended or is lost: the launcher has a minute to follow, whatever hangs. (Open MPI 5.0.11's own
+        # process does, by a lock that nobody holds, in one of twenty losses of rank 0 or so.)
+        if rank_0_lives; then seen=1; fi
+        if [ -s "$SUITE_VERDICT" ] || { [ -n "$seen" ] && ! rank_0_lives; }; then after=$((after + 1)); fi
+        if [ "$after" = "$patience_s" ]; then kill -TERM "$pid" 2>/dev/null || true; fi
+        if [ "$after" = $((patience_s + 10)) ]; then kill -KILL "$pid" 2>/dev/null || true; fi
     done
     wait "$pid" || code=$?
     trap '' USR1

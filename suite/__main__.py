@@ -35,6 +35,7 @@ def main() -> None:
         from suite.backends.mpi.serve import serve
 
         serve()  # until rank 0 ends the process
+    launcher.write_process_id()
     code = 1
     from suite.backends.mpi import world
 

@@ -10,12 +10,14 @@ a link: that is the user's own word.
 from suite.files.reading import (
     MAX_JSON_DEPTH,
     UnsafeFileError,
+    check_depth,
     list_folder,
     open_regular,
     parse_json,
     read_bytes,
     read_json,
     read_text,
+    refuse_constant,
 )
 from suite.files.removing import remove_files, remove_folder
 from suite.files.writing import make_folder, open_append, open_lock_file, write_whole
@@ -23,6 +25,7 @@ from suite.files.writing import make_folder, open_append, open_lock_file, write_
 __all__ = [
     "MAX_JSON_DEPTH",
     "UnsafeFileError",
+    "check_depth",
     "list_folder",
     "make_folder",
     "open_append",
@@ -32,6 +35,7 @@ __all__ = [
     "read_bytes",
     "read_json",
     "read_text",
+    "refuse_constant",
     "remove_files",
     "remove_folder",
     "write_whole",

@@ -19,8 +19,11 @@ from suite.core.searcher import Searcher
 from suite.core.seeds import stream_seed
 from suite.core.space import Space
 from suite.run.reported_curve import ReportCounts
-from suite.run.trials import GivenUp, GivenUpReason, Notes, Step, TrialState, TrialsView
+from suite.run.trials import NOTHING, GivenUp, GivenUpReason, Notes, Step, TrialState, TrialsView
 from suite.run.workforce import MAX_STRIKES, Workforce
+
+# Events that decide nothing: they only add to a trial.
+_SILENT = frozenset((t.EpochReport, t.EpochBatch, t.Checkpointed))
 
 
 class Conductor:
@@ -98,14 +101,15 @@ class Conductor:
 
     def handle(self, event: t.Event) -> Step:
         """Fold one event in; returns the commands that the event causes, and notes for the journal."""
-        self._notes = Notes()
         if self.shutdown is not None and not isinstance(event, t.Resumed):
             self.n_dropped += 1
-            return Step([], self._notes)
+            return NOTHING
         kind = type(event)
+        if kind in _SILENT:
+            self._handlers[kind](event)
+            return NOTHING
+        self._notes = Notes()
         commands = self._handlers[kind](event) or []
-        if kind is t.EpochReport or kind is t.EpochBatch or kind is t.Checkpointed:
-            return Step(commands, self._notes)
         if self.shutdown is None:
             commands = commands + self._dispatch()
         if len(self.scheduler.stopped_at) > self._n_stopped:

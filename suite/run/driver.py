@@ -19,6 +19,7 @@ from suite.run.conductor import Conductor
 from suite.run.journal import Journal
 from suite.run.progress import ProgressMeter
 from suite.run.secrets import redact
+from suite.run.trials import NOTHING
 
 Observer = Callable[[t.Event, Conductor], None]
 
@@ -72,7 +73,8 @@ class Driver:
             self.journal.tick()
 
     def replay(self, lines: Iterable[dict[str, Any]]) -> None:
-        """Re-fold a journal's lines, comparing the commands each caused with those it causes now.
+        """Re-fold a journal's lines as `journals.read` gives them, which checks them, comparing the commands
+        each caused with those it causes now.
 
         Raises JournalError at the first difference: code or configuration changed since it was
         written.
@@ -82,18 +84,21 @@ class Driver:
 
     def replay_line(self, number: int, line: Mapping[str, Any]) -> None:
         """Re-fold one line, the number-th of its file. Raises JournalError where it causes something else."""
-        events = journals.decode_numbered(number, line)
+        events = journals.decode(line)
         if line["event"] == "closed":
             self.progress.closed(line, self.conductor)
-        steps = [self.conductor.handle(event) for event in events]
+        commands: list[t.Command] = []
+        step = NOTHING
         for event in events:
+            step = self.conductor.handle(event)
+            commands += step.commands
             self._note(event)
-        self.time_s = max([self.time_s, *(event.time_s for event in events)])
-        commands = [command for step in steps for command in step.commands]
+            if event.time_s > self.time_s:
+                self.time_s = event.time_s
         # Reports of epochs, which are most lines, cause nothing and say nothing.
-        if line["event"] == "epoch" and not commands and line.keys().isdisjoint(journals.CAUSED):
+        if step is NOTHING and line.keys().isdisjoint(journals.CAUSED):
             return
-        caused = journals.caused(commands, steps[-1].notes) if steps else {}
+        caused = journals.caused(commands, step.notes)
         now, then = _without_wording(caused), _without_wording(line)
         for name in journals.CAUSED:
             if now.get(name) != then.get(name):

@@ -28,7 +28,6 @@ from suite.run.journal_lines import BATCHED, CAUSED, FIELDS, OPTIONAL, decode
 from suite.run.journal_reading import (
     FORMAT,
     NAME,
-    decode_numbered,
     entries,
     read,
     read_header,
@@ -39,7 +38,7 @@ from suite.run.secrets import check_secrets, redact
 from suite.run.trials import Notes
 
 __all__ = [
-    "CAUSED", "FORMAT", "NAME", "Journal", "caused", "decode", "decode_numbered", "describe", "encode",
+    "CAUSED", "FORMAT", "NAME", "Journal", "caused", "decode", "describe", "encode",
     "entries", "read", "read_header", "read_journal", "settings", "simulated",
 ]  # fmt: skip
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
@@ -21,6 +23,8 @@ FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENT
 OPTIONAL = ("stds", "sampler_info", "energy_j", "process")
 BATCHED = tuple(name for name in FIELDS[t.EpochReport] if name not in ("worker", "job_id"))
 STATUSES = ("completed", "failed", "interrupted")
+_LARGEST = 2**63
+_MAX = sys.float_info.max
 MOST_S = 1e12
 """Seconds beyond it (30,000 years) are no time: they would leave the range of dates and of integers."""
 
@@ -33,16 +37,17 @@ class Rule(NamedTuple):
 
 
 def is_integer(value: Any) -> bool:
-    return type(value) is int
+    """An integer of at most 64 bits, and no boolean."""
+    return type(value) is int and -_LARGEST <= value < 2 * _LARGEST
 
 
 def is_number(value: Any) -> bool:
-    """A finite number, and no boolean."""
-    return type(value) in (int, float) and value - value == 0
+    """A number within the range of a float, and no boolean."""
+    return type(value) in (int, float) and -_MAX <= value <= _MAX
 
 
 def is_seconds(value: Any) -> bool:
-    return is_number(value) and abs(value) <= MOST_S
+    return type(value) in (int, float) and -MOST_S <= value <= MOST_S
 
 
 def is_text(value: Any) -> bool:
@@ -50,7 +55,19 @@ def is_text(value: Any) -> bool:
 
 
 def is_mapping(value: Any) -> bool:
-    return isinstance(value, dict)
+    """A mapping of what a journal may hold, at any depth: numbers in their range, text, null."""
+    return isinstance(value, dict) and is_plain(value)
+
+
+def is_plain(value: Any) -> bool:
+    """Text, a boolean, null, a number in its range, or a list or mapping of such values."""
+    if isinstance(value, dict):
+        return all(map(is_plain, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    if type(value) is int:
+        return is_integer(value)
+    return is_number(value) if type(value) is float else value is None or type(value) in (str, bool)
 
 
 def one_of(words: Iterable[str]) -> Rule:
@@ -76,11 +93,11 @@ def list_of(rule: Rule) -> Rule:
     )
 
 
-INTEGER = Rule(is_integer, "an integer")
+INTEGER = Rule(is_integer, "an integer of at most 64 bits")
 NUMBER = Rule(is_number, "a finite number")
 SECONDS = Rule(is_seconds, f"seconds, at most {MOST_S:g}")
 TEXT = Rule(is_text, "text")
-MAPPING = Rule(is_mapping, "a mapping")
+MAPPING = Rule(is_mapping, "a mapping of plain values")
 
 _BY_ANNOTATION = {
     "int": INTEGER,
@@ -97,7 +114,7 @@ _BY_ANNOTATION = {
     "tuple[float | None, ...]": list_of(or_null(NUMBER)),
     "tuple[float | None, ...] | None": or_null(list_of(or_null(NUMBER))),
 }
-_ANYTHING = Rule(lambda _: True, "anything")
+_ANYTHING = Rule(is_plain, "a plain value")
 
 
 def _rule(field: dataclasses.Field[Any]) -> Rule:
@@ -128,30 +145,42 @@ _NOTES: dict[str, Rule] = {
 def check_line(line: Mapping[str, Any]) -> None:
     """Raise ValueError, naming the key, its value and the rule, for what no version writes in a line."""
     kind = line.get("event")
-    if kind == "closed":
-        rules, batched = _CLOSED, False
-    elif isinstance(kind, str) and kind in _EVENTS:
-        rules = _EVENTS[kind]
-        batched = kind == t.EpochReport.kind and isinstance(line.get("epoch"), list)
-    else:
+    if not isinstance(kind, str) or (kind not in _EVENTS and kind != "closed"):
         raise ValueError(f"event={_shown(kind)}: must be one of {', '.join([*_EVENTS, 'closed'])}")
-    for name, rule in rules.items():
-        if name not in line:
-            if name in OPTIONAL or name == "energy":
-                continue
-            raise ValueError(f"{name}: missing in an event of kind {kind}")
-        if batched and name in BATCHED:
-            _check(name, line[name], list_of(rule))
-        else:
-            _check(name, line[name], rule)
+    batched = kind == t.EpochReport.kind and isinstance(line.get("epoch"), list)
+    for name, rule in _rules(kind, batched, tuple(line)):
+        value = line[name]
+        if rule is None:
+            _check_caused(name, value)
+        elif not rule.holds(value):
+            _check(name, value, rule)
     if batched and len({len(line[name]) for name in BATCHED}) > 1:
         raise ValueError(f"{', '.join(BATCHED)}: must be lists of one length")
-    for name in line.keys() - rules.keys() - {"event"}:
-        if name not in CAUSED:
+
+
+# A journal has millions of lines and some twenty sets of keys.
+@functools.lru_cache(maxsize=256)
+def _rules(kind: str, batched: bool, names: tuple[str, ...]) -> list[tuple[str, Rule | None]]:
+    """The rule of every key of a line but its kind; None for what `_check_caused` checks.
+
+    Raises ValueError where one is missing, or is no key of such a line.
+    """
+    rules = _CLOSED if kind == "closed" else _EVENTS[kind]
+    for name in rules:
+        if name not in names and name not in OPTIONAL and name != "energy":
+            raise ValueError(f"{name}: missing in an event of kind {kind}")
+    known: list[tuple[str, Rule | None]] = []
+    for name in names:
+        if name in rules:
+            rule = rules[name]
+            known.append((name, list_of(rule) if batched and name in BATCHED else rule))
+        elif name in CAUSED:
+            known.append((name, None))
+        elif name != "event":
             close = difflib.get_close_matches(name, [*rules, *CAUSED], n=1)
             hint = f"; did it say {close[0]}?" if close else ""
             raise ValueError(f"{_shown(name)}: no key of an event of kind {kind}{hint}")
-        _check_caused(name, line[name])
+    return known
 
 
 def _check(name: str, value: Any, rule: Rule) -> None:

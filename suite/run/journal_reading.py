@@ -6,7 +6,8 @@ Only a regular file is opened, no link is followed, nothing blocks. What is dama
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO
 from suite.core import types as t
 from suite.core.errors import JournalError
 from suite.core.printable import printable
-from suite.files import UnsafeFileError, open_regular, parse_json
+from suite.files import UnsafeFileError, check_depth, open_regular, parse_json, refuse_constant
 from suite.run.journal_lines import check_line, decode
 
 FORMAT = 1
@@ -25,11 +26,16 @@ MAX_LINE = 2**26
 """Bytes of a line. The longest holds all epochs of one job, some 100 bytes each."""
 MAX_HEADER = 2**22
 """Bytes of the first line; real ones have less than 10 kB."""
+# Twice as fast as `parse_json`. What that refuses besides, numbers beyond
+# their range, `check_line` refuses.
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadJournal:
-    """A journal's whole lines. n_bytes, sha256: of them. n_left: bytes after them, which are no line."""
+    """A journal's whole lines, which are checked. n_bytes, sha256: of them. n_left: bytes after them, which
+    are no line.
+    """
 
     header: dict[str, Any]
     lines: list[dict[str, Any]]
@@ -78,7 +84,7 @@ def read_journal(path: Path) -> ReadJournal:
     with _opened(path) as file:
         for number, raw in enumerate(_raw_lines(file, path), start=1):
             try:
-                line = _parsed(raw)
+                line = _parsed(raw, number == 1)
             except ValueError as error:
                 if (n_blank := _blank_to_the_end(file)) is None:
                     raise _damaged(path, number, error) from None
@@ -123,7 +129,7 @@ def read_new(path: Path, n_bytes: int, n_lines: int) -> tuple[list[dict[str, Any
             if not raw.endswith(b"\n"):
                 break
             try:
-                line = _parsed(raw)
+                line = _parsed(raw, number == 1)
                 if number > 1:
                     check_line(line)
             except ValueError as error:
@@ -161,14 +167,21 @@ def _raw_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
         most = MAX_LINE
 
 
-def _parsed(raw: bytes) -> dict[str, Any]:
+def _parsed(raw: bytes, is_header: bool) -> dict[str, Any]:
     """The object of a line. Raises ValueError: what is wrong with it."""
-    if not raw.strip():
-        raise ValueError("it is empty")
     try:
-        line = parse_json(raw.decode())
+        text = raw.decode().lstrip()
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start + 1} is no UTF-8 text") from None
+    if not text:
+        raise ValueError("it is empty")
+    if is_header:
+        line = parse_json(text)
+    else:
+        check_depth(text)
+        line, end = _DECODER.raw_decode(text)
+        if text[end:].strip():
+            raise ValueError(f"more follows its JSON value, at character {end + 1}")
     if not isinstance(line, dict):
         raise ValueError("it is no JSON object")
     if not raw.endswith(b"\n"):
@@ -207,12 +220,3 @@ def entries(path: Path) -> Iterator[tuple[dict[str, Any], list[t.Event]]]:
     """Every line with its events, for readers that project the journal. Raises as `read` does."""
     for line in read(path)[1]:
         yield line, decode(line)
-
-
-def decode_numbered(number: int, line: Mapping[str, Any]) -> list[t.Event]:
-    """`decode`, for a line that may not be checked. Raises JournalError with its number."""
-    try:
-        check_line(line)
-    except ValueError as error:
-        raise JournalError(f"line {number}: {error}; the journal is not continued.") from None
-    return decode(line)

@@ -58,8 +58,12 @@ class Notes:
 class Step:
     """What one event caused: commands for the backend, and notes for the journal's readers."""
 
-    commands: list[t.Command]
+    commands: Sequence[t.Command]
     notes: Notes
+
+
+NOTHING = Step((), Notes())
+"""Of an event that decides nothing, as reports of epochs do. Nobody may write to its notes."""
 
 
 class TrialState:

@@ -337,6 +337,23 @@ def test_lost_rank_0_is_counted_whatever_the_variable_holds(tmp_path):
         assert not (tmp_path / "OWNED").exists()
 
 
+# mpirun that neither ends nor waits for its child, rank 0, as Open MPI 5.0.11's does now and then.
+HANGS = """import os, subprocess, sys, time
+rank_0 = subprocess.Popen(["sleep", sys.argv[1]])
+open(os.environ["SUITE_VERDICT"] + ".pid", "w").write(f"{rank_0.pid}\\n")
+time.sleep(600)
+"""
+
+
+def test_a_launcher_that_hangs_after_rank_0_is_lost_is_ended_and_the_loss_is_counted(tmp_path):
+    (tmp_path / "mpirun.py").write_text(HANGS)
+    script = f"""
+        cd '{tmp_path}'; state='{tmp_path}' SLURM_JOB_ID=7 SUITE_STAMP=x patience_s=1 SITE_ARGS=
+        scontrol() {{ :; }}; launch=('{sys.executable}' mpirun.py 4); python=(); run_suite"""
+    _, said = bash(script)
+    assert "rank 0 is lost" in said and "requeued" in said, said
+
+
 ODD = ["a,b", "a(b", "a)b", "it's", "a=b", "a#b", "a{b", "~a", "a b", "a$b", 'a"b', "[a]"]
 
 
