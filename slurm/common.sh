@@ -214,7 +214,7 @@ run_suite() {  # run_suite OVERRIDE...: start it, hand SIGUSR1 on, and end as ra
         sleep 1 &
         wait $! || true
         # Rank 0 has ended or is lost: the launcher has a minute to follow, whatever hangs. (Open MPI 5.0.11's own
-        # process does, by a lock that nobody holds, in one of twenty losses of rank 0 or so.)
+        # process does, by a lock that nobody holds, in 1 of 80 losses of rank 0.)
         if rank_0_lives; then seen=1; fi
         if [ -s "$SUITE_VERDICT" ] || { [ -n "$seen" ] && ! rank_0_lives; }; then after=$((after + 1)); fi
         if [ "$after" = "$patience_s" ]; then kill -TERM "$pid" 2>/dev/null || true; fi

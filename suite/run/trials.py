@@ -62,8 +62,8 @@ class Step:
     notes: Notes
 
 
-NOTHING = Step((), Notes())
-"""Of an event that decides nothing, as reports of epochs do. Nobody may write to its notes."""
+NOTHING = Step([], Notes())
+"""Of an event that decides nothing, as reports of epochs do. Nobody may write to it."""
 
 
 class TrialState:

@@ -187,7 +187,7 @@ def test_a_number_beyond_a_float_is_named_with_its_line(tmp_path, raw):
     run = put(tmp_path / "run", {"journal": 1, **header()}, JOINED, JOINED)
     text = (run / NAME).read_text().replace('"time_s": 0.0', f'"time_s": {raw}', 1)
     (run / NAME).write_text(text)
-    with pytest.raises(JournalError, match="line 2 is damaged"):
+    with pytest.raises(JournalError, match="line 2( is damaged|: time_s=)"):
         load_run(run)
 
 
