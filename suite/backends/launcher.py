@@ -167,7 +167,7 @@ def write_verdict(code: int) -> None:
 
 
 def write_process_id() -> None:
-    """This process's id beside the verdict: the batch script sees that rank 0 is lost, whatever mpirun does."""
+    """This process's id beside the verdict: a batch script sees by it that rank 0 is lost."""
     if path := os.environ.get("SUITE_VERDICT"):
         with contextlib.suppress(OSError):
             Path(f"{path}.pid").write_text(f"{os.getpid()}\n")

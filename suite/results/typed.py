@@ -12,7 +12,6 @@ from suite.run.journal_lines import (
     NUMBER,
     TEXT,
     Rule,
-    is_number,
     list_of,
     or_null,
 )
@@ -26,13 +25,13 @@ MOST = 10**9
 
 
 def _is_word(value: Any) -> bool:
-    return isinstance(value, str | bool) or is_number(value)
+    return isinstance(value, str | bool) or NUMBER.holds(value)
 
 
 WORD = Rule(_is_word, "text or a number")
 FLAG = Rule(lambda value: isinstance(value, bool), "true or false")
 COUNT = Rule(lambda value: type(value) is int and 0 <= value <= MOST, f"an integer, 0 to {MOST}")
-SHARE = Rule(lambda value: is_number(value) and 0 <= value <= 1, "a number, 0 to 1")
+SHARE = Rule(lambda value: NUMBER.holds(value) and 0 <= value <= 1, "a number, 0 to 1")
 
 
 class Keys:

@@ -99,6 +99,8 @@ class Driver:
         if step is NOTHING and line.keys().isdisjoint(journals.CAUSED):
             return
         caused = journals.caused(commands, step.notes)
+        if caused == {name: line[name] for name in journals.CAUSED if name in line}:
+            return
         now, then = _without_wording(caused), _without_wording(line)
         for name in journals.CAUSED:
             if now.get(name) != then.get(name):

@@ -23,31 +23,37 @@ FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in t.EVENT
 OPTIONAL = ("stds", "sampler_info", "energy_j", "process")
 BATCHED = tuple(name for name in FIELDS[t.EpochReport] if name not in ("worker", "job_id"))
 STATUSES = ("completed", "failed", "interrupted")
-_LARGEST = 2**63
-_MAX = sys.float_info.max
 MOST_S = 1e12
 """Seconds beyond it (30,000 years) are no time: they would leave the range of dates and of integers."""
 
 
+class Range(NamedTuple):
+    """The numbers of these types from low to high; a boolean is none, NaN is in no range."""
+
+    types: tuple[type, ...]
+    low: float
+    high: float
+
+    def holds(self, value: Any) -> bool:
+        return type(value) in self.types and self.low <= value <= self.high
+
+
 class Rule(NamedTuple):
-    """holds: of a JSON value. words: what must hold, as an error says it."""
+    """holds: of a JSON value. words: what must hold, as an error says it. range: where it is a number's."""
 
     holds: Callable[[Any], bool]
     words: str
+    range: Range | None = None
 
 
-def is_integer(value: Any) -> bool:
-    """An integer of at most 64 bits, and no boolean."""
-    return type(value) is int and -_LARGEST <= value < 2 * _LARGEST
+def number(words: str, *types: type, low: float, high: float) -> Rule:
+    numbers = Range(types, low, high)
+    return Rule(numbers.holds, words, numbers)
 
 
-def is_number(value: Any) -> bool:
-    """A number within the range of a float, and no boolean."""
-    return type(value) in (int, float) and -_MAX <= value <= _MAX
-
-
-def is_seconds(value: Any) -> bool:
-    return type(value) in (int, float) and -MOST_S <= value <= MOST_S
+INTEGER = number("an integer of at most 64 bits", int, low=-(2**63), high=2**64 - 1)
+NUMBER = number("a finite number", int, float, low=-sys.float_info.max, high=sys.float_info.max)
+SECONDS = number(f"seconds, at most {MOST_S:g}", int, float, low=-MOST_S, high=MOST_S)
 
 
 def is_text(value: Any) -> bool:
@@ -65,9 +71,9 @@ def is_plain(value: Any) -> bool:
         return all(map(is_plain, value.values()))
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
-    if type(value) is int:
-        return is_integer(value)
-    return is_number(value) if type(value) is float else value is None or type(value) in (str, bool)
+    if value is None or type(value) in (str, bool):
+        return True
+    return (INTEGER if type(value) is int else NUMBER).holds(value)
 
 
 def one_of(words: Iterable[str]) -> Rule:
@@ -93,9 +99,6 @@ def list_of(rule: Rule) -> Rule:
     )
 
 
-INTEGER = Rule(is_integer, "an integer of at most 64 bits")
-NUMBER = Rule(is_number, "a finite number")
-SECONDS = Rule(is_seconds, f"seconds, at most {MOST_S:g}")
 TEXT = Rule(is_text, "text")
 MAPPING = Rule(is_mapping, "a mapping of plain values")
 
@@ -114,6 +117,8 @@ _BY_ANNOTATION = {
     "tuple[float | None, ...]": list_of(or_null(NUMBER)),
     "tuple[float | None, ...] | None": or_null(list_of(or_null(NUMBER))),
 }
+# Its values are checked one by one.
+_DICT = Rule(lambda value: isinstance(value, dict), "a mapping")
 _ANYTHING = Rule(is_plain, "a plain value")
 
 
@@ -136,7 +141,7 @@ _COMMANDS: dict[str, tuple[Rule, ...]] = {
     "ask": (TEXT, INTEGER, INTEGER),
     "shutdown": (one_of(get_args(t.EndStatus)), TEXT),
 }
-_TRIAL = {"config": MAPPING, "seed": INTEGER}
+_TRIAL = {"config": MAPPING, "seed": INTEGER, "bracket": or_null(INTEGER)}
 _NOTES: dict[str, Rule] = {
     "stopped": INTEGER, "given_up": TEXT, "benched": TEXT, "counted": INTEGER,
 }  # fmt: skip
@@ -148,39 +153,52 @@ def check_line(line: Mapping[str, Any]) -> None:
     if not isinstance(kind, str) or (kind not in _EVENTS and kind != "closed"):
         raise ValueError(f"event={_shown(kind)}: must be one of {', '.join([*_EVENTS, 'closed'])}")
     batched = kind == t.EpochReport.kind and isinstance(line.get("epoch"), list)
-    for name, rule in _rules(kind, batched, tuple(line)):
+    rules = _rules(kind, batched, tuple(line))
+    # Most values are numbers: two comparisons cost less than a call.
+    for name, types, low, high in rules.ranges:
         value = line[name]
-        if rule is None:
-            _check_caused(name, value)
-        elif not rule.holds(value):
-            _check(name, value, rule)
+        if type(value) not in types or not low <= value <= high:
+            _check(name, value, _EVENTS.get(kind, _CLOSED)[name])
+    for name, rule in rules.others:
+        _check(name, line[name], rule)
+    for name in rules.caused:
+        _check_caused(name, line[name])
     if batched and len({len(line[name]) for name in BATCHED}) > 1:
         raise ValueError(f"{', '.join(BATCHED)}: must be lists of one length")
 
 
-# A journal has millions of lines and some twenty sets of keys.
-@functools.lru_cache(maxsize=256)
-def _rules(kind: str, batched: bool, names: tuple[str, ...]) -> list[tuple[str, Rule | None]]:
-    """The rule of every key of a line but its kind; None for what `_check_caused` checks.
+class _Rules(NamedTuple):
+    """The keys of a line but its kind: numbers with their ranges, others, and what `_check_caused` checks."""
 
-    Raises ValueError where one is missing, or is no key of such a line.
-    """
-    rules = _CLOSED if kind == "closed" else _EVENTS[kind]
-    for name in rules:
+    ranges: list[tuple[str, tuple[type, ...], float, float]]
+    others: list[tuple[str, Rule]]
+    caused: list[str]
+
+
+# A journal may have millions of lines, of some twenty sets of keys.
+@functools.lru_cache(maxsize=256)
+def _rules(kind: str, batched: bool, names: tuple[str, ...]) -> _Rules:
+    """Raises ValueError where a key is missing, or is no key of such a line."""
+    known = _CLOSED if kind == "closed" else _EVENTS[kind]
+    for name in known:
         if name not in names and name not in OPTIONAL and name != "energy":
             raise ValueError(f"{name}: missing in an event of kind {kind}")
-    known: list[tuple[str, Rule | None]] = []
+    rules = _Rules([], [], [])
     for name in names:
-        if name in rules:
-            rule = rules[name]
-            known.append((name, list_of(rule) if batched and name in BATCHED else rule))
+        if (rule := known.get(name)) is not None:
+            if batched and name in BATCHED:
+                rules.others.append((name, list_of(rule)))
+            elif rule.range is not None:
+                rules.ranges.append((name, *rule.range))
+            else:
+                rules.others.append((name, rule))
         elif name in CAUSED:
-            known.append((name, None))
+            rules.caused.append(name)
         elif name != "event":
-            close = difflib.get_close_matches(name, [*rules, *CAUSED], n=1)
+            close = difflib.get_close_matches(name, [*known, *CAUSED], n=1)
             hint = f"; did it say {close[0]}?" if close else ""
             raise ValueError(f"{_shown(name)}: no key of an event of kind {kind}{hint}")
-    return known
+    return rules
 
 
 def _check(name: str, value: Any, rule: Rule) -> None:
@@ -200,7 +218,7 @@ def _check_caused(name: str, value: Any) -> None:
         for command in value:
             _check_command(command)
         return
-    _check(name, value, MAPPING)
+    _check(name, value, _DICT)
     for key, note in value.items():
         if name == "measured":
             _check(f"measured.{_shown(key)}", note, MAPPING)
@@ -208,19 +226,20 @@ def _check_caused(name: str, value: Any) -> None:
         if not (key.isascii() and key.isdigit() and len(key) <= 18):
             raise ValueError(f"{name}.{_shown(key)}: must be the number of a trial or worker")
         if name == "trials":
-            _check_trial(f"trials.{key}", note)
-        else:
-            _check(f"{name}.{key}", note, _NOTES[name])
+            _check_trial(key, note)
+        elif not (rule := _NOTES[name]).holds(note):
+            _check(f"{name}.{key}", note, rule)
 
 
-def _check_trial(where: str, note: Any) -> None:
-    _check(where, note, MAPPING)
-    for key, rule in _TRIAL.items():
-        if key not in note:
-            raise ValueError(f"{where}.{key}: missing")
-        _check(f"{where}.{key}", note[key], rule)
-    _check(f"{where}.bracket", note.get("bracket"), or_null(INTEGER))
-    if unknown := sorted(note.keys() - {*_TRIAL, "bracket"}):
+def _check_trial(key: str, note: Any) -> None:
+    where = f"trials.{key}"
+    _check(where, note, _DICT)
+    for name, rule in _TRIAL.items():
+        if name not in note and name != "bracket":
+            raise ValueError(f"{where}.{name}: missing")
+        if not rule.holds(value := note.get(name)):
+            _check(f"{where}.{name}", value, rule)
+    if unknown := sorted(note.keys() - _TRIAL.keys()):
         raise ValueError(f"{where}.{_shown(unknown[0])}: must be config, seed or bracket")
 
 

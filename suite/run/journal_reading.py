@@ -6,6 +6,7 @@ Only a regular file is opened, no link is followed, nothing blocks. What is dama
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -154,8 +155,9 @@ def _opened(path: Path) -> BinaryIO:
 
 def _raw_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
     """Lines with their newlines; the last one may have none."""
-    most, total = MAX_HEADER, 0
-    while raw := file.readline(most + 1):
+    most, total, raw = MAX_HEADER, 0, file.readline(MAX_HEADER + 1)
+    # No line is longer than the file, whose size is bounded.
+    for raw in itertools.chain([raw] if raw else [], file):
         total += len(raw)
         if len(raw) > most:
             what = "a line" if most == MAX_LINE else "the first line"
@@ -170,7 +172,7 @@ def _raw_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
 def _parsed(raw: bytes, is_header: bool) -> dict[str, Any]:
     """The object of a line. Raises ValueError: what is wrong with it."""
     try:
-        text = raw.decode().lstrip()
+        text = raw.decode().strip()
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start + 1} is no UTF-8 text") from None
     if not text:
@@ -180,7 +182,7 @@ def _parsed(raw: bytes, is_header: bool) -> dict[str, Any]:
     else:
         check_depth(text)
         line, end = _DECODER.raw_decode(text)
-        if text[end:].strip():
+        if end != len(text):
             raise ValueError(f"more follows its JSON value, at character {end + 1}")
     if not isinstance(line, dict):
         raise ValueError("it is no JSON object")
