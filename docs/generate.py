@@ -24,6 +24,7 @@ from docstrings import as_markdown, escaped
 
 from suite.core import plugins
 from suite.core.run_settings import RunSettings
+from suite.files import published_tables
 from suite.launch.compose import Loader
 from suite.launch.help import comments
 from suite.launch.plan import Planned
@@ -95,6 +96,15 @@ def settings() -> str:
         lines += ["", f"### `{group}=`", "", "| name | what it is |", "|---|---|"]
         for path in sorted((CONF / group).glob("*.yaml")):
             lines.append(f"| `{path.stem}` | {escaped(_first_sentence(path))} |")
+        if group == "task":
+            lines += [
+                f"| `{one.name}` | {escaped(f'{one.kind}: {one.about}')} |"
+                for one in published_tables().values()
+            ]
+        if group == "model":
+            lines.append(
+                "| `NAME_table` | the table of `task=NAME`, without its epochs and budget |"
+            )
     lines += [
         "",
         "Algorithms, schedulers, searchers and predictors have [their own page](algorithms.md). What a"

@@ -298,6 +298,10 @@ def described(parameter: Parameter) -> dict[str, Any]:
     """
     if isinstance(parameter, Choice):
         return {"type": "choice", "values": list(parameter.values)}
+    if not isinstance(parameter, Float | Int):
+        raise ConfigError(
+            f"space: {type(parameter).__name__} is a table's; take Float, Int or Choice."
+        )
     kind, plain = ("float", float) if isinstance(parameter, Float) else ("int", int)
     low, high = plain(parameter.low), plain(parameter.high)
     return {"type": kind, "low": low, "high": high, "log": bool(parameter.log)}

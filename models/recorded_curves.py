@@ -1,7 +1,7 @@
-"""A recorded curve table as a target: replays trainings that happened.
+"""A curve table as a target: replays trainings that happened, or what a model of such trainings wrote.
 
 hardware, versions, n: the table's own; lineage: tabular benchmarks (Klein and Hutter 2019, arXiv
-1905.04970). RECORDED.
+1905.04970). RECORDED, or SURROGATE where the description's `data` says so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from models.checkpoint import reading
 from models.data import curve_tables
-from suite.core.csv_text import decode
+from suite.core.csv_text import decode, read_rows
 from suite.core.curve_table import CurveTable, Recording, parse
 from suite.core.errors import ConfigError, DataError
 from suite.core.metric import Metric
@@ -36,7 +36,7 @@ _parsed: dict[tuple[Description, str], CurveTable] = {}
 
 
 class Table(Target):
-    """The table that `description` names, in `folder`.
+    """The table that `description` names, in `folder`, or in the first of several that has it.
 
     repeats: where a configuration was trained several times, `draw` takes one recording by the
     trial's seed, `mean`
@@ -55,7 +55,7 @@ class Table(Target):
     def __init__(
         self,
         description: Mapping[str, Any],
-        folder: str,
+        folder: str | tuple[str, ...],
         repeats: Literal["draw", "mean"] = "draw",
         fixed: Mapping[str, Any] | None = None,
     ) -> None:
@@ -64,9 +64,12 @@ class Table(Target):
         if fixed:
             raise ConfigError(f"fixed={dict(fixed)}: a table's configurations cannot be fixed.")
         described = Description.of(description)
-        self.table = _load(described, folder)
+        folders = (folder,) if isinstance(folder, str) else tuple(folder)
+        if not folders:
+            raise ConfigError("folder=[]: names no folder; name the one that holds the table.")
+        self.table = _load(described, folders)
         self.space = Space(self.table.parameters, rows=self.table.configs)
-        self.metric = Metric(described.metric, described.mode)
+        self.metric = Metric(described.metric, described.mode, described.unit)
         self.data = described.data
         self._name = printable(described.file, most=200)
         self.repeats = repeats
@@ -137,23 +140,15 @@ class _Replay(Training):
             self._epoch = int(parse_json(path.read_text())["epoch"])
 
 
-def _load(description: Description, folder: str) -> CurveTable:
+def _load(description: Description, folders: Sequence[str]) -> CurveTable:
     name = printable(description.file, most=200)
-    try:
-        data = read_bytes(Path(folder) / description.file, below=Path(folder), max_bytes=MAX_BYTES)
-    except OSError as error:
-        raise DataError(
-            f"table {name}: {error.strerror} in folder={printable(folder)}; {_remedy(description, folder)}."
-        ) from None
-    except ValueError:  # a NUL or half a character in a name
-        raise ConfigError(
-            f"table {name}, folder={printable(folder)}: no file has such a name; mend the name."
-        ) from None
+    data = _bytes(description, folders)
     digest = hashlib.sha256(data).hexdigest()
     if description.sha256 not in (None, digest):
         raise DataError(
             f"table {name}: sha256={digest[:16]}..., described as "
-            f"{printable(description.sha256, most=16)}; stage it again."
+            f"{printable(description.sha256, most=16)}: another version of the file"
+            f"{_unlike(description, data)}; {_again(description, folders)}."
         )
     known = (description, digest)
     if known not in _parsed:
@@ -161,16 +156,65 @@ def _load(description: Description, folder: str) -> CurveTable:
     return _parsed[known]
 
 
-def _remedy(description: Description, folder: str) -> str:
+def _bytes(description: Description, folders: Sequence[str]) -> bytes:
+    """The file's content, from the first folder that has it."""
+    name, shown = printable(description.file, most=200), printable(", ".join(folders))
+    for folder in folders:
+        try:
+            return read_bytes(
+                Path(folder) / description.file, below=Path(folder), max_bytes=MAX_BYTES
+            )
+        except (FileNotFoundError, NotADirectoryError) as error:
+            reason = error.strerror
+        except OSError as error:
+            shown = printable(folder)
+            reason = error.strerror
+            break
+        except ValueError:  # a NUL or half a character in a name
+            raise ConfigError(
+                f"table {name}, folder={printable(folder)}: no file has such a name; mend the name."
+            ) from None
+    raise DataError(
+        f"table {name}: {reason} in folder={shown}; {_remedy(description, folders)}."
+    ) from None
+
+
+def _unlike(description: Description, data: bytes) -> str:
+    """What a file of another digest differs in, as far as the description knows: its columns, its rows."""
+    try:
+        header, *rows = read_rows(description.file, decode(description.file, data)) or [[]]
+    except DataError:
+        return ""
+    named = [*description.hyperparameters]
+    for columns in filter(None, (description.curve, description.train_s, description.eval_s)):
+        named += [f"{columns.prefix}{i}" for i in range(columns.first, columns.last + 1)]
+    if missing := [column for column in named if column not in header]:
+        return f" (its header has no column {printable(missing[0], most=80)})"
+    n_rows = sum(map(bool, rows))
+    if description.rows not in (None, n_rows):
+        return f" (it has {n_rows} rows, must have {description.rows})"
+    return ""
+
+
+def _remedy(description: Description, folders: Sequence[str]) -> str:
     """How a missing table gets into its folder."""
-    root, name = Path(folder).parent, curve_tables.DATA_SET
     if not curve_tables.is_published(description.file):
         source = printable(description.source or "the address its source names", most=200)
         return f"fetch it from {source}, or name its folder: model.folder=DIR"
-    command = f"swiftbench fetch {name} --only {description.file}"
-    if Path(folder).name == name:
-        return f"fetch it: {command} --to {printable(root)}"
-    return f"fetch it: {command} --to DIR, then model.folder=DIR/{name}"
+    return f"fetch it: {_command(description, folders)}"
+
+
+def _again(description: Description, folders: Sequence[str]) -> str:
+    if not curve_tables.is_published(description.file):
+        return "stage it again"
+    return f"stage it again: {_command(description, folders)}"
+
+
+def _command(description: Description, folders: Sequence[str]) -> str:
+    name, command = curve_tables.DATA_SET, curve_tables.command(description.file)
+    if Path(folders[0]).name == name:
+        return f"{command} --to {printable(Path(folders[0]).parent)}"
+    return f"{command} --to DIR, then model.folder=DIR/{name}"
 
 
 def _key(config: Config) -> tuple[Any, ...]:

@@ -113,9 +113,8 @@ CIFAR10_MD5 = {  # of the archive's members, as in torchvision
 }
 
 _TABLES = tuple(
-    File(name, (family.address(name),), table.n_bytes, f"sha256:{table.sha256}")
-    for family in curve_tables.FAMILIES
-    for name, table in family.tables.items()
+    File(entry.file, (entry.address,), entry.published.n_bytes, f"sha256:{entry.published.sha256}")
+    for entry in curve_tables.copied()
 )
 
 SOURCES = {
@@ -178,7 +177,7 @@ SOURCES = {
         Source(
             curve_tables.DATA_SET,
             f"{len(_TABLES)} tables of recorded learning curves, for model=..._table",
-            ", ".join(f"{family.source}: {family.licence}" for family in curve_tables.FAMILIES),
+            ", ".join(dict.fromkeys(f"{e.source}: {e.licence}" for e in curve_tables.copied())),
             _TABLES,
         ),
     )

@@ -5,7 +5,7 @@ n = 1 trial, 12 epochs of 2,400 Pythia events at pile-up 0 (300 to validate); nu
 loss 111.1, copied input 125.4 (11.4 % less); 22 s an epoch (2 + 2 layers of 64; see epoch_s), 4
 events of 6,400 elements train in 5.9 GiB (4 + 4 layers of 256, bin_size 128); lineage: Pata et al.
 2021 (Eur. Phys. J. C 81:381), the TensorFlow network of August 2022, whose recorded trials are
-conf/model/mlpf_table.yaml.
+model=mlpf_table.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from suite.core.space import Choice, Float, Int, Parameter
 from suite.core.target import Target, Training
 from suite.core.types import Config
 
-SEVEN: dict[str, Parameter] = {  # names and order of the recorded table, conf/model/mlpf_table.yaml
+SEVEN: dict[str, Parameter] = {  # names and order of the recorded table, model=mlpf_table
     "bin_size": Choice(8, 16, 32, 64, 128),
     "dropout": Float(0.0, 0.5),
     "lr": Float(1e-6, 3e-2, log=True),

@@ -50,9 +50,11 @@ def parse(description: Mapping[str, Any] | Description, text: str) -> CurveTable
     one an epoch, the first of them epoch 1. A row that holds an empty cell or NaN in its curve is a
     failed training; so is one that ends in zeros (published tables say it so), unless
     `trailing_zeros` is "values". `types` says what a hyperparameter's cells are; without it they say
-    it themselves (suite.core.table_columns). Rows whose hyperparameters' cells are equal are repeats of
-    one configuration; cells that differ never are.
-    Raises ConfigError for a wrong description, DataError for the file's faults, by row and column.
+    it themselves (suite.core.table_columns); `scales` how its values lie to each other, without it
+    logarithmic where they span more than two decades. Rows whose hyperparameters' cells are equal are
+    repeats of one configuration; cells that differ never are.
+    Raises ConfigError for a wrong description, DataError for the file's faults, by row and column, and
+    where it has another number of rows than described.
     """
     # Imported here: whoever makes no table needs no msgspec.
     from suite.core.csv_text import read_rows
@@ -76,6 +78,10 @@ def parse(description: Mapping[str, Any] | Description, text: str) -> CurveTable
             )
     if not rows:
         raise DataError(f"{name}: no rows; stage it again.")
+    if spec.rows not in (None, len(rows)):
+        raise DataError(
+            f"{name}: {len(rows)} rows; described are {spec.rows}. Stage it again, or mend the description."
+        )
     columns = _Columns(spec, header, numbers, rows)
     parameters, configs = columns.configurations()
     recordings, n_failed = columns.recordings()
@@ -114,7 +120,13 @@ class _Columns:
             name: self._column(name, "hyperparameters").values(self._spec.types.get(name))
             for name in self._spec.hyperparameters
         }
-        parameters = {name: _parameter(column) for name, column in values.items()}
+        scales = self._spec.scales
+        parameters = {
+            name: scales[name].parameter(f"table.scales.{name}", column)
+            if name in scales
+            else _parameter(column)
+            for name, column in values.items()
+        }
         return parameters, [
             dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)
         ]

@@ -1,4 +1,6 @@
-"""Hyperparameter spaces: Float, Int, Choice; sampling, encoding to [0, 1]^d, and validation."""
+"""Hyperparameter spaces: Float, Int, Choice, and of tables Ordered and Conditional; sampling, encoding to
+[0, 1]^d, and validation.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.core.errors import ConfigError, unknown_name
+from suite.core.ordered import Conditional, Ordered
 from suite.core.printable import printable
 from suite.core.types import Config
 
@@ -216,15 +219,15 @@ class Choice:
         return next(iter(own + equal), None)
 
 
-Parameter = Float | Int | Choice
+Parameter = Float | Int | Choice | Ordered | Conditional
 
 
 class Space(Mapping[str, Parameter]):
     """An ordered mapping name -> parameter. A name that is fixed to a value is not searched.
 
     fixed: name -> its value; None: searched. rows: a table's configurations, where only these exist.
-    Shapes: `encode` gives one number for a Float or Int and one for each value of a Choice, in the
-    order of names.
+    Shapes: `encode` gives one number for each parameter and, of a Choice, one for each of its
+    values, in the order of names.
     Raises ConfigError for a fixed name that the space does not have, or a value outside its range.
 
     >>> space = Space({"momentum": Float(0.0, 1.0), "units": Choice(32, 64)})

@@ -13,6 +13,7 @@ from suite.core.errors import ConfigError, unknown_name
 from suite.core.metric import MODES
 from suite.core.printable import printable
 from suite.core.settings import checked, parse
+from suite.core.table_scales import Scale
 
 ColumnType = Literal["number", "integer", "text", "category", "boolean"]
 COLUMN_TYPES: tuple[str, ...] = typing.get_args(ColumnType)
@@ -36,7 +37,9 @@ class Description:
     """What a table is, and how its file is read.
 
     file: in the folder of the target or package. types: of hyperparameters; where one is not named, the
-    cells say it (suite.core.table_columns). escape: a quote (') at the begin of a text cell or of a
+    cells say it (suite.core.table_columns). scales: of hyperparameters, how their values lie to each other
+    (suite.core.table_scales); all of them or none. rows: of the file, None: not stated.
+    escape: a quote (') at the begin of a text cell or of a
     column's name is no part of it: it keeps spreadsheets from taking the cell for a formula.
     """
 
@@ -45,9 +48,12 @@ class Description:
     curve: EpochColumns
     metric: str
     mode: Literal["min", "max"]
+    unit: str = "1"
     train_s: EpochColumns | None = None
     eval_s: EpochColumns | None = None
     types: Mapping[str, ColumnType] = field(default_factory=dict, hash=False)
+    scales: Mapping[str, Scale] = field(default_factory=dict, hash=False)
+    rows: Annotated[int, Meta(ge=1)] | None = None
     escape: Literal["'"] | None = None
     trailing_zeros: Literal["failed", "values"] = "failed"
     sha256: str | None = None
@@ -77,11 +83,12 @@ class Description:
         given = {key: value for key, value in values.items() if value is not None}
         _check_names("table.hyperparameters", given["hyperparameters"])
         given["types"] = _types(given.get("types", {}), given["hyperparameters"])
+        given["scales"] = _scales(given.get("scales", {}), given["hyperparameters"])
         for key in ("curve", "train_s", "eval_s"):
             if key in given:
                 given[key] = _epoch_columns(f"table.{key}", given[key])
         hints = typing.get_type_hints(cls, include_extras=True)
-        for key in given.keys() - {"curve", "train_s", "eval_s", "types"}:
+        for key in given.keys() - {"curve", "train_s", "eval_s", "types", "scales"}:
             given[key] = checked(given[key], hints[key], f"table.{key}")
         _check_file(given["file"])
         return cls(**given)
@@ -114,6 +121,25 @@ def _types(values: Any, hyperparameters: Any) -> Mapping[str, ColumnType]:
                 f"{', '.join(COLUMN_TYPES[:-1])} or {COLUMN_TYPES[-1]}."
             )
     return dict(values)
+
+
+def _scales(values: Any, hyperparameters: Any) -> Mapping[str, Scale]:
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"table.scales={printable(values, most=80)}: must be {{hyperparameter: scale}}."
+        )
+    for name in values:
+        if name not in hyperparameters:
+            text = f"table.scales: {printable(repr(name), most=80)}: names no hyperparameter; "
+            raise ConfigError(text + f"{_QUOTES}, or remove it.")
+    for name in hyperparameters if values else ():
+        if name not in values:
+            raise ConfigError(
+                f"table.scales.{printable(name)}: missing; name the scale of each hyperparameter, or of none."
+            )
+    return {
+        name: Scale.of(f"table.scales.{printable(name)}", value) for name, value in values.items()
+    }
 
 
 def _epoch_columns(key: str, values: Any) -> EpochColumns:

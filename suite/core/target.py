@@ -20,7 +20,7 @@ from suite.core import plugins
 from suite.core.curve_table import Recording
 from suite.core.errors import ConfigError
 from suite.core.metric import Metric, nearest_mode
-from suite.core.space import Choice, Float, Int, Parameter, Space
+from suite.core.space import Parameter, Space
 from suite.core.types import Config
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Target(ABC):
     parameters: the hyperparameters by name. metric: the validation metric that is optimised, a Metric;
     or its name, with `mode` ("min" or "max") beside it, as targets of earlier revisions say it.
     framework: what must be alone in a worker ("torch", "tensorflow", "numpy"). data: "real",
-    "recorded" (a curve table), "stand-in" or "synthetic"; it labels every record. checkpoint_bytes:
+    "recorded" (a curve table), "surrogate" (a table that a model of recorded curves wrote), "stand-in" or
+    "synthetic"; it labels every record. checkpoint_bytes:
     about how large one checkpoint is; epoch_s: about how many seconds one epoch takes on the
     hardware its file names; `plan` reads both.
 
@@ -148,17 +149,20 @@ class Target(ABC):
 
 # --- checks ---------------------------------------------------------------------------------------
 
-DATA = ("real", "recorded", "stand-in", "synthetic")
+DATA = ("real", "recorded", "surrogate", "stand-in", "synthetic")
+TABLES = ("recorded", "surrogate")
+"""The labels of curve tables."""
+_LOUD = ("surrogate", "stand-in")
 
 
 def loud(data: str) -> str:
-    """A label of data as people read it: a stand-in's must not be overlooked."""
-    return data.upper() if data == "stand-in" else data
+    """A label of data as people read it: what is not what it is named after must not be overlooked."""
+    return data.upper() if data in _LOUD else data
 
 
 def mark(data: str) -> str:
-    """What follows the name of a run on such data: ` [STAND-IN]`, or nothing."""
-    return f" [{loud(data)}]" if data == "stand-in" else ""
+    """What follows the name of a run on such data: ` [STAND-IN]`, ` [SURROGATE]`, or nothing."""
+    return f" [{loud(data)}]" if data in _LOUD else ""
 
 
 def make_target(spec: Mapping[str, Any], what: str = "model") -> Target:
@@ -206,9 +210,9 @@ def check_target(target: type[Target] | Target) -> None:
 def check_provenance(target: Target) -> None:
     """Raise one ConfigError for what a staged target's `provenance` lacks, or says wrongly.
 
-    Recorded and synthetic data need none.
+    Tables and synthetic data need none.
     """
-    if target.data in ("recorded", "synthetic"):
+    if target.data in (*TABLES, "synthetic"):
         return
     provenance, problems = dict(target.provenance), []
     for name, (is_right, rule) in _PROVENANCE.items():
@@ -278,8 +282,7 @@ def _is_count(value: Any) -> bool:
 
 def _are_parameters(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
-        isinstance(name, str) and isinstance(one, Float | Int | Choice)
-        for name, one in value.items()
+        isinstance(name, str) and isinstance(one, Parameter) for name, one in value.items()
     )
 
 

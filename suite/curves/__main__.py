@@ -1,7 +1,12 @@
-"""Curve tables from real runs: what simulation replays, with seconds of every epoch.
+"""Curve tables: those that are published, and tables from real runs with seconds of every epoch.
 
+    swiftbench curves list                             the published tables, and which of them are here
     swiftbench curves record runs/TIME --to mytable    a table from every run below a folder
     swiftbench curves check mytable                    is this table whole; its contents
+
+`list` shows task=NAME, family, RECORDED or SURROGATE (what a model of recorded curves wrote), the rows, R,
+metric and licence of each table of the catalogue, and whether its file lies below SUITE_DATA. Tables of a
+family are not independent of each other.
 
 `record` writes DIR/NAME.csv and DIR/datapackage.json (suite.curves.datapackage; these two are the
 package, and name no folder) and DIR/model/NAME.yaml, a model for this machine:
@@ -20,12 +25,15 @@ Exit code: 0; 1: it could not be done, and why.
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from suite.core.command import argument_parser, run_command
 from suite.core.errors import DataError
+from suite.curves.listing import lines, listed
 from suite.curves.recorder import check, record, summary
 
 
@@ -57,9 +65,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checking = doors.add_parser(
         "check", help="check a table: hash, columns, numbers", allow_abbrev=False
     )
-    checking.add_argument("table", type=Path, help="a package's folder, or a model's YAML")
+    checking.add_argument(
+        "table", type=Path, help="a package's folder, a model's YAML, or a name of `curves list`"
+    )
+    listing = doors.add_parser("list", help="the published tables", allow_abbrev=False)
+    listing.add_argument("--family", metavar="NAME", help="of one family (default: all)")
+    listing.add_argument("--json", action="store_true", help="all that is known, as JSON")
     given = parser.parse_args(arguments)
-    return run_command("curves", lambda: _check(given) if given.door == "check" else _record(given))
+    act = {"check": _check, "list": _list, "record": _record}[given.door]
+    return run_command("curves", lambda: act(given))
+
+
+def _list(given: argparse.Namespace) -> int:
+    tables = listed(Path(os.environ.get("SUITE_DATA", "data")), given.family)
+    print(json.dumps(tables, indent=1) if given.json else "\n".join(lines(tables)))
+    return 0
 
 
 def _check(given: argparse.Namespace) -> int:

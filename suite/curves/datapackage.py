@@ -227,7 +227,7 @@ def read(folder: Path) -> tuple[dict[str, Any], CurveTable]:
     if not isinstance(described, dict):
         raise DataError(
             f"{NAME}: resources[0].curves: missing; the suite did not write this package. "
-            "Describe the table in a YAML, as conf/model/*_table.yaml, and check that."
+            "Describe the table in a YAML (docs/curve-tables.md), and check that."
         )
     name = resource.get("path")
     if not isinstance(name, str) or not _inside(name) or name != described.get("file"):

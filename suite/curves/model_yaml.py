@@ -13,7 +13,7 @@ import yaml
 
 from suite.core.errors import ConfigError, DataError
 from suite.core.printable import printable
-from suite.files import UnsafeFileError, read_text
+from suite.files import UnsafeFileError, published_tables, read_text
 
 MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 20
@@ -23,6 +23,16 @@ _INTERPOLATION = re.compile(
     r"(?P<slashes>\\*)\$\{(?:oc\.env:(?P<name>\w+)(?:,(?P<default>[^}]*))?\})?"
 )
 """The one interpolation of a table's description: an environment variable and its default."""
+
+
+def read_table(named: Path) -> dict[str, Any]:
+    """The settings of a curve table's target: of the catalogue's table of that name where there is no such
+    file, else of a model's YAML file. Raises as `read_model` does.
+    """
+    entry = published_tables().get(str(named))
+    if entry is None or named.exists():
+        return read_model(named)
+    return entry.leaf(os.environ.get("SUITE_DATA", "data"))
 
 
 def read_model(path: Path) -> dict[str, Any]:
@@ -47,7 +57,7 @@ def read_model(path: Path) -> dict[str, Any]:
             f"{name}{place}: no YAML that can be read: {printable(why, most=200)}. Mend the file."
         ) from None
     if not isinstance(settings, dict):
-        raise ConfigError(f"{name}: holds no mapping; compare conf/model/mlpf_table.yaml.")
+        raise ConfigError(f"{name}: holds no mapping; see docs/curve-tables.md.")
     _check_size(settings, name)
     return {str(key): _filled(value, name) for key, value in settings.items()}
 

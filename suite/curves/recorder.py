@@ -18,7 +18,7 @@ from suite.core.plugins import make
 from suite.core.printable import printable
 from suite.core.target import Target
 from suite.curves import datapackage
-from suite.curves.model_yaml import read_model
+from suite.curves.model_yaml import read_table
 from suite.files import write_whole
 from suite.results.find import find_runs
 from suite.results.fold import load_run
@@ -354,15 +354,15 @@ def _notes(made: Package, licence: str | None) -> list[str]:
 
 
 def check(path: Path) -> CurveTable:
-    """The table of a package's folder, or of a model's YAML, if all is well with it.
+    """The table of a package's folder, of a model's YAML or of the catalogue, if all is well with it.
 
     Raises DataError: missing, changed or faulty; ConfigError: a wrong description.
     """
     if path.is_dir():
         return datapackage.read(path)[1]
-    table = getattr(make(read_model(path), "model", Target), "table", None)
+    table = getattr(make(read_table(path), "model", Target), "table", None)
     if not isinstance(table, CurveTable):
-        raise ConfigError(f"{path.name}: describes no table; compare conf/model/mlpf_table.yaml.")
+        raise ConfigError(f"{path.name}: describes no table; see docs/curve-tables.md.")
     return table
 
 

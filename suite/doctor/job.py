@@ -27,7 +27,7 @@ import suite.run  # hands SUITE_PLUGINS over
 from suite.core.target import make_target
 target = make_target(json.load(sys.stdin))
 target.stage("cpu")
-print(json.dumps(dict(target.provenance), default=str))
+print(json.dumps({"data": target.data, **target.provenance}, default=str))
 """
 
 
@@ -171,6 +171,11 @@ def data_sets(job: Job, named: Sequence[str]) -> Iterator[Finding]:
             yield warn(
                 "data", f"STAND-IN, not the data set {staged}; loads",
                 "for results on the data set itself fetch it and take model.data=real",
+            )  # fmt: skip
+        elif known.get("data") == "surrogate":
+            yield warn(
+                "data", "SURROGATE, what a model of recorded curves wrote; loads",
+                "for trainings that happened take a recorded table (swiftbench curves list)",
             )  # fmt: skip
         else:
             yield ok("data", f"{staged}; loads")

@@ -21,6 +21,7 @@ from typing import Any
 
 from suite.core.errors import ConfigError, unknown_name
 from suite.core.settings import shown
+from suite.launch import tables
 from suite.launch import words as typed_words
 from suite.launch.checks import check_folder, check_plain
 from suite.launch.hydra_rules import check_file, check_node
@@ -106,6 +107,7 @@ class Loader:
         from hydra._internal.utils import create_config_search_path
         from hydra.core.config_search_path import SearchPathQuery
         from hydra.core.utils import JobRuntime, setup_globals
+        from hydra.plugins.config_source import ConfigSource
 
         version.setbase("1.3")
         setup_globals()
@@ -113,11 +115,14 @@ class Loader:
         path = create_config_search_path(str(CONF))
         # Hydra's plug-ins are registered by now, and its own reader of files among them.
         SourcesRegistry.instance().types["file"] = _checked_files(FileConfigSource)
+        SourcesRegistry.instance().types["tables"] = _catalogued(ConfigSource)
         if config_dir is not None:
             folder = Path(config_dir).absolute()
             if not folder.is_dir():
                 raise ConfigError(f"--config-dir={config_dir}: no such folder; name one.")
             path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+        # Behind the others: a file of that name comes first. Hydra's own schemas must be the last.
+        path.prepend("catalogue", "tables://curve_tables", SearchPathQuery(provider="schema"))
         self._impl = _once_read(ConfigLoaderImpl)(config_search_path=path)
         self._given: list[str] = []
         self._common: set[str] | None = None
@@ -238,6 +243,9 @@ class Loader:
         for group in NEEDED:
             if _leaf(composed, group) is None or not isinstance(chosen.get(group), str):
                 raise unknown_name(group, shown(chosen.get(group)), self._options(group))
+        # An optional group: Hydra takes an unknown name for none.
+        if (task := chosen.get("task")) is not None and task not in self._options("task"):
+            raise unknown_name("task", task, self._options("task"))
         given = composed.get("algorithm_name")
         name = self._name(composed)
         if given not in (None, name):
@@ -364,6 +372,41 @@ def _checked_files(base: Any) -> Any:
             return Path(self.path) / str(self._normalize_file_name(config_path))
 
     return CheckedFiles
+
+
+def _catalogued(base: Any) -> Any:
+    """A source of the files that the catalogue of curve tables stands for. base: Hydra's ConfigSource."""
+
+    class Catalogued(base):  # type: ignore[misc]
+        @staticmethod
+        def scheme() -> str:
+            return "tables"
+
+        def available(self) -> bool:
+            return True
+
+        def is_group(self, config_path: str) -> bool:
+            return config_path in ("", *tables.GROUPS)
+
+        def is_config(self, config_path: str) -> bool:
+            return tables.text(config_path.removesuffix(".yaml")) is not None
+
+        def list(self, config_path: str, results_filter: Any) -> list[str]:
+            return tables.names(config_path)
+
+        def load_config(self, config_path: str) -> Any:
+            from hydra.plugins.config_source import ConfigResult
+            from omegaconf import OmegaConf
+
+            text = tables.text(config_path.removesuffix(".yaml")) or ""
+            return ConfigResult(
+                config=OmegaConf.create(text),
+                path=self.full_path(),
+                provider=self.provider,
+                header=self._get_header_dict(text),
+            )
+
+    return Catalogued
 
 
 def _once_read(base: Any) -> Any:

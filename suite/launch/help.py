@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.core.settings import shown
+from suite.launch import tables
 from suite.launch.compose import CHOSEN, NEEDED, Loader, refusals
 from suite.launch.runs import chosen
 from suite.run.paths import CONF
@@ -112,11 +113,16 @@ def _row(name: str, meaning: str) -> str:
 
 def _text(folders: Sequence[Path], name: str) -> str:
     paths = [folder / f"{name}.yaml" for folder in folders]
-    return next((path.read_text() for path in paths if path.is_file()), "")
+    return (
+        next((path.read_text() for path in paths if path.is_file()), None)
+        or tables.text(name)
+        or ""
+    )
 
 
 def _options(folders: Sequence[Path], group: str) -> list[str]:
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+    files = {path.stem for folder in folders for path in (folder / group).glob("*.yaml")}
+    return sorted(files | set(tables.names(group)))
 
 
 def _default(group: str) -> str:

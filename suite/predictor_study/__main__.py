@@ -20,9 +20,8 @@ from suite.run.paths import CONF
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 1 where an argument or the table is wrong."""
     parser = argument_parser("suite.predictor_study", page.__doc__)
-    default = CONF / "model" / "mlpf_table.yaml"
-    parser.add_argument("--table", type=Path, default=default, metavar="YAML",
-                        help="of a curve table (default: conf/model/mlpf_table.yaml)")  # fmt: skip
+    parser.add_argument("--table", type=Path, default=Path("mlpf"), metavar="TABLE",
+                        help="of `curves list`, or a table's YAML (default: %(default)s)")  # fmt: skip
     parser.add_argument(
         "--out",
         type=Path,

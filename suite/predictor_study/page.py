@@ -2,7 +2,7 @@
 
     swiftbench study                                             MLPF's table, three predictors
     swiftbench study --predictors svr,loo_svr --splits 20        others, fewer draws
-    swiftbench study --table conf/model/ptb_table.yaml --out ptb
+    swiftbench study --table ptb --out ptb
 
 The experiment `predictors`: fits on a recorded table, no runs; so it has no conf/experiment/*.yaml,
 whose files are sweeps of runs. Predictors are conf/predictor/*.yaml; KEY=VALUE changes the
@@ -36,7 +36,7 @@ from suite.core.curve_table import CurveTable
 from suite.core.errors import ConfigError, DataError, SuiteError
 from suite.core.plugins import make
 from suite.core.target import Target
-from suite.curves.model_yaml import read_model
+from suite.curves.model_yaml import read_table
 from suite.predictor_study.protocols import PANELS, Cell, Curves
 from suite.report import style
 from suite.report.escaping import for_markdown
@@ -46,9 +46,12 @@ _FLOOR = -0.5  # where the figure's axis ends: below it only the size of a failu
 
 
 def read(path: Path) -> Curves:
-    """The table that a model's YAML describes. Raises ConfigError where it describes none."""
+    """The table that a model's YAML describes, or the catalogue's of that name (mlpf).
+
+    Raises ConfigError where it describes none.
+    """
     try:
-        spec = read_model(path)
+        spec = read_table(path)
     except SuiteError as error:
         raise ConfigError(f"--table {error}") from None
     target = make(spec, "table", Target)

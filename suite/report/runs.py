@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suite.core.target import loud, mark
+from suite.files import published_tables
 from suite.results.header import RunHeader
 from suite.results.run_view import RunView
 
@@ -108,14 +109,26 @@ class Group:
 
     @property
     def title(self) -> str:
+        family = f", family {self.family}" if self.family else ""
+        return f"{self.experiment} / {self.model}{family}{self._marks}"
+
+    @property
+    def _marks(self) -> str:
         task = f" ({self.task})" if self.task else ""
-        marks = "".join(sorted({mark(run.header.target.data or "") for run in self.shown}))
-        return f"{self.experiment} / {self.model}{task}{marks}"
+        marks = sorted({mark(run.header.target.data or "") for run in self.shown})
+        return "".join([task, *marks])
 
     @property
     def slug(self) -> str:
         """The title as a file name, with nothing that a file system or a browser reads as more."""
-        return re.sub(r"[^A-Za-z0-9_.=]+", "-", self.title).strip("-.")[:80] or "group"
+        title = f"{self.experiment} / {self.model}{self._marks}"
+        return re.sub(r"[^A-Za-z0-9_.=]+", "-", title).strip("-.")[:80] or "group"
+
+    @property
+    def family(self) -> str:
+        """Of a table of the catalogue, those with which it was published; empty for another target."""
+        file = f"{self.first.header.table}.csv"
+        return next((one.family for one in published_tables().values() if one.file == file), "")
 
     @property
     def metric(self) -> str:
@@ -129,7 +142,7 @@ class Group:
 
     @property
     def data(self) -> str:
-        """`SYNTHETIC`, `recorded` or `STAND-IN`; empty for real data."""
+        """`SYNTHETIC`, `recorded`, `SURROGATE` or `STAND-IN`; empty for real data."""
         kinds = {run.header.target.data or "" for run in self.shown} - {"real"}
         return " and ".join(
             sorted("SYNTHETIC" if kind == "synthetic" else loud(kind) for kind in kinds)

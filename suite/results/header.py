@@ -74,7 +74,7 @@ _LABELS_OF_0E27403 = {
 
 @dataclass(frozen=True, slots=True)
 class TargetLabel:
-    """What was trained. data: real, stand-in, recorded or synthetic."""
+    """What was trained. data: real, stand-in, recorded, surrogate or synthetic."""
 
     metric: Metric
     data: str | None

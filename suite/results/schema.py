@@ -16,7 +16,7 @@ from suite.files import UnsafeFileError, parse_json, read_text
 from suite.results.leaves import leaves
 from suite.run.paths import SCHEMAS
 
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 NAME = "record.json"
 MAX_BYTES = 16 * 2**20
 """Of a record; real ones have some 10 kB."""
@@ -50,11 +50,15 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _of_this_version(record: Any) -> Any:
-    """A record of 1.0.0 with what 1.1.0 has besides: its journal did not say what warming up took."""
-    if not (isinstance(record, dict) and record.get("schema_version") == "1.0.0"):
+    """A record of 1.0.0 or 1.1.0 with what this version has besides: of 1.1.0 nothing, a word was added; the
+    journal behind one of 1.0.0 did not say what warming up took.
+    """
+    if not isinstance(record, dict) or record.get("schema_version") not in ("1.0.0", "1.1.0"):
         return record
-    added = {"warm_up": None}
     newer = {**record, "schema_version": VERSION}
+    if record["schema_version"] == "1.1.0":
+        return newer
+    added = {"warm_up": None}
     with contextlib.suppress(LookupError, TypeError):
         newer["time"] = {**record["time"], **added}
         lives = [{**life, **added} for life in record["workers"]["lives"]]

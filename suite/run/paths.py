@@ -5,15 +5,7 @@ from __future__ import annotations
 import importlib.resources
 from pathlib import Path
 
-
-def shipped(name: str) -> Path:
-    """The folder `name` ("conf", "results_schema"): inside the installed package, else beside it.
-
-    A wheel holds these folders in `suite/`; a checkout (or a copy of it, as in an image) beside `suite/`.
-    """
-    package = Path(str(importlib.resources.files("suite")))
-    inside = package / name
-    return inside if inside.is_dir() else package.parent / name
+from suite.files import shipped
 
 
 def checkout() -> Path:

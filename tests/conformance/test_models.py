@@ -8,6 +8,7 @@ import pytest
 
 from kit.driving import compose, names
 from suite.core.errors import DataError
+from suite.core.target import TABLES
 from suite.testing import TargetConformance
 
 MODELS = names("model")
@@ -67,7 +68,7 @@ def test_what_every_target_promises(name, check):
 def test_its_file_is_named_after_it_and_begins_with_a_lab_label(name):
     target = build(name)
     module, cls = SUITES[name].leaf["_target_"].split(".")[-2:]
-    if target.data not in ("recorded", "synthetic"):  # there one class serves every table
+    if target.data not in (*TABLES, "synthetic"):  # there one class serves every table
         assert name.endswith(module) or name.startswith(module), (
             "one class may serve several YAML files, each named after it"
         )
@@ -80,5 +81,5 @@ def test_its_file_is_named_after_it_and_begins_with_a_lab_label(name):
 @every
 def test_its_yaml_lists_every_hyperparameter_and_leaves_it_free(name):
     target = build(name)
-    if target.data != "recorded":  # of a table nothing can be fixed
+    if target.data not in TABLES:  # of a table nothing can be fixed
         assert SUITES[name].leaf["fixed"] == dict.fromkeys(target.space)

@@ -99,7 +99,7 @@ def test_everything_that_is_wrong_is_named_at_once(refusal):
     said = refusal(RIGHT | wrong)
     for name in wrong:
         assert f"\n  {name}=" in said
-    assert "data=fake: must be real, recorded, stand-in or synthetic" in said
+    assert "data=fake: must be real, recorded, surrogate, stand-in or synthetic" in said
 
 
 def test_a_mode_beside_a_metric_is_refused():

@@ -18,6 +18,7 @@ from suite.core.run_settings import RunSettings
 from suite.core.scheduler import Scheduler
 from suite.core.target import Target
 from suite.launch import compose as launch
+from suite.launch import tables
 from suite.run.conductor import Conductor
 from suite.run.driver import Driver, reopen
 from suite.run.journal import Journal
@@ -40,10 +41,11 @@ SVR = {"_target_": "suite.predictors.svr.SVR"}
 
 
 def names(group: str) -> list[str]:
-    """The YAML files of one group of conf/: the registry that the conformance tests are
-    parametrised over.
+    """The YAML files of one group of conf/, and what the catalogue of tables adds: the registry that the
+    conformance tests are parametrised over.
     """
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    files = {path.stem for path in (CONF / group).glob("*.yaml")}
+    return sorted(files | set(tables.names(group)))
 
 
 def compose(*overrides: str) -> dict[str, Any]:

@@ -7,20 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from kit.published import served
-from models.data import curve_tables, fetch, transfer
+from models.data import fetch, transfer
 from models.data.sources import SOURCES, File
 from models.recorded_curves import Table
-from suite.core.errors import DataError
+from suite.core.errors import ConfigError, DataError
+from suite.files import published_tables
 from suite.launch import cli
-from suite.run.paths import checkout
 
-DESCRIBED = {
-    name: yaml.safe_load((checkout() / f"conf/model/{name}_table.yaml").read_text())["description"]
-    for name in ("mlpf", "mnist", "ptb", "resnet_cifar10", "baker_cifar10", "baker_svhn")
-}
+DESCRIBED = {name: entry.description() for name, entry in published_tables().items()}
 DATA = Path(os.environ.get("SUITE_DATA", "data")) / "curves"
 NAME = "lstm_ptb.csv"
 
@@ -61,19 +57,11 @@ def left(root):
     return sorted(path.name for path in (root / "curves").iterdir() if path.name != ".lock")
 
 
-@pytest.mark.parametrize("name", DESCRIBED)
-def test_a_tables_yaml_and_its_publication_say_the_same(name):
-    described = DESCRIBED[name]
-    family = next(f for f in curve_tables.FAMILIES if described["file"] in f.tables)
-    assert described["sha256"] == family.tables[described["file"]].sha256
-    assert (described["source"], described["licence"]) == (family.source, family.licence)
-
-
 def test_every_address_names_a_commit_and_every_name_is_one_files():
     for file in SOURCES["curves"].files:
         assert Path(file.name).name == file.name
         assert file.n_bytes and file.checksum
-    assert all(len(family.commit) == 40 for family in curve_tables.FAMILIES)
+    assert all(entry.commit in entry.address for entry in published_tables().values())
 
 
 def test_a_table_is_fetched_under_the_name_that_its_yaml_wants(site, tmp_path, capsys):
@@ -141,6 +129,47 @@ def test_the_error_of_a_missing_table_says_the_command(tmp_path):
         Table(described, folder=str(root))
     with pytest.raises(DataError, match=r"fetch it from .*nas, or name its folder: model\.folder"):
         Table({**described, "file": "other.csv"}, folder=str(root / "curves"))
+
+
+def staged(root, text):
+    (root / "curves").mkdir(parents=True)
+    (root / "curves" / NAME).write_text(text)
+    return str(root / "curves")
+
+
+def test_another_version_of_a_file_is_refused_with_what_differs(tmp_path):
+    header = ",".join(["n_layer,n_inputs,base_lr,ss", *(f"ep_{i}" for i in range(60))])
+    row = ",".join(["2,10,0.1,15000", *["99.0"] * 60])
+    described = {**DESCRIBED["ptb"], "rows": 280}
+    again = f"stage it again: swiftbench fetch curves --only {NAME}"
+    for name, text, says in (
+        ("rows", f"{header}\n{row}\n", r"file \(it has 1 rows, must have 280\)"),
+        (
+            "header",
+            f"{header.replace('base_lr', 'lr')}\n{row}\n",
+            r"file \(its header has no column base_lr\)",
+        ),
+        ("values", "\n".join([header, *[row] * 280]) + "\n", "file;"),
+    ):
+        with pytest.raises(DataError, match=rf"sha256=.*another version of the {says}") as error:
+            Table(described, folder=staged(tmp_path / name, text))
+        assert again in str(error.value)
+
+
+def test_the_first_folder_that_has_the_file_is_read(tmp_path):
+    text = "n_layer,n_inputs,base_lr,ss,ep_0\n1,2,0.1,0.5,99.0\n1,3,0.1,0.5,98.0\n"
+    folder = staged(tmp_path, text)
+    described = {
+        **DESCRIBED["ptb"],
+        "sha256": None,
+        "curve": {"prefix": "ep_", "first": 0, "last": 0},
+    }
+    for folders in ((folder, str(tmp_path / "bank")), (str(tmp_path / "bank"), folder)):
+        assert len(Table(described, folder=folders).table.configs) == 2
+    with pytest.raises(DataError, match=rf"in folder={tmp_path}/a, {tmp_path}/b; fetch it"):
+        Table(described, folder=(f"{tmp_path}/a", f"{tmp_path}/b"))
+    with pytest.raises(ConfigError, match="names no folder"):
+        Table(described, folder=())
 
 
 def test_the_published_simulation_runs_from_what_was_fetched(tmp_path, monkeypatch, capsys):

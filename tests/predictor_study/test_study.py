@@ -4,11 +4,12 @@ import csv
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kit.driving import CONF, DATA
+from kit.driving import DATA
 from suite.core.errors import ConfigError, DataError
 from suite.predictor_study import __main__ as door
 from suite.predictor_study import page as predictors
@@ -26,7 +27,7 @@ def mlpf():
     if not (DATA / "curves" / "mlpf_delphes.csv").exists():
         why = f"no curve table in {DATA}: set SUITE_DATA to the folder that holds curves/"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
-    return predictors.read(CONF / "model" / "mlpf_table.yaml")
+    return predictors.read(Path("mlpf"))
 
 
 def tabled(n=24, repeats=2, n_epochs=20):

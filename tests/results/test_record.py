@@ -277,6 +277,12 @@ def test_a_warm_up_that_is_no_time_is_refused(tmp_path, no_fsync, value):
 
 
 def test_a_record_of_the_version_before_is_read_as_one_of_this(record, tmp_path):
+    before = {**json.loads(records.dumps(record)), "schema_version": "1.1.0"}
+    (tmp_path / "record.json").write_text(json.dumps(before))
+    assert records.load(tmp_path / "record.json") == json.loads(records.dumps(record))
+
+
+def test_a_record_of_the_first_version_is_read_as_one_of_this(record, tmp_path):
     older = json.loads(records.dumps(record))
     older["schema_version"] = "1.0.0"
     del older["time"]["warm_up"]
