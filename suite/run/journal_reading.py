@@ -155,9 +155,9 @@ def _opened(path: Path) -> BinaryIO:
 
 def _raw_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
     """Lines with their newlines; the last one may have none."""
-    most, total, raw = MAX_HEADER, 0, file.readline(MAX_HEADER + 1)
+    most, total, first = MAX_HEADER, 0, file.readline(MAX_HEADER + 1)
     # No line is longer than the file, whose size is bounded.
-    for raw in itertools.chain([raw] if raw else [], file):
+    for raw in itertools.chain([first] if first else [], file):
         total += len(raw)
         if len(raw) > most:
             what = "a line" if most == MAX_LINE else "the first line"
