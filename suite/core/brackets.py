@@ -86,6 +86,17 @@ class Plan:
         return sum(b.n_epochs for b in self.brackets)
 
 
+def share_in_epochs(share: float, max_epochs: int) -> int:
+    """A share of R = max_epochs in whole epochs, rounded as `hyperband_plan` rounds its rungs; at least 1.
+
+    So that a share of 1/4 is the rung of R/4, which is 12 where R is 50, and not the one after it.
+
+    >>> share_in_epochs(0.25, 50), share_in_epochs(0.25, 2)
+    (12, 1)
+    """
+    return max(round(Fraction(str(share)) * max_epochs), 1)
+
+
 def hyperband_plan(max_epochs: int, eta: int) -> Plan:
     """Brackets and rungs for R = max_epochs and η = eta (Li et al. 2018, Algorithm 1).
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from suite.core.brackets import Plan, PlannedBracket, hyperband_plan
+from suite.core.brackets import Plan, PlannedBracket, hyperband_plan, share_in_epochs
 from suite.core.checked_rounds import CheckedRounds, octaves
 from suite.core.errors import ConfigError, check_integer
 from suite.core.scheduler import Round, best
@@ -18,6 +18,8 @@ from suite.surrogates.gate import Gate
 
 N_LEAST = 8
 """Trials at a rung for a model of it."""
+LEAST_SHARE = 0.25
+"""Of max_epochs: the rung from which on there is one."""
 
 
 class Swift(CheckedRounds):
@@ -125,7 +127,7 @@ class Swift(CheckedRounds):
         seen.
         """
         self._model, self._good, self._poor = None, -math.inf, False
-        observed = comparable(self._curves, N_LEAST, self._max_epochs / 4)
+        observed = comparable(self._curves, N_LEAST, share_in_epochs(LEAST_SHARE, self._max_epochs))
         if observed is None:
             return
         known = {i: y for i, y in observed[1].items() if len(self._met.get(i, ())) > 0}

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from suite.core.brackets import share_in_epochs
 from suite.core.errors import ConfigError, check_integer
 from suite.core.searcher import MAX_CANDIDATES, Searcher
 from suite.core.types import Config, Trial
@@ -17,7 +18,7 @@ from suite.surrogates.forest import Forest, rank_correlation
 class ExtraTrees(Searcher):
     """A forest of hyperparameters to (log) objective, at the most epochs T that n_least trials have
     reached; of n_candidates at random the argmin. Every random_every-th trial is drawn at random,
-    and all are until T >= least_share·max_epochs.
+    and all are until T has come to least_share·max_epochs, rounded as a rung is.
 
     Objectives are clipped at their 80 % quantile; failed trials have that value. Categorical
     hyperparameters are one-hot. It measures itself: the rank correlation of out-of-bag predictions,
@@ -53,7 +54,7 @@ class ExtraTrees(Searcher):
         ):
             if not least <= value <= 1:
                 raise ConfigError(f"searcher.{name}={value}: must lie in [{least}, 1].")
-        self._least_epochs = least_share * max_epochs
+        self._least_epochs = share_in_epochs(least_share, max_epochs)
         self._n_candidates, self._random_every = n_candidates, random_every
         self._n_least, self._n_trees = n_least, n_trees
         self._least_correlation, self._measure_every = least_correlation, measure_every

@@ -13,7 +13,7 @@ from suite.core.types import Curve
 def comparable(
     curves: Mapping[int, Curve | None],
     n_least: int = 8,
-    least_epochs: float = 1,
+    least_epochs: int = 1,
     clip: float = 0.8,
 ) -> tuple[int, dict[int, float]] | None:
     """(T, {trial_id: value}): objectives at T, the most epochs that n_least trials have reached.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.core.brackets import hyperband_plan
+from suite.core.brackets import hyperband_plan, share_in_epochs
 from suite.core.errors import ConfigError
 
 
@@ -72,3 +72,11 @@ def test_bad_eta(max_epochs, eta):
 def test_bad_max_epochs(max_epochs):
     with pytest.raises(ConfigError, match=rf"max_epochs={max_epochs}: must be an integer >= 1"):
         hyperband_plan(max_epochs, 2)
+
+
+@pytest.mark.parametrize("eta", [2, 4])
+def test_a_share_of_r_is_the_rung_of_that_share(eta):
+    for max_epochs in range(eta, 401):
+        for bracket in hyperband_plan(max_epochs, eta).brackets:
+            for k, rung in enumerate(reversed(bracket.rungs)):
+                assert share_in_epochs(eta**-k, max_epochs) == rung.to_epoch, max_epochs

@@ -70,6 +70,15 @@ def test_saving_takes_fewer_trials_and_epochs_once_a_model_exists():
     assert said["out_of_bag_rank_correlation"]["last"] > 0.8 and said["fallback"] is None
 
 
+@pytest.mark.parametrize("max_epochs", [48, 49, 50, 80, 81])
+def test_a_model_exists_at_the_rung_of_a_quarter_however_it_is_rounded(max_epochs):
+    scheduler = told_points(Swift(max_epochs, 2, save=True, p=0.0))
+    played = play(scheduler, learnable)
+    third = scheduler.plan().brackets[2]
+    begun = sum(scheduler.bracket_of[i] == third.s for i in played.epochs)
+    assert begun == -(-third.n_trials * 8 // 10), "eight trials are there after two brackets"
+
+
 def test_a_model_that_ranks_nothing_is_not_trusted_and_all_trials_begin():
     scheduler = told_points(Swift(64, 2, save=True, p=0.0))
     played = play(scheduler, power_law)  # a function of the trial's number, not of its point

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from suite.core.brackets import hyperband_plan
 from suite.core.errors import ConfigError
 from suite.core.space import Choice, Float, Int, Space
 from suite.core.types import Trial
@@ -154,3 +155,16 @@ def test_wrong_parameters_are_refused_by_name(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ConfigError, match=f"searcher.{name}={value}"):
         ExtraTrees(**{"max_epochs": 8} | wrong)
+
+
+def test_proposals_begin_at_the_rung_of_a_quarter_whatever_r_is():
+    """R = 49, 50 and 81 waited for R/2: a share of R was compared with rungs, which are rounded."""
+    for max_epochs in range(8, 401):
+        rungs = [rung.to_epoch for rung in hyperband_plan(max_epochs, 2).brackets[0].rungs]
+        for epochs, why in ((rungs[-3], "all objectives equal"), (rungs[-4], "too early")):
+            searcher = ExtraTrees(max_epochs)
+            searcher.begin(SPACE, 0)
+            searcher.propose(8, {i: Trial(i, {}, 0, (1.0,) * epochs) for i in range(8)})
+            assert searcher.diagnostics["counts"] == {"proposals": 1, f"random, {why}": 1}, (
+                max_epochs
+            )
