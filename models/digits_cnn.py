@@ -34,6 +34,9 @@ class DigitsCNN(Target):
 
     Stratified split 60 / 20 / 20 % (1,078 train, 359 validation, 360 test). The objective is the
     cross-entropy on the validation split, in nats.
+
+    default_configuration: Keras' defaults (SGD: learning_rate .01, momentum 0; fit: batch_size 32); layers
+    and filters, for which no framework has a default, are the middles of their ranges: a choice of ours.
     """
 
     parameters = {
@@ -42,6 +45,13 @@ class DigitsCNN(Target):
         "batch_size": Choice(16, 32, 64, 128),
         "learning_rate": Float(1e-3, 1.0, log=True),
         "momentum": Float(0.0, 0.99),
+    }
+    default_configuration = {
+        "num_layers": 2,
+        "num_filters": 16,
+        "batch_size": 32,
+        "learning_rate": 0.01,
+        "momentum": 0.0,
     }
     metric = Metric("val_loss", "min")
     framework = "torch"

@@ -47,6 +47,8 @@ class OpenMLMLP(Target):
     is near .001 while a new network's error is near 1, selects on its test rows, and averages over
     batches, the last one smaller; `published: true` restores these three. It loses
     AdamW's moments at every rung and replays the same shuffles, which is mended and not restored.
+    default_configuration: scikit-learn's MLPRegressor (one layer of 100, batches of 200, alpha .0001, Adam
+    .001), with the nearest width and batch size of the space.
     """
 
     parameters = {
@@ -55,6 +57,13 @@ class OpenMLMLP(Target):
         "depth": Choice(1, 2, 3),
         "learning_rate": Float(1e-5, 1.0, log=True),
         "width": Choice(16, 32, 64, 128, 256, 512, 1024),
+    }
+    default_configuration = {
+        "alpha": 1e-4,
+        "batch_size": 256,
+        "depth": 1,
+        "learning_rate": 1e-3,
+        "width": 128,
     }
     metric = Metric("val_loss", "min")
     framework = "torch"

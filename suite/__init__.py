@@ -9,7 +9,8 @@ not know each other. A folder with `__main__.py` is a command: `python -m suite.
        predictor_study            how well predictors extend recorded curves
        testing                    the conformance suites, for plug-ins too
     6  launch                     configuration -> run: compose, assemble, plan, execute; alone knows Hydra
-    5  report  compare  retrain   what runs say: tables, figures, one page; machine against machine; chance
+    5b retrain                    what was tuning worth, what was chance: the best trained again
+    5  report  compare            what runs say: tables, figures, one page; machine against machine
        track                      runs in MLflow; alone knows it
        curves                     curve tables recorded from runs
        watch                      runs on a terminal while they go on

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from suite.backends import launcher
-from suite.backends.contract import Backend, RunContext, Runner
-from suite.backends.inline import Inline
+from suite.backends.contract import Backend, RunContext
+from suite.backends.inline import Inline, InlineRunner
 from suite.backends.mpi.backend import MPI
 from suite.core.target import Target
+
+if TYPE_CHECKING:
+    from suite.backends.mpi.runner import MPIRunner
 
 
 @dataclass(frozen=True, kw_only=True)
 class Auto(Backend):
     """The backend that the launch calls for, with the same settings."""
 
-    def chosen(self) -> Backend:
+    def chosen(self) -> Inline | MPI:
         return MPI.of(self) if launcher.launched() else Inline.of(self)
 
     def n_workers(self) -> int:
@@ -24,5 +28,5 @@ class Auto(Backend):
     def check(self, target: Target) -> None:
         self.chosen().check(target)
 
-    def open(self, run: RunContext) -> Runner:
+    def open(self, run: RunContext) -> InlineRunner | MPIRunner:
         return self.chosen().open(run)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from suite.backends.clock import Clock
-from suite.backends.contract import Backend, RunContext, Runner
+from suite.backends.contract import Backend, RunContext
 from suite.backends.forecasts import Forecaster
 from suite.core import types as t
 from suite.core.errors import PausedError, StoppedError
 from suite.core.extras import naming_extras
-from suite.run.driver import Driver
+from suite.run.driver import Decider
 from suite.run.limit import Limit
 from suite.worker import devices, energy, facts
 from suite.worker.checkpoints import open_checkpoints
@@ -29,7 +29,7 @@ class Inline(Backend):
     def n_workers(self) -> int:
         return 1
 
-    def open(self, run: RunContext) -> Runner:
+    def open(self, run: RunContext) -> InlineRunner:
         limit = Limit(self.pause_before_s)
         limit.check(run.epoch_s)
         devices.limit_threads(self.threads)
@@ -74,7 +74,7 @@ class InlineRunner:
         )
         self._facts, self._clock, self._make_meter = dict(facts or {}), clock, meter
 
-    def run(self, driver: Driver) -> None:
+    def run(self, driver: Decider) -> None:
         # A run's clock starts when it can train: imports and first kernels are not its own.
         began = self._clock()
         with naming_extras():
@@ -119,9 +119,9 @@ class InlineRunner:
                     send(self._forecaster.answer(request))
                 case t.Shutdown():
                     return
-        if driver.conductor.shutdown is None and (why := self._limit.due()):
+        if driver.shutdown is None and (why := self._limit.due()):
             raise PausedError(why)
-        if driver.conductor.shutdown is None:
+        if driver.shutdown is None:
             raise StoppedError(
-                f"min_workers={driver.conductor.min_workers}: backend=inline has one; lower it."
+                f"min_workers={driver.min_workers}: backend=inline has one; lower it."
             )

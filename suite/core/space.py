@@ -269,6 +269,14 @@ class Space(Mapping[str, Parameter]):
         """Names that are searched."""
         return self._free
 
+    def with_fixed(self, config: Mapping[str, Any]) -> Config:
+        """The configuration with the fixed values in place of its own.
+
+        >>> Space({"lr": Float(0.0, 1.0)}, fixed={"lr": 0.5}).with_fixed({"lr": 0.1})
+        {'lr': 0.5}
+        """
+        return {**config, **self._fixed}
+
     def sample(self, rng: np.random.Generator) -> Config:
         """A uniform draw. A fixed name still consumes its number, so fixing one leaves the others
         as they were.

@@ -89,6 +89,11 @@ class Target(ABC):
     """Dotted name of the group class with which several ranks train one trial; None: one rank."""
     group: Any = None
     """The group, set before `stage`'s first trial where there is one."""
+    default_configuration: Mapping[str, Any] | None = None
+    """What people take who do not search: published values, or a framework's defaults; the class says
+    whose. One value a hyperparameter, each within its range. `retrain` trains it beside the winner, so that
+    the gain by tuning is measured. None: none is known.
+    """
 
     def __init__(
         self,
@@ -109,6 +114,18 @@ class Target(ABC):
     def goal(self) -> Metric:
         """The metric that is optimised, however the class says it. The suite reads this one."""
         return _goal(self)
+
+    @property
+    def default(self) -> Config | None:
+        """`default_configuration` with the values that are fixed in this object's space; None: none is known.
+
+        Raises ConfigError where it is no point of the space.
+        """
+        if self.default_configuration is None:
+            return None
+        config = self.space.with_fixed(self.default_configuration)
+        self.space.check(config)
+        return config
 
     @abstractmethod
     def stage(self, device: str) -> None:
@@ -204,6 +221,9 @@ def check_target(target: type[Target] | Target) -> None:
         problems += [
             _second_mode(base) for base in _own(cls) if isinstance(vars(base).get("mode"), str)
         ]
+    if not (problems or target is cls):
+        assert isinstance(target, Target)
+        problems += _wrong_default(target)
     _refuse(f"{cls.__module__}.{cls.__qualname__}", "target", problems)
 
 
@@ -254,6 +274,20 @@ def _wrong_words(target: type[Target] | Target) -> list[str]:
     except ConfigError as error:
         mode = nearest_mode(getattr(target, "mode", None)) or "min"
         return [f'{error} To mend it, write metric = Metric("{target.metric}", "{mode}").']
+    return []
+
+
+def _wrong_default(target: Target) -> list[str]:
+    """Only an object is asked: its constructor may have set the space."""
+    if not isinstance(target.default_configuration, Mapping | None):
+        given = target.default_configuration
+        return [
+            f'default_configuration={given}: must be a mapping; write {{"lr": 0.001, ...}}, or None.'
+        ]
+    try:
+        _ = target.default
+    except ConfigError as error:
+        return [f"default_configuration: {error}"]
     return []
 
 

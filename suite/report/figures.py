@@ -9,10 +9,15 @@ from pathlib import Path
 
 from suite.report import ranks, regret_chapter
 from suite.report.output import attempt
-from suite.report.runs import Group
+from suite.report.runs import Group, Run
+from suite.results.retrained import read_retrained
 
 Draw = Callable[[Group, Path], Path | None]
 """Draws a group's figure into a file; None where its runs allow none."""
+
+
+MOST_RETRAINED = 4
+"""Figures of one comparison's runs that were trained again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,27 @@ def of_regret(chapter: regret_chapter.Chapter, out: Path, failures: list[str]) -
         return [Figure(path, *regret_figure.caption(chapter))] if path is not None else []
 
     return attempt("the figure of regret", draw, failures) or []
+
+
+def of_retrained(group: Group, out: Path, prefix: str, failures: list[str]) -> list[Figure]:
+    """Of the runs whose best configurations were trained again, the first MOST_RETRAINED."""
+    from suite.report import retrained_figure
+
+    def draw(run: Run, n: int) -> Figure | None:
+        retrained = read_retrained(run.view.folder)
+        if retrained is None or retrained.run_id != run.header.run_id:
+            return None
+        path = retrained_figure.draw(retrained, group.title, out / f"{prefix}-retrain-{n}.png")
+        return None if path is None else Figure(path, *retrained_figure.caption(retrained))
+
+    drawn: list[Figure] = []
+    for run in group.runs:
+        what = f"{group.title}: the figure of {run.place} trained again"
+        figure = attempt(what, functools.partial(draw, run, len(drawn) + 1), failures)
+        drawn += [figure] if figure is not None else []
+        if len(drawn) == MOST_RETRAINED:
+            break
+    return drawn
 
 
 def of_group(group: Group, out: Path, prefix: str, failures: list[str]) -> list[Figure]:
@@ -122,7 +148,7 @@ def of_group(group: Group, out: Path, prefix: str, failures: list[str]) -> list[
             trial_figures.rank_correlation,
         ),
     ]
-    drawn = []
+    drawn = of_retrained(group, out, prefix, failures)
     with style.rc():
         for name, title, caption, draw in wanted:
             path = attempt(

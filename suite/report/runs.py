@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,12 @@ from suite.core.target import loud, mark
 from suite.files import published_tables
 from suite.results.header import RunHeader
 from suite.results.run_view import RunView
+
+
+def data_words(kinds: Iterable[str | None]) -> str:
+    """`SYNTHETIC`, `recorded`, `SURROGATE` or `STAND-IN`; empty for real data, and where it is not said."""
+    words = ("SYNTHETIC" if kind == "synthetic" else loud(kind) for kind in kinds if kind)
+    return " and ".join(sorted({word for word in words if word != "real"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +150,7 @@ class Group:
     @property
     def data(self) -> str:
         """`SYNTHETIC`, `recorded`, `SURROGATE` or `STAND-IN`; empty for real data."""
-        kinds = {run.header.target.data or "" for run in self.shown} - {"real"}
-        return " and ".join(
-            sorted("SYNTHETIC" if kind == "synthetic" else loud(kind) for kind in kinds)
-        )
+        return data_words(run.header.target.data for run in self.shown)
 
     @property
     def simulated(self) -> bool:

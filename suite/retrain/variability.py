@@ -1,20 +1,28 @@
-"""The variability check: winner and runner-up trained again, and Welch's t-test between them."""
+"""The variability check: winner, runner-up and the default configuration trained again, and compared."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 import os
-import statistics
-import warnings
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from suite.core import types as t
-from suite.core.errors import ConfigError, JournalError, check_integer
+from suite.backends import launcher
+from suite.backends.contract import RunContext
+from suite.backends.forecasts import Forecaster
+from suite.backends.inline import Inline
+from suite.backends.mpi.backend import MPI
+from suite.core.errors import (
+    ConfigError,
+    JournalError,
+    PausedError,
+    StoppedError,
+    check_integer,
+    unknown_name,
+)
 from suite.core.printable import printable
 from suite.core.scheduler import best
 from suite.core.seeds import stream_seed
@@ -23,31 +31,19 @@ from suite.files import write_whole
 from suite.results.fold import load_run
 from suite.results.header import RunHeader, read_header
 from suite.results.privacy import clean
+from suite.results.retrained import NAME
 from suite.results.run_view import RunView
+from suite.retrain import numbers
+from suite.retrain.numbers import DEFAULT, RUNNER_UP, SPLITS, WINNER, Sample
+from suite.retrain.repeats import Repeat, Repeats
 from suite.run import journal as journals
-from suite.run.agreement import Difference, data_differences, differences
-from suite.worker import devices, facts
-from suite.worker.worker import Worker
+from suite.run.agreement import Agreement, Difference, data_differences, differences
+from suite.worker import facts
+from suite.worker.settings import WorkerSettings
 
-NAME = "retrain.json"
-VERSION = "1.1.0"
-ROLES = ("winner", "runner-up")
-SPLITS = ("validation", "test")
-ALPHA = 0.05
-
-
-@dataclass(slots=True)
-class Sample:
-    """One trial, trained again and again. values: split -> one number a training that succeeded."""
-
-    role: str
-    trial_id: int
-    config: Mapping[str, Any]
-    searched: float
-    seeds: list[int] = field(default_factory=list)
-    values: dict[str, list[float]] = field(default_factory=lambda: {s: [] for s in SPLITS})
-    failures: list[str] = field(default_factory=list)
-    train_s: float = 0.0
+VERSION = "1.2.0"
+ROLES = (WINNER, RUNNER_UP)
+BACKENDS = ("auto", "inline", "mpi")
 
 
 def retrain(
@@ -55,48 +51,53 @@ def retrain(
     n: int,
     *,
     unlike_data: bool = False,
-    say: Callable[[str], object] | None = None,
+    default: bool = True,
+    backend: str = "auto",
+    say: Callable[[str], object] = lambda text: None,
+    trained: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
-    """Train winner and runner-up n times each, write retrain.json, return it.
+    """Train winner, runner-up and the target's default n times each, write retrain.json, return it.
 
-    unlike_data: train too where the data are not those of the run; what differs is in the file. say: is
-    told of each training. Raises ConfigError (n, a run that has no two finalists, other data than the
-    run's), JournalError (no such run), DataError (the target's data are missing).
+    unlike_data: train too where the data are not those of the run; what differs is in the file. default:
+    whether the target's default configuration is trained, where it states one. backend: inline, mpi, or auto:
+    mpi where a launcher started several ranks. say: is told of each training. trained: is called when the
+    last one is over.
+
+    Raises ConfigError (n, a run that has no two finalists, other data than the run's, a default outside of
+    the space), JournalError (no such run), DataError (the target's data are missing), StoppedError (no worker
+    is left, or the job's time ends).
     """
     check_integer("n", n, 2, "(a spread needs two)")
     view = load_run(folder)
-    if say is not None:
-        for doubt in view.doubts:
-            say(f"warning: {doubt}")
-    samples = _finalists(view)
+    for doubt in view.doubts:
+        say(f"warning: {doubt}")
+    finalists = _finalists(view)
     if not os.access(view.folder, os.W_OK):
         raise ConfigError(f"{view.folder.name}: must be writable, for {NAME}; copy the run.")
     # The view's header is cleaned of paths, which the target may need.
     header = read_header(view.folder)
-    target, device = _target(header)
-    differing = _differing(view, target)
-    unlike = [one for one in differing if one.field.startswith("data")]
-    if unlike and not unlike_data:
-        raise ConfigError(
-            f"{printable(unlike[0])}, as in the run {view.folder.name}: a training on other data says "
-            "nothing of the run's; make the run's data visible here (SUITE_DATA), or train all the same with "
-            "--unlike-data."
-        )
-    worker = Worker(target, None)
-    configs = _configs(view.folder, [sample.trial_id for sample in samples])
-    for repeat in range(n):
-        for which, sample in enumerate(samples):
-            number = 2 * repeat + which
-            seed = stream_seed(header.seed, "retrain", number)
-            job = t.Job(number, number, 0, header.max_epochs, configs[sample.trial_id], seed)
-            outcome = _train(worker, job, sample)
-            worker.forget()
-            if say is not None:
-                say(f"{sample.role} {repeat + 1}/{n}: {outcome}")
-    report = _report(view, samples, n, device) | {
+    if header.model_settings is None:
+        raise JournalError("config.model: missing in the journal's header; run it again.")
+    target = make_target(header.model_settings)
+    samples = [*finalists, *(_default(target) if default else ())]
+    _plan(samples, n, header.seed, _configs(view.folder, finalists))
+    work = _Work(view, header, target, unlike_data, n, say)
+    began = time.monotonic()
+    repeats = work.done(_in_order(samples, n), backend)
+    wall_s = time.monotonic() - began
+    trained()
+    report = _report(view, samples, n) | {
+        "workers": {"value": repeats.n_workers, "unit": "workers"},
+        "wall": {"value": round(wall_s, 3), "unit": "s"},
+        "environment": {
+            "versions": facts.versions(),
+            "git": facts.git(),
+            "host": facts.host(),
+            "device": work.device,
+        },
         "differences": [
-            {"field": one.field, "here": one.value, "run": one.other} for one in differing
-        ]
+            {"field": one.field, "here": one.value, "run": one.other} for one in work.differing
+        ],
     }
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
     try:
@@ -107,6 +108,9 @@ def retrain(
             "are above. Free the disk, or copy the run to a folder that can be written."
         ) from None
     return report
+
+
+# --- what is trained ------------------------------------------------------------------------------
 
 
 def _finalists(view: RunView) -> list[Sample]:
@@ -131,31 +135,150 @@ def _finalists(view: RunView) -> list[Sample]:
     ]
 
 
-def _target(header: RunHeader) -> tuple[Target, str]:
-    """The run's target, staged on the run's kind of device."""
-    if header.model_settings is None:
-        raise JournalError("config.model: missing in the journal's header; run it again.")
-    target = make_target(header.model_settings)
-    devices.limit_threads(header.backend.threads)
-    device = devices.pin(header.backend.device, 0)
-    target.stage(device)
-    return target, device
+def _default(target: Target) -> list[Sample]:
+    """The target's default configuration, where it states one."""
+    return [] if target.default is None else [Sample(DEFAULT, None, target.default, None)]
 
 
-def _differing(view: RunView, target: Target) -> list[Difference]:
+def _plan(
+    samples: Sequence[Sample], n: int, seed: int, configs: Mapping[int, dict[str, Any]]
+) -> None:
+    """Give each sample its repeats.
+
+    Repeat i of the winner has stream_seed(seed, "retrain", 2 i), of the runner-up 2 i + 1. The default has
+    the winner's seeds: those two are compared in pairs.
+    """
+    for sample in samples:
+        offset = int(sample.role == RUNNER_UP)
+        config = dict(sample.config) if sample.trial_id is None else configs[sample.trial_id]
+        sample.repeats = [
+            Repeat(sample.role, i, config, stream_seed(seed, "retrain", 2 * i + offset))
+            for i in range(n)
+        ]
+
+
+def _in_order(samples: Sequence[Sample], n: int) -> list[Repeat]:
+    """One of each configuration, then the next: an interruption leaves none behind."""
+    return [sample.repeats[i] for i in range(n) for sample in samples]
+
+
+def _configs(folder: Path, finalists: Sequence[Sample]) -> dict[int, dict[str, Any]]:
+    """The trials' configurations as journaled; those of the view are cleaned."""
+    wanted = {sample.trial_id for sample in finalists}
+    configs: dict[int, dict[str, Any]] = {}
+    for line in journals.read(folder / journals.NAME)[1]:
+        for trial_id, trial in line.get("trials", {}).items():
+            if int(trial_id) in wanted:
+                configs[int(trial_id)] = dict(trial["config"])
+    return configs
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Work:
+    """The trainings on a backend. device, differing: of the worker that joined first."""
+
+    view: RunView
+    header: RunHeader
+    target: Target
+    unlike_data: bool
+    n: int
+    say: Callable[[str], object]
+    device: str | None = None
+    differing: list[Difference] = field(default_factory=list)
+
+    def done(self, todo: Sequence[Repeat], backend: str) -> Repeats:
+        """Train and score all of them. Raises what `retrain` raises."""
+        chosen = _backend(backend, self.header)
+        chosen.check(self.target)
+        repeats = Repeats(
+            todo, self.header.max_epochs,
+            Agreement(facts.agreed(self.target), self.target.data, chosen.agreement),
+            value=self.view.value, joined=self._joined, said=self._said,
+        )  # fmt: skip
+        assert self.header.model_settings is not None
+        context = RunContext(
+            model=self.header.model_settings,
+            target=self.target,
+            checkpoints=chosen.checkpoint_place(self.view.folder, self.header.run_id),
+            forecaster=Forecaster(None, self.header.seed),
+            seed=self.header.seed,
+            max_epochs=self.header.max_epochs,
+        )
+        try:
+            chosen.open(context).run(repeats)
+        except PausedError as error:
+            raise StoppedError(f"{error}; {_LEFT}") from None
+        if repeats.shutdown is None or repeats.shutdown.status != "completed":
+            why = repeats.shutdown.reason if repeats.shutdown is not None else "it did not end"
+            n_scored = sum(repeat.is_scored for repeat in todo)
+            raise StoppedError(f"{why} after {n_scored} of {len(todo)} trainings; {_LEFT}")
+        return repeats
+
+    def _joined(self, stated: Mapping[str, Any]) -> None:
+        """Refuse to train on other data than the run's, by what the first worker has staged."""
+        if self.device is not None:
+            return
+        device, data_set = (stated.get(name) for name in ("device", "data_set"))
+        self.device = str(device)
+        self.differing = _differing(self.view, self.target, data_set)
+        unlike = [one for one in self.differing if one.field.startswith("data")]
+        if unlike and not self.unlike_data:
+            raise ConfigError(
+                f"{printable(unlike[0])}, as in the run {self.view.folder.name}: a training on other data "
+                "says nothing of the run's; make the run's data visible here (SUITE_DATA), or train all the "
+                "same with --unlike-data."
+            )
+
+    def _said(self, repeat: Repeat) -> None:
+        outcome = repeat.failure or f"{repeat.validation:.6g}"
+        self.say(f"{repeat.role} {repeat.number + 1}/{self.n}: {outcome}")
+
+
+_LEFT = "nothing was written. Start it again, with more time or a smaller --n."
+# Of journals that are older than the setting (revision 0e27403).
+_AS_EVER = {"agreement": "refuse"}
+
+
+def _backend(name: str, header: RunHeader) -> Inline | MPI:
+    """The backend of this launch, with the worker's settings of the run; nothing is saved."""
+    if name not in BACKENDS:
+        raise unknown_name("backend", name, BACKENDS)
+    launched = launcher.launched()
+    if name == "mpi" and not launched:
+        raise ConfigError(
+            "backend=mpi: one rank; needs 2 or more (rank 0 decides, the others train): "
+            "mpirun -n 3 swiftbench retrain ..., or --backend inline."
+        )
+    cls = MPI if launched and name != "inline" else Inline
+    settings = {**_AS_EVER, **header.backend.settings}
+    settings |= {"threads": header.backend.threads, "device": header.backend.device}
+    settings |= {"resident_trials": 1, "checkpoint": "none", "checkpoints": None}
+    if cls is Inline:
+        settings["ranks_per_trial"] = 1
+    names = [one.name for one in fields(WorkerSettings)]
+    if missing := [one for one in names if one not in settings]:
+        raise JournalError(
+            f"config.backend.{missing[0]}: missing in the journal's header; run it again."
+        )
+    return cls(**{one: settings[one] for one in names})
+
+
+def _differing(view: RunView, target: Target, data_set: Any) -> list[Difference]:
     """In what data, code and versions here are not those that the run was trained with."""
-    git = facts.git()
-    here = {"data_set": clean(dict(target.provenance)), "versions": facts.versions()}
+    staged, versions = clean(data_set) or None, facts.versions()
     differing = [
         one
         for life in view.workers
-        for one in data_differences(here["data_set"] or None, life.facts.get("data_set") or None)
+        for one in data_differences(staged, life.facts.get("data_set") or None)
     ]
     label = view.header.target.data
     if label is not None and target.data != label:
         differing.insert(0, Difference("data", target.data, label))
-    differing += differences({**here, "data_set": None}, {"versions": view.header.versions})
-    for name, now in git.items():
+    differing += differences({"versions": versions}, {"versions": view.header.versions})
+    for name, now in facts.git().items():
         then = (view.header.git or {}).get(name)
         # Two checkouts with changes may hold the same revision and other code.
         if None not in (now, then) and (now != then or (name == "dirty" and now)):
@@ -163,41 +286,14 @@ def _differing(view: RunView, target: Target) -> list[Difference]:
     return list({(one.field, str(one)): one for one in differing}.values())
 
 
-def _configs(folder: Path, trial_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """The trials' configurations as journaled; those of the view are cleaned."""
-    configs: dict[int, dict[str, Any]] = {}
-    for line in journals.read(folder / journals.NAME)[1]:
-        for trial_id, trial in line.get("trials", {}).items():
-            if int(trial_id) in trial_ids:
-                configs[int(trial_id)] = dict(trial["config"])
-    return configs
+# --- the file -------------------------------------------------------------------------------------
 
 
-def _train(worker: Worker, job: t.Job, sample: Sample) -> str:
-    """One training and its scoring, into the sample; what came out, in a word."""
-    events: list[t.Event] = []
-    worker.run(0, job, events.append)
-    reports = [event for event in events if isinstance(event, t.EpochReport)]
-    sample.train_s += sum(report.train_s + report.eval_s for report in reports)
-    if isinstance(events[-1], t.JobFinished):
-        trained = dataclasses.replace(job, from_epoch=job.to_epoch)
-        worker.score(0, trained, events.append)
-    last = events[-1]
-    if not isinstance(last, t.Scored):
-        assert isinstance(last, t.JobFailed)
-        sample.failures.append(clean(f"{last.reason}: {last.message}"))
-        return sample.failures[-1]
-    sample.seeds.append(job.seed)
-    sample.values["validation"].append(worker.target.goal.value(reports[-1].objective))
-    sample.values["test"].append(last.test_value)
-    return f"{sample.values['validation'][-1]:.6g}"
-
-
-# --- numbers -------------------------------------------------------------------------------------
-
-
-def _report(view: RunView, samples: Sequence[Sample], n: int, device: str) -> dict[str, Any]:
+def _report(view: RunView, samples: Sequence[Sample], n: int) -> dict[str, Any]:
     unit = view.header.metric.unit
+    by_role = {sample.role: sample for sample in samples}
+    winner, runner_up, default = (by_role.get(role) for role in (WINNER, RUNNER_UP, DEFAULT))
+    assert winner is not None and runner_up is not None
     return {
         "schema_version": VERSION,
         "run_id": view.header.run_id,
@@ -209,130 +305,14 @@ def _report(view: RunView, samples: Sequence[Sample], n: int, device: str) -> di
         "mode": view.mode,
         "max_epochs": {"value": view.header.max_epochs, "unit": "epochs"},
         "asked": {"value": n, "unit": "trainings"},
-        "trials": [_trial(sample, unit) for sample in samples],
-        "gap": {split: _gap(samples, split, unit) for split in SPLITS},
-        "environment": {
-            "versions": facts.versions(),
-            "git": facts.git(),
-            "host": facts.host(),
-            "device": device,
+        "trials": [numbers.of_sample(sample, unit, view.value) for sample in samples],
+        "gap": {
+            split: numbers.gap(winner.values(split), runner_up.values(split), unit)
+            for split in SPLITS
+        },
+        "gain": {
+            split: numbers.gain(winner, default, split, unit, view.mode)
+            for split in SPLITS
+            if default is not None
         },
     }
-
-
-def _trial(sample: Sample, unit: str) -> dict[str, Any]:
-    return {
-        "role": sample.role,
-        "trial_id": sample.trial_id,
-        "config": dict(sample.config),
-        "searched": {"validation": {"value": sample.searched, "unit": unit}},
-        "n": {"value": len(sample.seeds), "unit": "trainings"},
-        "failures": sample.failures,
-        "seeds": sample.seeds,
-        "train": {"value": round(sample.train_s, 6), "unit": "s"},
-        **{split: _summary(sample.values[split], unit) for split in SPLITS},
-    }
-
-
-def _summary(values: Sequence[float], unit: str) -> dict[str, Any]:
-    numbers: dict[str, Any] = dict.fromkeys(("mean", "std", "min", "max"))
-    if values:
-        numbers = {
-            "mean": _finite(statistics.fmean, values),
-            "min": min(values),
-            "max": max(values),
-        }
-        numbers["std"] = _finite(statistics.stdev, values) if len(values) > 1 else None
-    named = {k: None if v is None else {"value": v, "unit": unit} for k, v in numbers.items()}
-    return {**named, "values": {"values": list(values), "unit": unit}}
-
-
-def _finite(function: Callable[[Sequence[float]], float], values: Sequence[float]) -> float | None:
-    """None where the result is beyond the range of a float."""
-    try:
-        value = function(values)
-    except OverflowError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _gap(samples: Sequence[Sample], split: str, unit: str) -> dict[str, Any]:
-    """Runner-up's mean minus winner's, the spread within both, and Welch's p.
-
-    beyond_chance: p < 0.05. p is None where it is not defined: fewer than two values of one, or no
-    spread in either.
-    """
-    winner, runner_up = (sample.values[split] for sample in samples)
-    gap: dict[str, Any] = {"value": None, "spread": None, "p": None, "beyond_chance": None}
-    gap |= {"unit": unit, "n": [len(winner), len(runner_up)]}
-    if not winner or not runner_up:
-        return gap
-    of_winner, of_runner_up = (_finite(statistics.fmean, values) for values in (winner, runner_up))
-    if of_winner is None or of_runner_up is None or math.isinf(of_runner_up - of_winner):
-        return gap
-    gap["value"] = of_runner_up - of_winner
-    if min(len(winner), len(runner_up)) < 2:
-        return gap
-    within = [_finite(statistics.stdev, values) for values in (winner, runner_up)]
-    if None in within:
-        return gap
-    gap["spread"] = _finite(
-        lambda values: math.hypot(*values) / math.sqrt(2), [v or 0.0 for v in within]
-    )
-    if (gap["spread"] or 0.0) > 0:
-        p = _welch_p(winner, runner_up)
-        if math.isfinite(p):
-            gap |= {"p": p, "beyond_chance": p < ALPHA}
-    return gap
-
-
-def _welch_p(one: Sequence[float], other: Sequence[float]) -> float:
-    from scipy.stats import ttest_ind
-
-    # One of the two may well have no spread: a table's.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return float(ttest_ind(one, other, equal_var=False).pvalue)
-
-
-def lines(report: Mapping[str, Any]) -> list[str]:
-    """For people: a table, and a sentence on each split."""
-    page = [
-        f"{report['algorithm']} seed {report['seed']} on {report['model']} ({report['data']} data), "
-        f"{report['metric']} ({report['mode']}) after {report['max_epochs']['value']} epochs",
-        f"{'':26}{'mean':>12}{'std':>12}{'min':>12}{'max':>12}   n",
-    ]
-    unlike = [
-        f"WARNING: not as in the run: {one['field']}: {one['here']} here, {one['run']} in the run"
-        for one in report["differences"]
-    ]
-    for trial in report["trials"]:
-        for split in SPLITS:
-            numbers = "".join(_n(trial[split][key]) for key in ("mean", "std", "min", "max"))
-            name = f"{trial['role']} {trial['trial_id']}, {split}"
-            page.append(f"{name:26}{numbers}   {trial['n']['value']}")
-        searched = _n(trial["searched"]["validation"]).strip()
-        failed = f"; {len(trial['failures'])} failed" if trial["failures"] else ""
-        page.append(f"  in the search: validation {searched}{failed}")
-    sentences = [_sentence(split, gap) for split, gap in report["gap"].items()]
-    page += [sentence for sentence in sentences if sentence]
-    return [printable(line) for line in (*page, *unlike)]
-
-
-def _sentence(split: str, gap: Mapping[str, Any]) -> str:
-    """What the gap between the means says; empty where there is none."""
-    if gap["value"] is None:
-        return ""
-    n = " and ".join(map(str, gap["n"]))
-    start = f"{split}: gap {gap['value']:+.4g} (runner-up less winner)"
-    if gap["p"] is None:
-        why = "too few" if gap["spread"] is None else "every repeat is equal"
-        return f"{start}, no test (n = {n}): {why}"
-    word = "more than chance" if gap["beyond_chance"] else "no more than chance"
-    return (
-        f"{start}, spread {gap['spread']:.4g}: {word} (Welch's t-test, n = {n}, p = {gap['p']:.3g})"
-    )
-
-
-def _n(number: Mapping[str, Any] | None) -> str:
-    return f"{'-':>12}" if number is None else f"{number['value']:>12.6g}"

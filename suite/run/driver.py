@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError
@@ -22,6 +22,26 @@ from suite.run.secrets import redact
 from suite.run.trials import NOTHING
 
 Observer = Callable[[t.Event, Conductor], None]
+
+
+class Decider(Protocol):
+    """What a backend that trains asks of the part that decides: a search's Driver, or that of other work
+    (suite.retrain). now: set by the backend, its clock. time_s: of the last event.
+    """
+
+    now: Callable[[], float] | None
+    time_s: float
+    agreement: Agreement
+
+    @property
+    def min_workers(self) -> int: ...
+
+    @property
+    def shutdown(self) -> t.Shutdown | None: ...
+
+    def handle(self, events: Sequence[t.Event]) -> list[t.Command]: ...
+
+    def tick(self) -> None: ...
 
 
 class Driver:
@@ -50,6 +70,15 @@ class Driver:
         self.progress = ProgressMeter()
         """Pauses without an epoch, and what an epoch takes, over all processes of the run."""
         self._waiting: list[t.Command] = []
+
+    @property
+    def min_workers(self) -> int:
+        return self.conductor.min_workers
+
+    @property
+    def shutdown(self) -> t.Shutdown | None:
+        """What ended the run; None while it goes on."""
+        return self.conductor.shutdown
 
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]:
         """Fold the events in order. Reports of one job that came together share a journal line."""

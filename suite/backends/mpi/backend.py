@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from suite.backends import launcher
-from suite.backends.contract import Backend, RunContext, Runner
+from suite.backends.contract import Backend, RunContext
 from suite.core.errors import ConfigError
 from suite.core.target import Target
+
+if TYPE_CHECKING:
+    from suite.backends.mpi.runner import MPIRunner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +30,7 @@ class MPI(Backend):
                 "that says `parallel`, as digits_cnn does."
             )
 
-    def open(self, run: RunContext) -> Runner:
+    def open(self, run: RunContext) -> MPIRunner:
         from suite.backends.mpi.runner import MPIRunner
 
         return MPIRunner(self, run)

@@ -20,7 +20,7 @@ from suite.backends.mpi.silence import Silence
 from suite.backends.mpi.world import World, world
 from suite.core import types as t
 from suite.core.errors import ConfigError, PausedError, StoppedError
-from suite.run.driver import Driver
+from suite.run.driver import Decider
 from suite.run.limit import Limit
 from suite.worker.settings import WorkerSettings
 
@@ -50,7 +50,7 @@ class MPIRunner:
         self._settings, self._run = WorkerSettings.of(settings), run
         self._run_id = uuid.uuid4().hex
 
-    def run(self, driver: Driver) -> None:
+    def run(self, driver: Decider) -> None:
         asks = AskThread(self._run.forecaster)
         search = _Search(self._world, self._run_id, self._settings, self._limit, driver, asks)
         try:
@@ -121,12 +121,12 @@ class _Search:
         run_id: str,
         settings: WorkerSettings,
         limit: Limit,
-        driver: Driver,
+        driver: Decider,
         asks: AskThread,
     ) -> None:
         self._world, self._run_id, self._settings, self._limit = world, run_id, settings, limit
         self._driver, self._asks = driver, asks
-        self._min_workers = driver.conductor.min_workers
+        self._min_workers = driver.min_workers
         self._clock = Clock(driver.time_s)
         self._silence = Silence(world.clock, settings.report_timeout_s)
         # Worker -> its job, and what it has reported of it.

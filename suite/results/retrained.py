@@ -1,0 +1,136 @@
+"""retrain.json as read: a run's best configurations, and the target's default, trained again.
+
+Version 1.1.0 (revision 0e27403) has no curves, no default and no gain; it is read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from suite.core.errors import JournalError
+from suite.core.printable import printable
+from suite.files import read_json
+from suite.results.typed import COUNT, INTEGER, MAPPING, NUMBER, TEXT, Keys, list_of
+
+NAME = "retrain.json"
+MOST_BYTES = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What `swiftbench retrain` wrote. data: real, recorded, stand-in or synthetic; None: it does not say.
+
+    gain: split -> how much better the winner is than the default; empty where no default was trained.
+    """
+
+    run_id: str
+    algorithm: str
+    seed: int
+    metric: str
+    unit: str
+    mode: str
+    data: str | None
+    max_epochs: int
+    configurations: tuple[Configuration, ...]
+    gain: Mapping[str, Gain]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One configuration, trained with several seeds: those that succeeded, in order.
+
+    role: winner, runner-up or default. curves: the metric after each epoch, empty in old files. validation,
+    test: at the end.
+    """
+
+    role: str
+    curves: tuple[tuple[float, ...], ...]
+    validation: tuple[float, ...]
+    test: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Mean of the paired differences, positive where tuning helped, and its interval at `level`."""
+
+    value: float
+    low: float | None
+    high: float | None
+    level: float
+    n: int
+
+
+def read_retrained(folder: Path) -> Retrained | None:
+    """What stands in a run folder; None where nothing was trained again. Raises JournalError."""
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        found = read_json(path, max_bytes=MOST_BYTES)
+        if not isinstance(found, dict):
+            raise ValueError("must be a mapping")
+        return _retrained(Keys(found))
+    except (OSError, ValueError) as error:
+        raise JournalError(
+            f"{folder.name}/{NAME}: {printable(error, most=300)}; remove it, or let swiftbench retrain write "
+            "it again."
+        ) from None
+
+
+def _retrained(has: Keys) -> Retrained:
+    trials = has.get("trials", list_of(MAPPING), [])
+    configurations = tuple(_configuration(Keys(trial, "trials.")) for trial in trials)
+    gains = has.keys("gain") or Keys({})
+    gain = {split: _gain(inner) for split in gains.values if (inner := gains.keys(split))}
+    return Retrained(
+        run_id=_known(has, "run_id", TEXT),
+        algorithm=_known(has, "algorithm", TEXT),
+        seed=_known(has, "seed", INTEGER),
+        metric=_known(has, "metric", TEXT),
+        unit=_unit(trials),
+        mode=_known(has, "mode", TEXT),
+        data=has.get("data", TEXT),
+        max_epochs=_known(has.keys("max_epochs") or Keys({}, "max_epochs."), "value", COUNT),
+        configurations=configurations,
+        gain={split: one for split, one in gain.items() if one is not None},
+    )
+
+
+def _configuration(has: Keys) -> Configuration:
+    curves = has.keys("curves") or Keys({})
+    values = {
+        split: (has.keys(split) or Keys({})).keys("values") or Keys({})
+        for split in ("validation", "test")
+    }
+    return Configuration(
+        role=_known(has, "role", TEXT),
+        curves=tuple(map(tuple, curves.get("values", list_of(list_of(NUMBER)), []))),
+        **{split: tuple(one.get("values", list_of(NUMBER), [])) for split, one in values.items()},
+    )
+
+
+def _gain(has: Keys) -> Gain | None:
+    value = has.get("value", NUMBER)
+    if value is None:
+        return None
+    low, high = has.get("low", NUMBER), has.get("high", NUMBER)
+    return Gain(value, low, high, _known(has, "level", NUMBER), _known(has, "n", COUNT))
+
+
+def _unit(trials: Any) -> str:
+    """Of the values; the same in all of them."""
+    for trial in trials:
+        values = (Keys(trial).keys("validation") or Keys({})).keys("values") or Keys({})
+        if (unit := values.get("unit", TEXT)) is not None:
+            return str(unit)
+    return ""
+
+
+def _known(has: Keys, key: str, rule: Any) -> Any:
+    value = has.get(key, rule)
+    if value is None:
+        raise has.refusal(key, rule.words)
+    return value
