@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from suite.report import style
-from suite.report.measures import number
 from suite.report.runs import data_words
 from suite.report.statistics import LEAST
 from suite.results.retrained import Configuration, Gain, Retrained
@@ -34,10 +34,11 @@ def draw(retrained: Retrained, title: str, path: Path) -> Path | None:
     from matplotlib.lines import Line2D
 
     with style.rc():
-        figure = style.canvas(3.9)
+        figure = style.canvas(4.1)
         has_curves = any(one.curves for one in shown)
-        ratios = [1.5, 1.0, 1.0] if has_curves else [1.0, 1.0]
-        panels = list(figure.subplots(1, len(ratios), width_ratios=ratios))
+        panels = list(figure.subplots(1, 3, width_ratios=[1.2, 1, 1]))
+        if not has_curves:
+            panels.pop(0).set_visible(False)
         unit = "" if retrained.unit in ("", "1") else f" [{retrained.unit}]"
         better = "lower" if retrained.mode == "min" else "higher"
         metric = style.escape(retrained.metric.removeprefix("val_"))
@@ -46,23 +47,25 @@ def draw(retrained: Retrained, title: str, path: Path) -> Path | None:
             _curves(axes, shown)
             style.title(axes, "While training", "on validation data", below=True)
             axes.set_ylabel(f"validation {metric}{unit}\n({better} is better)")
-        else:
-            panels[0].set_ylabel(f"{metric}{unit}\n({better} is better)")
+        panels[1].sharey(panels[0])
+        panels[1].tick_params(labelleft=False)
+        panels[0].set_ylabel(f"{metric}{unit}")
         for axes, split in zip(panels, ("validation", "test"), strict=True):
             values = {one.role: getattr(one, split) for one in shown}
             _dots(axes, values)
             gained = _gained(retrained.gain.get(split))
             style.title(axes, f"At the end, {split}", gained, below=True)
-        style.legend(
-            figure,
-            [
-                Line2D([], [], color=_COLOURS[one.role], linewidth=2, label=_WORDS[one.role])
-                for one in shown
-            ],
-        )
-        return style.footed(
-            figure, _note(retrained, title), data_words([retrained.data]), False, path
-        )
+        marks = [
+            Line2D([], [], color=_COLOURS[one.role], linewidth=2, label=_WORDS[one.role])
+            for one in shown
+        ]
+        # The title belongs to the legend: one of the figure's own would lie upon it.
+        figure.legend(
+            handles=marks, loc="outside upper left", ncols=len(marks), handlelength=1.4,
+            title="\n".join(map(style.escape, textwrap.wrap(title[: style.MOST_LETTERS], 80))),
+            title_fontproperties={"weight": "bold", "size": 11}, alignment="left",
+        )  # fmt: skip
+        return style.footed(figure, _note(retrained), data_words([retrained.data]), False, path)
 
 
 def caption(retrained: Retrained) -> tuple[str, str]:
@@ -71,7 +74,7 @@ def caption(retrained: Retrained) -> tuple[str, str]:
     for one in _shown(retrained):
         parts.append(f"{one.role} {_mean(one.test)} on test data (n = {len(one.test)})")
     gains = [
-        f"{split} {number(gain.value)}{_interval(gain)}, n = {gain.n}"
+        f"{split} {gain.value:+.3g}{_interval(gain)}, n = {gain.n}"
         for split, gain in retrained.gain.items()
     ]
     words = (
@@ -132,32 +135,31 @@ def _dots(axes: Any, values: Mapping[str, Sequence[float]]) -> None:
         )  # fmt: skip
     axes.set_xlim(-0.6, len(values) - 0.4)
     labels = [f"{role}\n{_mean(ends, between=chr(10))}" for role, ends in values.items()]
-    axes.set_xticks(range(len(values)), labels)
+    axes.set_xticks(range(len(values)), labels, fontsize=8)
     axes.tick_params(axis="x", length=0, labelcolor=style.INK)
     axes.grid(visible=False, axis="x")
 
 
 def _mean(values: Sequence[float], between: str = " ") -> str:
-    """`0.0471 ± 0.0142`."""
-    text = number(statistics.fmean(values))
-    return f"{text}{between}± {number(statistics.stdev(values))}" if len(values) > 1 else text
+    """`0.0471 ± 0.014`: three figures, and two of the standard deviation."""
+    text = f"{statistics.fmean(values):.3g}"
+    return f"{text}{between}± {statistics.stdev(values):.2g}" if len(values) > 1 else text
 
 
 def _gained(gain: Gain | None) -> str:
-    return "" if gain is None else f"gain {number(gain.value)}{_interval(gain)}"
+    return "" if gain is None else f"gain {gain.value:+.3g}{_interval(gain)}"
 
 
 def _interval(gain: Gain) -> str:
     if gain.low is None or gain.high is None:
         return ""
-    return f" ({number(gain.low)} to {number(gain.high)})"
+    return f" ({gain.low:+.3g} to {gain.high:+.3g})"
 
 
-def _note(retrained: Retrained, title: str) -> str:
+def _note(retrained: Retrained) -> str:
     n = sorted({len(one.validation) for one in _shown(retrained)})
     counts = str(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]}"
     parts = [
-        title,
         f"{retrained.algorithm}, seed {retrained.seed}",
         f"n = {counts} trainings of each to epoch {retrained.max_epochs}",
         "line, diamond: mean; band, bar: standard deviation",

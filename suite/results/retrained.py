@@ -5,14 +5,14 @@ Version 1.1.0 (revision 0e27403) has no curves, no default and no gain; it is re
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from suite.core.errors import JournalError
 from suite.core.printable import printable
-from suite.files import read_json
+from suite.files import UnsafeFileError, read_json
 from suite.results.typed import COUNT, INTEGER, MAPPING, NUMBER, TEXT, Keys, list_of
 
 NAME = "retrain.json"
@@ -64,19 +64,22 @@ class Gain:
 
 
 def read_retrained(folder: Path) -> Retrained | None:
-    """What stands in a run folder; None where nothing was trained again. Raises JournalError."""
+    """What stands in a run folder; None where nothing was trained again.
+
+    Raises ValueError for a file that cannot be read: what else is known of the run does not depend on it.
+    """
     path = folder / NAME
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     try:
         found = read_json(path, max_bytes=MOST_BYTES)
         if not isinstance(found, dict):
             raise ValueError("must be a mapping")
         return _retrained(Keys(found))
-    except (OSError, ValueError) as error:
-        raise JournalError(
+    except (OSError, ValueError, UnsafeFileError) as error:
+        raise ValueError(
             f"{folder.name}/{NAME}: {printable(error, most=300)}; remove it, or let swiftbench retrain write "
-            "it again."
+            "it again"
         ) from None
 
 

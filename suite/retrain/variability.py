@@ -257,7 +257,7 @@ def _backend(name: str, header: RunHeader) -> Inline | MPI:
     settings |= {"threads": header.backend.threads, "device": header.backend.device}
     settings |= {"resident_trials": 1, "checkpoint": "none", "checkpoints": None}
     if cls is Inline:
-        settings["ranks_per_trial"] = 1
+        settings |= {"ranks_per_trial": 1}
     names = [one.name for one in fields(WorkerSettings)]
     if missing := [one for one in names if one not in settings]:
         raise JournalError(

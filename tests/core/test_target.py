@@ -175,3 +175,33 @@ def test_a_metric_turns_values_into_objectives_and_back():
     accuracy, loss = Metric("val_accuracy", "max"), Metric("val_loss", "min")
     assert accuracy.objectives((0.25, 0.5)) == [-0.25, -0.5] and accuracy.value(-0.5) == 0.5
     assert loss.objectives((0.25, 0.5)) == (0.25, 0.5) and loss.value(0.5) == 0.5
+
+
+# --- the default configuration --------------------------------------------------------------------
+
+
+class Two(Whole):
+    parameters = {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}
+    default_configuration = {"x": 0.5, "y": 0.25}
+
+
+def test_a_default_has_the_values_that_are_fixed():
+    assert Whole().default is None
+    assert Two().default == {"x": 0.5, "y": 0.25}
+    assert Two(fixed={"x": 1.0, "y": None}).default == {"x": 1.0, "y": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("default", "why"),
+    [
+        ({"x": 0.5, "y": 2.0}, r"default_configuration: y=2\.0: must be a number in \[0, 1\]"),
+        ({"x": 0.5}, "default_configuration: hyperparameter y: missing"),
+        ({"x": 0.5, "y": 0.5, "z": 1}, "default_configuration: hyperparameter=z: unknown"),
+        (0.5, "default_configuration=0.5: must be a mapping"),
+    ],
+)
+def test_a_default_out_of_the_space_is_refused(default, why):
+    target = Two()
+    target.default_configuration = default
+    with pytest.raises(ConfigError, match=why):
+        check_target(target)

@@ -71,6 +71,8 @@ class _Faulty:
 
 
 class FaultTable(_Faulty, TableTarget):
+    default_configuration = {"learning_rate": 0.5, "width": 8, "optimizer": "sgd"}
+
     def __init__(
         self,
         fixed=None,

@@ -9,20 +9,26 @@ import statistics
 from pathlib import Path
 
 import pytest
-from scipy.stats import ttest_ind
+from matplotlib.text import Text
+from scipy.stats import ttest_ind, ttest_rel
 
 from kit.driving import compose
 from kit.simulated import Played
+from kit.text_boxes import crowded
 from models import recorded_curves as tables
 from models.synthetic_curves import TableTarget
+from suite import report
 from suite.core.errors import ConfigError, JournalError
 from suite.core.run_settings import RunSettings
 from suite.core.scheduler import ranking
 from suite.core.seeds import stream_seed
 from suite.launch import execute
+from suite.report import style
 from suite.results.fold import load_run
+from suite.results.retrained import read_retrained
 from suite.retrain import __main__ as door
-from suite.retrain import variability
+from suite.retrain import numbers, variability, words
+from suite.retrain.repeats import Repeat
 
 EPOCHS, N = 4, 3
 
@@ -119,7 +125,7 @@ def test_without_any_spread_there_is_no_test(table, tmp_path):
     tables._parsed.clear()  # this process knows the file as it was
     done = variability.retrain(table, 2)
     assert done["gap"]["validation"]["p"] is None
-    assert any("every repeat is equal" in line for line in variability.lines(done))
+    assert any("every repeat is equal" in line for line in words.lines(done))
 
 
 def test_failures_are_counted_and_left_out(tmp_path, monkeypatch, capsys):
@@ -149,6 +155,7 @@ def test_all_failed_is_exit_1(tmp_path, monkeypatch, capsys):
     def start(self, config, seed):
         raise RuntimeError("no such layer")
 
+    monkeypatch.setattr(TableTarget, "warm_up", lambda self: None)
     monkeypatch.setattr(TableTarget, "start", start)
     assert door.main([str(folder), "--n", "2"]) == 1
     done = json.loads((folder / variability.NAME).read_text())
@@ -166,7 +173,9 @@ def test_what_cannot_be_retrained_is_refused(tmp_path, no_fsync, capsys):
     with pytest.raises(ConfigError, match="status=unfinished"):
         variability.retrain(tmp_path / "cut", 2)
     assert door.main([str(folder), "--backend", "mpi"]) == 1
-    assert "backend=mpi: unknown; known are inline" in capsys.readouterr().err
+    assert "backend=mpi: one rank; needs 2 or more" in capsys.readouterr().err
+    assert door.main([str(folder), "--backend", "slurm"]) == 1
+    assert "backend=slurm: unknown; known are auto, inline, mpi" in capsys.readouterr().err
     assert not (folder / variability.NAME).exists()
 
 
@@ -244,11 +253,107 @@ def test_a_link_called_retrain_json_is_replaced_and_not_written_through(tmp_path
 
 def test_values_that_overflow_are_null_in_the_file(tmp_path):
     huge = [1.7e308, -1.7e308, 1.7e308]
-    samples = [variability.Sample(role, i, {}, 0.0) for i, role in enumerate(variability.ROLES)]
-    for sample in samples:
-        sample.values["test"] = huge
-    summary = variability._summary(huge, "1")
-    gap = variability._gap(samples, "test", "1")
+    summary = numbers.summary(huge, "1")
+    gap = numbers.gap(huge, huge, "1")
     json.dumps([summary, gap], allow_nan=False)
     assert gap["p"] is None and summary["std"] is None
-    assert variability._sentence("test", gap).startswith("test: gap")
+    assert words.of_gap("test", gap).startswith("test: gap")
+
+
+# --- the default configuration --------------------------------------------------------------------
+
+DEFAULT = {"learning_rate": 0.5, "width": 8, "optimizer": "sgd"}
+
+
+def test_the_default_has_the_winners_seeds_and_the_gain_is_paired(tmp_path, monkeypatch, capsys):
+    folder = run(tmp_path / "run")
+    monkeypatch.setattr(TableTarget, "default_configuration", DEFAULT)
+    assert door.main([str(folder), "--n", "3"]) == 0
+    done = json.loads((folder / variability.NAME).read_text())
+    winner, _, default = done["trials"]
+    assert (default["role"], default["trial_id"], default["config"]) == ("default", None, DEFAULT)
+    assert default["seeds"] == winner["seeds"]
+    target = TableTarget()
+    curves = [list(target.replay(DEFAULT, s).values[:EPOCHS]) for s in default["seeds"]]
+    assert default["curves"]["values"] == curves
+    pairs = [trial["validation"]["values"]["values"] for trial in (default, winner)]
+    paired = ttest_rel(*pairs).confidence_interval(0.95)
+    gain = done["gain"]["validation"]
+    assert gain["value"] == pytest.approx(statistics.fmean(pairs[0]) - statistics.fmean(pairs[1]))
+    assert (gain["low"], gain["high"]) == pytest.approx((paired.low, paired.high))
+    assert (gain["n"], gain["level"]) == (3, 0.95)
+    said = capsys.readouterr().out
+    assert "default 3/3: " in said and "validation: gain by tuning +" in said
+    assert door.main([str(folder), "--n", "2", "--no-default"]) == 0
+    done = json.loads((folder / variability.NAME).read_text())
+    assert [trial["role"] for trial in done["trials"]] == ["winner", "runner-up"]
+    assert done["gain"] == {}
+
+
+def test_pairs_are_seeds_that_succeeded_with_both():
+    def sample(role, values):
+        repeats = [
+            Repeat(role, i, {}, seed=i, validation=v, test=v) for i, v in enumerate(values) if v
+        ]
+        return numbers.Sample(role, None, {}, None, repeats)
+
+    winner, default = sample("winner", (0.5, None, 0.75)), sample("default", (0.25, 0.5, 0.25))
+    gain = numbers.gain(winner, default, "test", "1", "max")
+    assert (gain["n"], gain["value"]) == (2, 0.375)
+    assert numbers.gain(winner, default, "test", "1", "min")["value"] == -0.375
+    alone = numbers.gain(sample("winner", (0.5,)), default, "test", "1", "max")
+    assert (alone["n"], alone["low"]) == (1, None)
+
+
+# --- the figure -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epochs", ["max_epochs=4", "max_epochs=1"])
+@pytest.mark.parametrize("default", [None, DEFAULT])
+def test_the_figure_is_drawn_and_no_label_lies_on_another(tmp_path, monkeypatch, epochs, default):
+    monkeypatch.setattr(TableTarget, "default_configuration", default)
+    folder = run(tmp_path / "run", epochs)
+    variability.retrain(folder, 3)
+    drawn = []
+    monkeypatch.setattr(style, "write", lambda figure, path: drawn.append(figure))
+    door.figure(folder)
+    texts = {text.get_text() for text in drawn[0].findobj(Text)}
+    assert "run / table_target" in texts and "SYNTHETIC DATA" in texts
+    assert ("default: before" in texts) == bool(default)
+    assert crowded(drawn[0]) == []
+
+
+def test_the_report_holds_the_figure_of_a_run_that_was_trained_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(TableTarget, "default_configuration", DEFAULT)
+    folder = run(tmp_path / "run")
+    assert door.main([str(folder), "--n", "2"]) == 0
+    assert (folder / "retrain.png").read_bytes().startswith(b"\x89PNG")
+    page = (report.write([folder], tmp_path / "out") / "report.html").read_text()
+    assert "Trained again: random_search, seed 5" in page and "Gain by tuning" in page
+    # The file of another run says nothing of this one.
+    text = json.loads((folder / variability.NAME).read_text()) | {"run_id": "another"}
+    (folder / variability.NAME).write_text(json.dumps(text))
+    page = (report.write([folder], tmp_path / "out") / "report.html").read_text()
+    assert "Trained again" not in page
+    (folder / variability.NAME).unlink()
+    (folder / variability.NAME).symlink_to("/etc/hostname")
+    page = (report.write([folder], tmp_path / "out") / "report.html").read_text()
+    assert "retrain.json" in page and "Could not be made" in page
+    (folder / variability.NAME).unlink()
+    (folder / variability.NAME).write_text("{")
+    page = (report.write([folder], tmp_path / "out") / "report.html").read_text()
+    assert "retrain.json" in page and "Could not be made" in page
+
+
+def test_a_file_of_the_first_version_is_read_and_drawn(tmp_path):
+    folder = run(tmp_path / "run")
+    done = variability.retrain(folder, 2)
+    for key in ("gain", "workers", "wall"):
+        del done[key]
+    for trial in done["trials"]:
+        del trial["curves"]
+    (folder / variability.NAME).write_text(json.dumps(done | {"schema_version": "1.1.0"}))
+    old = read_retrained(folder)
+    assert [one.role for one in old.configurations] == ["winner", "runner-up"]
+    assert old.configurations[0].curves == () and old.gain == {}
+    assert door.figure(folder).is_file()
