@@ -24,6 +24,8 @@ from suite.report.statistics import Margin
 
 _MAX_FIGURE_BYTES = 64 * 2**20
 MOST_IMAGE_BYTES = 2_400_000
+MOST_NAMED = 5
+"""Algorithms besides the baseline that a headline names; of more it gives the number."""
 """Of all images of a page, as it holds them: a page can be sent by mail."""
 
 
@@ -118,6 +120,8 @@ def _headline(groups: Sequence[Group]) -> str:
     first, others = names[0], names[1:]
     if not others or groups[0].baseline is None:
         return _and(names)
+    if len(others) > MOST_NAMED:
+        return f"{first} against {len(others)} other algorithms"
     return f"{first} against {_and(others)}"
 
 

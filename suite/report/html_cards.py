@@ -35,6 +35,9 @@ def _card(group: Group, merit: Merit) -> str:
         )
     facts = [_fact(change.quantity, *_shown(change)) for change in merit.changes]
     facts.append(_difference(group, merit.algorithm))
+    # What costs less and finds less is no gain by itself: said beside the large number.
+    if merit.gain is not None and _is_worse(group, merit.algorithm):
+        head += f'<p class="worse">but a worse {escape(group.metric)}</p>'
     return (
         f'<div class="card"><h4>{escape(merit.algorithm)}</h4>{head}<dl>{"".join(facts)}</dl></div>'
     )
@@ -52,8 +55,18 @@ def _shown(change: Change) -> tuple[str, str]:
     return middle, "all equal" if low == high else f"{low} to {high}"
 
 
+def _is_worse(group: Group, name: str) -> bool:
+    """Whether the median over seeds of the paired difference is on the bad side."""
+    difference = measures.cell(group, _difference_measure(group), name)
+    return difference is not None and difference.median * group.first.sign > 0
+
+
+def _difference_measure(group: Group) -> measures.Measure:
+    return next(m for m in measures.measures(group) if m.key == "difference")
+
+
 def _difference(group: Group, name: str) -> str:
-    measure = next(m for m in measures.measures(group) if m.key == "difference")
+    measure = _difference_measure(group)
     middle, around = measures.parts(measures.cell(group, measure, name), measure)
     return _fact(f"difference in {group.metric}", middle, around.replace("..", " to "))
 

@@ -32,7 +32,7 @@ code{font-size:.92em}
 .badges{display:flex;flex-wrap:wrap;gap:.4rem;margin:0}
 .badge{font-size:.82rem;padding:.1rem .6rem;border:1px solid var(--line);border-radius:1rem;
 color:var(--quiet);
-background:var(--card);white-space:nowrap}
+background:var(--card);max-width:100%;overflow-wrap:anywhere}
 .badge.loud{color:var(--loud);background:var(--loudbg);border-color:var(--loud);font-weight:600}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(21rem,100%),1fr));gap:1rem;
 margin-top:1.6rem}
@@ -40,12 +40,14 @@ margin-top:1.6rem}
 .card{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:1.1rem 1.3rem
 1.2rem}
 .card h4{margin:0;font-size:.95rem;font-weight:600}
-.big{font-size:2.5rem;line-height:1.1;margin:.5rem 0 .1rem;color:var(--accent);
+.big{display:flex;align-items:baseline;gap:.4rem;font-size:2.5rem;line-height:1.1;
+margin:.5rem 0 .1rem;color:var(--accent);
 font-variant-numeric:lining-nums}
-.big span{font:500 1rem system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;letter-spacing:0;
+.worse{font-size:.84rem;margin:.1rem 0 0;color:var(--loud);font-weight:600}
+.big span{font:500 1rem/1.25 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;letter-spacing:0;
 color:var(--ink)}
 .range{font-size:.84rem;margin:0}
-.card dl{grid-template-columns:max-content minmax(0,1fr);
+.card dl{grid-template-columns:fit-content(10rem) minmax(0,1fr);
 margin:.9rem 0 0;padding:.8rem 0 0;border-top:1px solid var(--line);font-size:.9rem;
 gap:.2rem 1.2rem}
 .card dd{font-variant-numeric:tabular-nums}

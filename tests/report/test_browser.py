@@ -54,7 +54,10 @@ def page(tmp_path_factory):
     for i in range(12):
         name = "hyperband" if i == 0 else f"an_algorithm_of_a_long_name_{i}"
         for seed in range(2):
-            write_run(top / f"{i}-{seed}", algorithm=name, seed=seed, n_epochs=20 + i, best=0.1 + i)
+            # The badge with all their names is the longest.
+            header = {"reproducible": "prefix only" if i % 2 else "whole run"}
+            cost = {"n_epochs": 20 + i, "best": 0.1 + i}
+            write_run(top / f"{i}-{seed}", algorithm=name, seed=seed, **cost, **header)
     text = (report.write([top]) / "report.html").read_text()
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
     path = top / "measured.html"

@@ -91,6 +91,24 @@ def test_each_algorithm_is_shown_by_its_own_largest_gain(tmp_path):
     assert "-0.0" not in html
 
 
+def test_a_gain_that_costs_quality_says_so_beside_the_large_number(tmp_path):
+    for seed in range(3):
+        write_run(tmp_path / f"h{seed}", seed=seed, n_epochs=40, best=0.1)
+        write_run(tmp_path / f"a{seed}", algorithm="a", seed=seed, n_epochs=20, best=0.2)
+        write_run(tmp_path / f"b{seed}", algorithm="b", seed=seed, n_epochs=20, best=0.05)
+    first, second = page(report.contents.read([tmp_path])).split('<div class="card">')[1:3]
+    assert "<h4>a</h4>" in first and "but a worse " in first
+    assert "<h4>b</h4>" in second and "but a worse " not in second
+
+
+def test_a_headline_names_few_algorithms_and_counts_many(tmp_path):
+    write_run(tmp_path / "h")
+    for name in "abcdef":
+        write_run(tmp_path / name, algorithm=name)
+    html = page(report.contents.read([tmp_path]))
+    assert "hyperband against 6 other algorithms</h1>" in html
+
+
 def test_what_never_reaches_the_baselines_best_value_gains_no_epochs_to_it(tmp_path):
     write_run(tmp_path / "h", best=0.1)
     write_run(tmp_path / "a", algorithm="a", best=0.2)
