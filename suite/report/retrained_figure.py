@@ -44,7 +44,7 @@ def draw(retrained: Retrained, title: str, path: Path) -> Path | None:
         metric = style.escape(retrained.metric.removeprefix("val_"))
         if has_curves:
             axes = panels.pop(0)
-            _curves(axes, shown)
+            _curves(axes, shown, retrained.mode)
             style.title(axes, "While training", "on validation data", below=True)
             axes.set_ylabel(f"validation {metric}{unit}\n({better} is better)")
         panels[1].sharey(panels[0])
@@ -83,7 +83,7 @@ def caption(retrained: Retrained) -> tuple[str, str]:
     )
     if gains:
         words += (
-            f" Gain by tuning (mean of default and winner's difference by seed, positive where the winner is "
+            f" Gain by tuning (mean of the differences, seed by seed, positive where the winner is "
             f"better, with its interval): {'; '.join(gains)}."
         )
     return f"Trained again: {retrained.algorithm}, seed {retrained.seed}", words
@@ -94,7 +94,7 @@ def _shown(retrained: Retrained) -> list[Configuration]:
     return [known[role] for role in ORDER if role in known]
 
 
-def _curves(axes: Any, shown: Sequence[Configuration]) -> None:
+def _curves(axes: Any, shown: Sequence[Configuration], mode: str) -> None:
     everything: list[float] = []
     for one in shown:
         curves = [[style.drawable(value) for value in curve] for curve in one.curves]
@@ -114,7 +114,7 @@ def _curves(axes: Any, shown: Sequence[Configuration]) -> None:
             low, high = ([m + s * std for m, std in zip(means, stds, strict=True)] for s in (-1, 1))
             axes.fill_between(epochs, low, high, color=look["color"], alpha=0.15, linewidth=0)
         everything += [value for curve in curves for value in curve]
-    if style.log_if_wide(axes, everything):
+    if mode == "min" and style.log_if_wide(axes, everything):
         # A band may reach below zero, where a logarithm ends.
         axes.set_ylim(0.9 * min(everything), 1.1 * max(everything))
     style.integers(axes.xaxis)
