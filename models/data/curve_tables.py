@@ -28,10 +28,12 @@ def by_file(file: str) -> Entry | None:
 
 def is_published(file: str) -> bool:
     """Whether `fetch curves` brings the table."""
-    entry = by_file(file)
-    return entry is not None and not entry.is_converted
+    return by_file(file) is not None
 
 
 def command(file: str) -> str:
     """The command that brings a published table, without its --to."""
+    entry = by_file(file)
+    if entry is not None and entry.is_converted:
+        return f"swiftbench fetch {DATA_SET} --family {entry.family} --only {file}"
     return f"swiftbench fetch {DATA_SET} --only {file}"

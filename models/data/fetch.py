@@ -3,15 +3,15 @@
     swiftbench fetch cifar10 --to $HOME/data                       download, check, unpack
     swiftbench fetch cifar10 --to $HOME/data --verify              no network: check what is there
     swiftbench fetch cifar10 --to $HOME/data --from /media/copy    from a folder or a mirror
+    swiftbench fetch curves --family taskset --to $HOME/data       a family of curve tables, converted to CSV
 
-An interrupted download continues where it ended. Files that are present and correct are kept.
+An interrupted download continues where it ended. Files that are present and correct are kept. `fetch curves`
+without a family brings the tables that are published as CSV; `swiftbench curves list` shows all.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import fnmatch
 import importlib
 import importlib.util
@@ -19,16 +19,17 @@ import os
 import shutil
 import sys
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from models.data import transfer
+from models.data import curve_tables, fetch_tables, transfer
 from models.data.sources import LISTING, SOURCES, File, Source
+from models.data.staging import alone, is_address
 from models.data.transfer import Progress
 from models.data.unpack import missing, unpack
 from suite.core.command import argument_parser, run_command
 from suite.core.errors import DataError, unknown_name
-from suite.files import open_lock_file, parse_json, read_bytes, write_whole
+from suite.files import parse_json, read_bytes, write_whole
 
 
 def stage(
@@ -50,7 +51,7 @@ def stage(
     source, progress = _source(name), progress or Progress()
     folder = root / name
     unpacked = source.unpacked if unpacked is None else unpacked
-    with _alone(folder):
+    with alone(folder):
         files = _chosen(_files(source, folder, origin), only, source)
         absent = []
         for file in files:
@@ -119,7 +120,7 @@ def _files(
     if source.listing is None or source.read_listing is None or source.pattern is None:
         return source.files
     kept = folder / LISTING
-    place = Path(origin) if origin and not _is_address(origin) else folder
+    place = Path(origin) if origin and not is_address(origin) else folder
     if kept.exists():
         answer = read_bytes(kept, max_bytes=transfer.MAX_ANSWER)
     elif (place / LISTING).exists():
@@ -153,16 +154,12 @@ def _bring(
 ) -> None:
     if origin is None:
         transfer.get(file, folder, source.most_bytes, progress)
-    elif _is_address(origin):
+    elif is_address(origin):
         address = f"{origin.rstrip('/')}/{urllib.parse.quote(file.name)}"
         mirrored = File(file.name, (address,), file.n_bytes, file.checksum)
         transfer.get(mirrored, folder, source.most_bytes, progress)
     else:
         transfer.copy(Path(origin) / file.name, file, folder, progress)
-
-
-def _is_address(origin: str) -> bool:
-    return "://" in origin
 
 
 def _unpacked(source: Source, folder: Path) -> bool:
@@ -193,28 +190,6 @@ def _room(folder: Path, source: Source, absent: Sequence[File], unpacked: bool) 
             f"{folder}: {needed} bytes are needed, {free} are free; make room or name another "
             "folder with --to."
         )
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One fetch into a folder at a time; the lock falls with its process."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(open_lock_file(folder / ".lock"), "r+b") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DataError(
-                    f"{folder}: another fetch is at work there; wait for it, then run this again."
-                ) from None
-            yield
-    except OSError as error:
-        # Of the folder alone: what happens within is said where it happens.
-        if error.filename is None or Path(str(error.filename)).name not in (folder.name, ".lock"):
-            raise
-        raise DataError(
-            f"--to {folder.parent}: {folder.name} cannot be written ({error.strerror}); name another --to."
-        ) from error
 
 
 def _prepare(name: str, folder: Path, progress: Progress) -> None:
@@ -256,6 +231,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="only files of this name, with * and ? (default: all)",
     )
     parser.add_argument(
+        "--family",
+        metavar="NAME",
+        help=f"of curve tables, by `swiftbench curves list`; {fetch_tables.ALL}: every one",
+    )
+    parser.add_argument(
         "--unpack", action=argparse.BooleanOptionalAction,
         help="unpack the archive (default: as suits the data set's reader)",
     )  # fmt: skip
@@ -263,9 +243,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.to is None:
         parser.error("--to DIR is needed, or the environment's SUITE_DATA")
     root = Path(options.to)
+    if options.family is not None and options.name != curve_tables.DATA_SET:
+        parser.error(f"--family NAME is of {curve_tables.DATA_SET}")
 
     def body() -> int:
-        if options.verify:
+        if options.family is not None and options.verify:
+            fetch_tables.verify(options.family, root, options.only)
+        elif options.family is not None:
+            fetch_tables.stage(options.family, root, options.origin, options.only)
+        elif options.verify:
             verify(options.name, root, options.only)
         else:
             stage(options.name, root, options.origin, options.unpack, options.only)

@@ -31,6 +31,7 @@ _EXTRAS = {
     "pythia8mc": ("pythia8mc", "hep"),
     "fastjet": ("fastjet", "hep"),
     "vector": ("vector", "hep"),
+    "onnxruntime": ("onnxruntime", "lcbench"),
 }
 
 
