@@ -42,7 +42,8 @@ def check_keys(
             continue
         top, _, below = key.partition(".")
         if top in names and (not below or below.partition(".")[0] in inner[top] or not inner[top]):
-            if not word.startswith("+"):
+            # A choice of a group's file is Hydra's own; no key of that name need be in the result.
+            if not word.startswith("+") and key not in groups:
                 _check_there(word, key, config)
         else:
             raise _unknown(word, key, inner)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.core.errors import JournalError
-from suite.report import figures, ranks, regret_chapter
+from suite.report import figures, problems, ranks, regret_chapter
 from suite.report.figures import Figure
 from suite.report.groups import collect
 from suite.report.output import attempt
@@ -32,7 +32,7 @@ class Report:
     """Everything that a report shows. The formatters (markdown, html, text) only lay it out.
 
     unreadable: a line for each damaged journal. margin: of equivalence in quality. chapter: on
-    regret, None where no table is known. ranking: over tables, None where there are too few.
+    regret, None where no table is known. ranking, judged: over tables, None where there are too few.
     failures: a line for each part that could not be made, with the reason.
     """
 
@@ -41,8 +41,10 @@ class Report:
     margin: Margin
     chapter: regret_chapter.Chapter | None
     ranking: ranks.Ranks | None
+    judged: problems.Problems | None = None
     chapter_figures: Sequence[Figure] = ()
     ranks_figures: Sequence[Figure] = ()
+    judged_figures: Sequence[Figure] = ()
     failures: Sequence[str] = ()
 
     @property
@@ -78,8 +80,11 @@ def read(folders: Sequence[Path], margin: Margin | None = None) -> Report:
         lambda: regret_chapter.chapter(groups, ranked=ranking is not None),
         failures,
     )
+    judged = attempt("the judgement over tables", lambda: problems.judge(groups), failures)
     comparisons = [Comparison(group) for group in groups]
-    return Report(comparisons, unreadable, margin or Margin(), chapter, ranking, failures=failures)
+    return Report(
+        comparisons, unreadable, margin or Margin(), chapter, ranking, judged, failures=failures
+    )
 
 
 def drawn(report: Report, out: Path) -> Report:
@@ -94,11 +99,12 @@ def drawn(report: Report, out: Path) -> Report:
         else comparison
         for i, (comparison, name) in enumerate(zip(report.comparisons, names, strict=True))
     ]
-    ranking, chapter = report.ranking, report.chapter
+    ranking, chapter, judged = report.ranking, report.chapter, report.judged
     return replace(
         report,
         comparisons=comparisons,
         ranks_figures=figures.of_ranks(ranking, out, failures) if ranking else (),
+        judged_figures=figures.of_problems(judged, out, failures) if judged else (),
         chapter_figures=figures.of_regret(chapter, out, failures) if chapter else (),
         failures=failures,
     )

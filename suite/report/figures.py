@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.report import ranks, regret_chapter
+from suite.report import problems, ranks, regret_chapter
 from suite.report.output import attempt
 from suite.report.runs import Group, Run
 from suite.results.retrained import read_retrained
@@ -54,6 +54,17 @@ def of_regret(chapter: regret_chapter.Chapter, out: Path, failures: list[str]) -
         return [Figure(path, *regret_figure.caption(chapter))] if path is not None else []
 
     return attempt("the figure of regret", draw, failures) or []
+
+
+def of_problems(judged: problems.Problems, out: Path, failures: list[str]) -> list[Figure]:
+    """The performance profile over tables."""
+    from suite.report import problems_figure
+
+    def draw() -> list[Figure]:
+        path = problems_figure.draw(judged, out / problems_figure.NAME)
+        return [Figure(path, *problems_figure.caption(judged))] if path is not None else []
+
+    return attempt("the performance profile", draw, failures) or []
 
 
 def of_retrained(group: Group, out: Path, prefix: str, failures: list[str]) -> list[Figure]:

@@ -137,16 +137,23 @@ def _rankings(names: Sequence[str], blocks: Sequence[Block]) -> tuple[Ranking, .
     return tuple(rankings)
 
 
+def mean_ranks(blocks: Sequence[Sequence[float]]) -> list[float]:
+    """Of the columns (1: least; ties share). blocks: (n, k)."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    return [float(m) for m in rankdata(np.asarray(blocks, dtype=float), axis=1).mean(axis=0)]
+
+
 def friedman(blocks: Sequence[Sequence[float]]) -> tuple[list[float], float, float]:
     """Mean ranks of the columns, chi-square (corrected for ties) and p. blocks: (n, k).
 
     Source: Friedman 1937 (J. Am. Stat. Assoc. 32:675), as in scipy.stats.friedmanchisquare.
     """
     import numpy as np
-    from scipy.stats import friedmanchisquare, rankdata
+    from scipy.stats import friedmanchisquare
 
-    values = np.asarray(blocks, dtype=float)
-    means = [float(m) for m in rankdata(values, axis=1).mean(axis=0)]
+    values, means = np.asarray(blocks, dtype=float), mean_ranks(blocks)
     if bool((values == values[:, :1]).all()):  # all tied: the statistic would be 0 / 0
         return means, 0.0, 1.0
     test = friedmanchisquare(*values.T)

@@ -13,7 +13,9 @@ from suite.report.escaping import for_markdown
 from suite.report.figures import Figure
 from suite.report.measures import Measure, cell, measures, parts, saved_by_prediction, tests
 from suite.report.output import attempt
-from suite.report.regret_chapter import TITLE, Chapter
+from suite.report.problems import TITLE as OVERALL
+from suite.report.problems import Problems
+from suite.report.regret_chapter import TITLE, Chapter, Table
 from suite.report.runs import Group
 from suite.report.statistics import Margin
 
@@ -116,10 +118,7 @@ def chapter_as_text(chapter: Chapter, width: int = WIDTH) -> str:
     lines = [TITLE]
     for section in chapter.sections:
         lines += ["", printable(section.title), *_folded(section.about, width)]
-        for table in section.tables:
-            lines += ["", *_folded(table.title, width)]
-            for part in _split([table.head, *table.rows], width):
-                lines += _aligned(part)
+        lines += _tables_as_text(section.tables, width)
         lines += [
             "",
             *(line for sentence in section.sentences for line in _folded(sentence, width)),
@@ -128,17 +127,44 @@ def chapter_as_text(chapter: Chapter, width: int = WIDTH) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def judged_as_text(judged: Problems, width: int = WIDTH) -> str:
+    """What holds over all tables; columns that do not fit continue below."""
+    lines = [OVERALL, *_tables_as_text(judged.tables, width), ""]
+    lines += [line for sentence in judged.sentences for line in _folded(sentence, width)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _tables_as_text(tables: Sequence[Table], width: int) -> list[str]:
+    lines = []
+    for table in tables:
+        lines += ["", *_folded(table.title, width)]
+        for part in _split([table.head, *table.rows], width):
+            lines += _aligned(part)
+    return lines
+
+
+def judged_as_markdown(judged: Problems, figures: Sequence[tuple[str, str]]) -> list[str]:
+    """The same for report.md; figures: (file name, caption)."""
+    lines = [f"## {OVERALL}", "", *markdown_figures(figures), *_tables_as_markdown(judged.tables)]
+    return [*lines, *markdown_sentences(judged.sentences)]
+
+
+def _tables_as_markdown(tables: Sequence[Table]) -> list[str]:
+    lines = []
+    for table in tables:
+        lines += [f"**{for_markdown(table.title)}**", ""]
+        head, *body = (" | ".join(map(for_markdown, r)) for r in (table.head, *table.rows))
+        lines += [f"| {head} |", "|---|" + "---:|" * (len(table.head) - 1)]
+        lines += [*(f"| {row} |" for row in body), ""]
+    return lines
+
+
 def chapter_as_markdown(chapter: Chapter, figures: Sequence[tuple[str, str]]) -> list[str]:
     """The chapter for report.md; figures: (file name, caption)."""
     lines = [f"## {TITLE}", "", *markdown_figures(figures)]
     for section in chapter.sections:
         lines += [f"### {for_markdown(section.title)}", "", for_markdown(section.about), ""]
-        for table in section.tables:
-            lines += [f"**{for_markdown(table.title)}**", ""]
-            head, *body = (" | ".join(map(for_markdown, r)) for r in (table.head, *table.rows))
-            lines += [f"| {head} |", "|---|" + "---:|" * (len(table.head) - 1)]
-            lines += [*(f"| {row} |" for row in body), ""]
-        lines += markdown_sentences(section.sentences)
+        lines += [*_tables_as_markdown(section.tables), *markdown_sentences(section.sentences)]
     return [*lines, *markdown_sentences(chapter.sentences)]
 
 
@@ -220,6 +246,8 @@ def report_as_text(report: Report) -> str:
     for group in report.groups:
         text = attempt(group.title, functools.partial(as_text, group, report.margin), failures)
         texts += [text] if text is not None else []
+    if report.judged:
+        texts.append(judged_as_text(report.judged))
     if report.chapter:
         texts.append(chapter_as_text(report.chapter))
     if report.ranking:
@@ -238,6 +266,8 @@ def report_as_markdown(report: Report) -> str:
         section = functools.partial(as_markdown, comparison.group, report.margin, captions)
         text = attempt(comparison.group.title, section, failures)
         sections += [text] if text is not None else []
+    if report.judged:
+        sections += judged_as_markdown(report.judged, _captions(report.judged_figures))
     if report.chapter:
         sections += chapter_as_markdown(report.chapter, _captions(report.chapter_figures))
     if report.ranks_sentences:

@@ -20,6 +20,7 @@ MISTAKES = [
     ("scheduler=asha scheduler.n_trails=4", "scheduler.n_trails=4: unknown setting",
      "Did you mean scheduler.n_trials?"),
     ("common.n_curves=8", "common.n_curves=8: no YAML file sets", "write +common.n_curves=8"),
+    ("task=mlpf common.n_curves=8", "common.n_curves=8: no YAML file sets", "write +common.n_curves=8"),
     ("common={n_curves:8}", "common={n_curves:8}: a group takes", "common.NAME=VALUE"),
     ("nodes=3", "nodes=3: is a word of plan;", "--sbatch"),
     ("workers=3", "workers=3: is a word of plan;", "backend.workers"),

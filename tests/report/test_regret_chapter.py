@@ -6,21 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from kit.report_runs import MAX_EPOCHS, write_run
+from kit.report_runs import MAX_EPOCHS, on_table, row, write_run
 from suite import report
 from suite.report import regret_chapter, regret_figure, self_measured, tables
 from suite.report.groups import collect
 from suite.report.statistics import interval, mean_interval
-
-REFERENCE = {"best": 0.1, "median": 1.1}
-"""So that normalised regret is the value - 0.1."""
-
-
-def on_table(folder, best, table="mlpf", config=None, **values):
-    """A run whose winner ends at `best` after MAX_EPOCHS epochs of trial 0, 0.1 lower each time."""
-    config = {"model": {"description": {"file": f"{table}.csv"}}} | (config or {})
-    known = {"n_epochs": MAX_EPOCHS + 1, "model": "table", "reference": REFERENCE} | values
-    return write_run(folder, best=best, config=config, **known)
 
 
 def runs(top, name, bests, **values):
@@ -32,10 +22,6 @@ def the_chapter(*folders):
     found = regret_chapter.chapter(collect(folders)[0])
     assert found is not None
     return found
-
-
-def row(table, name):
-    return next(dict(zip(table.head, r, strict=True)) for r in table.rows if r[0] == name)
 
 
 BASE = (0.3, 0.4, 0.5, 0.3, 0.4, 0.5)
