@@ -5,7 +5,8 @@ import copy
 import pytest
 import yaml
 
-from kit.driving import CONF, DATA
+from kit.driving import CONF
+from kit.tables import needed
 from suite.core.catalogue import chosen, parse
 from suite.core.curve_table import parse as parse_table
 from suite.core.errors import ConfigError
@@ -42,9 +43,7 @@ def test_it_holds_the_bank_the_first_four_and_the_two_of_metaqnn():
 def test_an_entry_is_a_description_and_what_it_counts_is_so(entry):
     described = Description.of(entry.description())
     assert described.curve.last - described.curve.first + 1 == entry.max_epochs
-    path = next((p for f in entry.folders if (p := DATA / f / entry.file).exists()), None)
-    if path is None:
-        pytest.skip(f"{entry.file} is not below {DATA}")
+    path = needed(entry)
     table = parse_table(described, path.read_text())
     n_rows = sum(map(len, table.recordings))
     counted = n_rows, len(table.configs), table.n_failed, table.n_epochs

@@ -1,11 +1,11 @@
 """task=NAME and model=NAME_table for every table of the catalogue, without a YAML file for each."""
 
 import json
-import os
 
 import pytest
 
 from kit.driving import CONF, DATA, compose, names
+from kit.tables import needed, staged
 from suite.core.errors import ConfigError
 from suite.core.run_settings import RunSettings
 from suite.files import published_tables
@@ -20,15 +20,6 @@ ALGORITHMS = {
     "asha": ("scheduler.n_trials=29", "scheduler.s=1"),
     "random_search": (),
 }
-
-
-def staged(entry):
-    """Whether the table's file is here. In CI, with SUITE_DATA, all but those of metaqnn must be."""
-    if any((DATA / folder / entry.file).exists() for folder in entry.folders):
-        return True
-    if os.environ.get("CI") == "true" and DATA.is_dir() and entry.family != "baker":
-        pytest.fail(f"{entry.file} is not below {DATA}, where the tables were promised")
-    return False
 
 
 def test_each_table_is_a_task_and_a_model_and_none_has_a_file():
@@ -96,8 +87,7 @@ def test_an_absent_table_is_refused_before_anything_runs(tmp_path, monkeypatch, 
 def test_more_than_a_table_holds_is_refused_by_what_was_typed(
     word, says, tmp_path, monkeypatch, capsys
 ):
-    if not staged(ENTRIES["algoperf_wmt"]):
-        pytest.skip(f"algoperf_wmt.csv is not below {DATA}: set SUITE_DATA")
+    needed(ENTRIES["algoperf_wmt"])
     monkeypatch.setenv("SUITE_RUNS", str(tmp_path / "runs"))
     words = ["task=algoperf_wmt", "algorithm=random_search", "backend=simulate", word]
     assert cli.main(words) == 1
@@ -106,8 +96,7 @@ def test_more_than_a_table_holds_is_refused_by_what_was_typed(
 
 
 def test_a_surrogate_is_labelled_wherever_a_stand_in_is(tmp_path, monkeypatch, capsys, no_fsync):
-    if not staged(ENTRIES["lcbench_34539"]):
-        pytest.skip(f"lcbench_34539.csv is not below {DATA}: set SUITE_DATA")
+    needed(ENTRIES["lcbench_34539"])
     monkeypatch.setenv("SUITE_RUNS", str(tmp_path / "runs"))
     words = ["task=lcbench_34539", "backend=simulate", "tracking=later"]
     assert cli.main(["plan", *words]) == 0
