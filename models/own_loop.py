@@ -174,7 +174,7 @@ class _Trial(Training):
             with _faults(self._loop.catch):
                 self._restore(path)
         except (ContractError, TrialError) as error:
-            # Said when training goes on: what a load raises only means that the file will not do.
+            # Said when training continues: what a load raises only means that the file will not do.
             self._broken = error
 
     # --- parts ------------------------------------------------------------------------------------

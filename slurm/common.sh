@@ -263,13 +263,13 @@ finish() {  # finish CODE_OF_THE_LAUNCHER: by rank 0's own code, if it lived to 
     if [ "$deaths" -le "$most" ]; then
         requeue "rank 0 is lost (launcher's code $code; $deaths of SUITE_MAX_RESTARTS=$most)" "$code"
     fi
-    say "rank 0 was lost $deaths times, SUITE_MAX_RESTARTS=$most: given up; SUITE_STAMP=$SUITE_STAMP goes on by hand."
+    say "rank 0 was lost $deaths times, SUITE_MAX_RESTARTS=$most: not requeued again; submit the same line with SUITE_STAMP=$SUITE_STAMP to continue."
     exit "$code"
 }
 
 requeue() {  # requeue WHY CODE
     if scontrol requeue "$SLURM_JOB_ID"; then
-        say "$1: requeued, goes on with what is in its folder"
+        say "$1: requeued, continues with what is in its folder"
     else
         say "$1: cannot be requeued here; submit the same line with SUITE_STAMP=$SUITE_STAMP"
     fi

@@ -35,4 +35,4 @@ failed=()
 for name in "$@"; do
     "${python[@]}" -m models.data.fetch "$name" "${options[@]}" || failed+=("$name")
 done
-[ ${#failed[@]} = 0 ] || { say "not staged: ${failed[*]}; the same line goes on."; exit 1; }
+[ ${#failed[@]} = 0 ] || { say "not staged: ${failed[*]}; the same line continues."; exit 1; }

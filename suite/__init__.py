@@ -13,7 +13,7 @@ not know each other. A folder with `__main__.py` is a command: `python -m suite.
     5  report  compare            what runs say: tables, figures, one page; machine against machine
        track                      runs in MLflow; alone knows it
        curves                     curve tables recorded from runs
-       watch                      runs on a terminal while they go on
+       watch                      runs on a terminal while they are trained
     4  results                    journal -> run as read, record, schema
        backends                   where jobs run: inline, mpi (alone knows MPI), simulate
     3b worker                     restore, train, checkpoint; energy and facts of the place

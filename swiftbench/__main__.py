@@ -22,7 +22,7 @@ COMMANDS = {
         "suite.__main__", "what a run would train; --sbatch: the line for Slurm", ("plan",)
     ),
     "report": Command("suite.report.__main__", "what runs say: one page, tables, figures"),
-    "watch": Command("suite.watch.__main__", "runs on a terminal while they go on"),
+    "watch": Command("suite.watch.__main__", "runs on a terminal while they are trained"),
     "track": Command("suite.track.__main__", "runs into MLflow"),
     "ui": Command("suite.track.__main__", "MLflow's pages of the imported runs", ("--ui",)),
     "curves": Command("suite.curves.__main__", "record curve tables from runs, check them"),

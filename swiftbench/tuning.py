@@ -91,7 +91,7 @@ def tune(
     space: name -> swiftbench.Float, Int or Choice. metric: what is optimised, by name; mode: "min" or "max",
     which may be left out for a name that ends in loss or error. A swiftbench.Target says all three itself.
 
-    save, load: a search trains many configurations a little and goes on with the best, so trials are put
+    save, load: a search trains many configurations a little and continues with the best, so trials are put
     aside. With save(state, path) and load(path) -> state, e.g. torch.save and torch.load, `train` yields
     pairs (metrics, state) and starts from its argument `state`, None at first. Without them up to
     `keep_alive` trials of a process stay in memory (32 if not said, 1 with save and load). One that is not

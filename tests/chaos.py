@@ -148,7 +148,7 @@ class Chaos:
             options = ("--time=2", "--signal=B:USR1@30")
             job = self.submit(algorithm, seed, runs, *options, more=("backend.pause_before_s=25",))
             why = over(job)
-            n = (runs.parent / "out").read_text().count("requeued, goes on")
+            n = (runs.parent / "out").read_text().count("requeued, continues")
             why = why or ("" if n else "it was not cut: too fast for its limit")
             return self.judged("limit", algorithm, seed, runs, 1 + n, 0, start, why)
         finally:

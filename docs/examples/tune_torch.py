@@ -1,7 +1,7 @@
 """A PyTorch training loop, searched: python tune_torch.py, or mpirun -n 3 python tune_torch.py.
 
 The loop is yours but for three things: it takes config and seed, it yields after each epoch, and it hands
-over its state there, so that a trial that was put aside goes on where it was.
+over its state there, so that a trial that was interrupted continues where it was.
 """
 
 import torch

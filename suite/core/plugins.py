@@ -76,9 +76,14 @@ def find(path: str, what: str, base: type | None = None) -> Any:
     if base is not None and not issubclass(cls, base):
         raise ConfigError(
             f"{what}._target_={path}: must be a {base.__name__}; derive the class from "
-            f"{base.__module__}.{base.__name__}, or name another."
+            f"{_public(base)}, or name another."
         )
     return cls
+
+
+def _public(cls: type) -> str:
+    """The name by which plug-ins import a class: those of suite.core come from the package itself."""
+    return f"{re.sub(r'^suite[.]core[.].*', 'suite.core', cls.__module__)}.{cls.__name__}"
 
 
 def _imported(path: str, what: str) -> Any:

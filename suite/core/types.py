@@ -237,7 +237,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class ForecastFailed:
-    """The predictor raised: the scheduler goes on without a forecast (and trains what it would have
+    """The predictor raised: the scheduler continues without a forecast (and trains what it would have
     cut).
     """
 

@@ -146,7 +146,7 @@ def begin_or_continue(
         name, now, before = difference
         done, rule = (
             ("completed", "it is not continued") if is_completed
-            else ("begun", "resume=auto goes on with equal settings")
+            else ("begun", "resume=auto continues with equal settings")
         )  # fmt: skip
         reason = (
             f"{name}={_shown(now)}: the run in {short(folder)} was {done} with {_shown(before)}; "
@@ -182,7 +182,8 @@ def _resume(named: Path, words: list[str], ended: Callable[[], None]) -> int:
     leave_command(folder, words)
     if not os.path.lexists(folder / journals.NAME):
         return _resume_sweep(folder, words, ended)
-    settings = _settings(Remaining(folder), words)
+    # A --config-dir is taken and not needed: the journal of one run holds its whole configuration.
+    settings = _settings(Remaining(folder), parsed_options(words).overrides)
     outcome = _continued(settings, Remaining(folder), Sweep())
     _is_cut(outcome, folder, words)
     ended()

@@ -34,6 +34,8 @@ from suite.run.paths import CONF
 Plain = dict[str, Any]
 # Hydra's words for a list where one run takes one value.
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*?)'\s")
+# OmegaConf's words for an interpolation of what is not there.
+_NOT_SET = re.compile(r"Interpolation key '([^']+)' not found")
 _COMMON = re.compile(r"\bcommon\.(\w+)")
 GROUPS = ("scheduler", "predictor", "searcher", "model", "task", "backend")
 """The choices that a configuration and its journal keep, beside the algorithm's name."""
@@ -508,12 +510,26 @@ def refusals() -> Iterator[None]:
                 f"{listed[1]}: names several values, and one run takes one; put -m into the command for a "
                 "sweep over them."
             ) from None
-        raise ConfigError(_one_line(error)) from None
+        raise ConfigError(_unset(error) or _one_line(error)) from None
     except RecursionError:
         raise ConfigError(
             "configuration: nests too deeply, or an interpolation ${...} refers to itself; "
             "write the value out."
         ) from None
+
+
+def _unset(error: BaseException) -> str | None:
+    """What is wrong where a setting takes its value from one that no YAML file sets; None: another error."""
+    missing = _NOT_SET.search(str(error))
+    if missing is None:
+        return None
+    group, _, key = missing[1].partition(".")
+    where = f"the YAML file of your {group}" if (CONF / group).is_dir() else "a YAML file"
+    shown = f", as the files of conf/{group} do" if (CONF / group).is_dir() else ""
+    return (
+        f"{missing[1]}: {getattr(error, 'full_key', '')} takes its value from it, and no YAML file sets it; "
+        f"set {key or group} in {where}{shown}."
+    )
 
 
 def _one_line(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from suite.core.command import INTERRUPTED, command_name
 from suite.core.errors import SuiteError
 from suite.core.printable import printable
 from suite.core.run_settings import RunSettings
+from suite.launch.options import parsed_options
 from suite.run import journal as journals
 from suite.run.limit import PAUSED
 from suite.track.contract import make_tracker
@@ -64,19 +65,22 @@ def say(outcome: Outcome) -> None:
 def resume_command(folder: Path, words: Sequence[str]) -> str:
     """The command that continues a run or a sweep, as it is typed in the user's folder.
 
-    words: of the command that was cut; those that a resume takes from the command line are said again.
+    words: of the command that was cut; those that a resume takes from the command line are said again, and
+    the folder of --config-dir: a sweep's folder does not choose by itself which YAML files are read.
     """
     called = os.environ.get("SUITE_CALLED", "")
     # ./bench changes into its own folder: then only an absolute path is right in the user's.
     path = shlex.quote(str(folder) if called.startswith("/") else short(folder))
     kept = [shlex.quote(word) for word in words if word.startswith(_AGAIN)]
+    if own := parsed_options(words).config_dir:
+        kept += ["--config-dir", shlex.quote(own)]
     line = " ".join([f"resume={path}", *kept])
     if called.endswith(" run"):
         return f"{called} {line}"
-    own = command_name("suite")
+    door = command_name("suite")
     if launcher.launched():
-        own = f"mpirun -n {launcher.world_size()} {own}"
-    return f"{called} {own} {line}".strip()
+        door = f"mpirun -n {launcher.world_size()} {door}"
+    return f"{called} {door} {line}".strip()
 
 
 def leave_command(folder: Path, words: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ Record = dict[str, Any]
 
 
 def build(folder: Path) -> Record:
-    """The record of a run, completed, failed, cut or still going on. Raises JournalError."""
+    """The record of a run, completed, failed, cut or not ended yet. Raises JournalError."""
     return of(load_run(folder))
 
 

@@ -16,7 +16,7 @@ class Asha(Scheduler):
 
     max_epochs: R, eta: η, min_epochs: r, s: s, the early-stopping rate; rung k trains to r·η^(s+k)
     epochs, k = 0 ... floor(log_η(R/r)) - s. n_trials: the end; after that many no new trial begins,
-    and promotions go on until there is none. n_epochs: an end besides; no job begins that would
+    and promotions continue until there is none. n_epochs: an end besides; no job begins that would
     make more, once a trial is at R or on its way there. A diverged trial counts in its rung, as its
     last.
 

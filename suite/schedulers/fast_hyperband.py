@@ -38,7 +38,7 @@ class FastHyperband(Rounds):
     least n_next, without which there is no threshold; with batch > 1 the threshold stands while a
     batch runs. A batch asks of all curves known when it begins. Diverged trials do not count as
     full, the next by position take their place. A trial without a finite prediction, or with a
-    predictor that has no standard deviation, goes on.
+    predictor that has no standard deviation, continues.
     Raises ConfigError for a parameter outside its range.
     """
 

@@ -31,7 +31,7 @@ class Pasha(Asha):
     stays, at first 0. The other parameters are ASHA's: max_epochs: R, eta: η, min_epochs: r, s: the
     early-stopping rate, n_trials and n_epochs: the end. A diverged trial is in no ranking.
 
-    At the end, if no trial is at R, the best of the highest rung goes on to R (and, should it
+    At the end, if no trial is at R, the best of the highest rung is trained on to R (and, should it
     diverge, the next): beyond n_epochs, if need be.
 
     Asynchronous: decisions depend on the order in which jobs finish, by definition.

@@ -243,7 +243,7 @@ class VirtualCluster(Scheduler):
                 continue
             del self._wanted[trial_id]
             train = Train(trial_id, to_epoch)
-            # Nothing behind it was looked at: the next call goes on from here.
+            # Nothing behind it was looked at: the next call continues from here.
             return self._next_wanted() if self._here(train) else train
         return None
 

@@ -1,7 +1,7 @@
 """Import runs into MLflow, or look at them.
 
     swiftbench track runs/...             import every run at or below these folders
-    swiftbench track --follow runs/...    and go on while they grow
+    swiftbench track --follow runs/...    and continue while they grow
     swiftbench ui                         look at them (takes the arguments of `mlflow ui`)
 
 The store is an MLflow server (--uri) or a folder (--store). Where neither is named, it is the server of
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "folders", nargs="+", type=Path, metavar="FOLDER", help="run folders, or folders above them"
     )
     parser.add_argument(
-        "--follow", action="store_true", help="go on importing while the runs go on, to their end"
+        "--follow", action="store_true", help="continue while the runs are trained, to their end"
     )
     parser.add_argument(
         "--uri", metavar="URL", help="an MLflow server in the store's place, http://..."

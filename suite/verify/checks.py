@@ -106,7 +106,9 @@ def _skipped(after: str, why: str) -> Iterator[Check]:
 def _order(view: RunView, journal: ReadJournal) -> Check:
     wrong = [doubt for doubt in view.doubts if not doubt.startswith(records.NAME)]
     if not journal.lines or journal.lines[-1]["event"] != "closed":
-        wrong.append("no closing line: the run goes on, or was killed; verify it when it has ended")
+        wrong.append(
+            "no closing line: the run has not ended, or was killed; verify it when it has ended"
+        )
     if wrong:
         more = f" (and {len(wrong) - MOST} more)" if len(wrong) > MOST else ""
         return _fail("order", "; ".join(wrong[:MOST]) + more)

@@ -1,1 +1,1 @@
-"""Floor 5: runs on a terminal while they go on. Reads journals, and nothing else."""
+"""Floor 5: runs on a terminal while they are trained. Reads journals, and nothing else."""

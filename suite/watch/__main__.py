@@ -1,4 +1,4 @@
-"""Runs on a terminal while they go on: epochs, best so far, curves, workers and those lost, time left.
+"""Runs on a terminal while they are trained: epochs, best so far, curves, workers and those lost, time left.
 
     swiftbench watch runs/quickstart/TIME          until its runs are over; Ctrl-C leaves it, and stops no run
     swiftbench watch runs --once                   one look; so it is where the output is no terminal

@@ -1,5 +1,6 @@
 """The site: built without a warning, it loads nothing from elsewhere, and its made pages are up to date."""
 
+import ast
 import importlib.util
 import os
 import re
@@ -90,6 +91,22 @@ def test_every_variable_of_the_code_stands_on_the_page_and_no_other():
     rows = set(re.findall(r"^\| `(SUITE_\w+)`", page, re.M))
     assert rows == set(VARIABLE.findall(page)), "a variable that the text names has no row"
     assert rows == set(VARIABLE.findall(source()))
+
+
+def test_messages_of_the_troubleshooting_table_are_those_of_the_code():
+    page = (pages.DOCS / "troubleshooting.md").read_text()
+    table = page.partition("## While it runs")[2].partition("\n## ")[0]
+    shown = re.findall(r"^\| `([^`]+)`", table, re.M)
+    assert len(shown) == table.count("\n|") - 2, "a row begins with the message's own words"
+    said = [
+        node.value
+        for path in (ROOT / "suite").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    for message in shown:
+        for words in filter(None, map(str.strip, message.split("..."))):
+            assert any(words in one for one in said), f"no code prints: {words}"
 
 
 def source():

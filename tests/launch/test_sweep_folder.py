@@ -85,6 +85,20 @@ def test_a_cut_sweep_goes_on_by_the_command_that_is_printed(line, tmp_path, monk
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == before
 
 
+@pytest.mark.parametrize("words", [SWEEP, ()], ids=["sweep", "run"])
+def test_the_printed_command_names_the_folder_of_yaml_files_again(
+    words, line, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "my conf").mkdir()
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, 1)
+        assert line("--config-dir", "my conf", *words) == 130
+    again = continued(capsys.readouterr().err)
+    assert again[-2:] == ["--config-dir", "my conf"]
+    assert cli.main(again) == 0
+    assert {status for status, _ in results(tmp_path / "runs").values()} == {"completed"}
+
+
 def test_journals_without_a_command_are_continued_and_the_rest_is_told(
     line, tmp_path, monkeypatch, capsys
 ):

@@ -111,6 +111,17 @@ def test_a_file_says_nothing_to_hydra_but_where_runs_lie(name, model):
         compose(model(HYDRA[name])[2:], model(HYDRA[name])[1])
 
 
+def test_a_predictor_without_features_is_told_where_they_are_set(tmp_path):
+    (tmp_path / "predictor").mkdir()
+    path = tmp_path / "predictor" / "mine.yaml"
+    path.write_text("_target_: suite.predictors.constant.Constant\n")
+    words = ["algorithm=swift_svr", "predictor=mine", "model=table_target"]
+    with pytest.raises(
+        ConfigError, match=r"predictor\.features: .* set features in the YAML file of your"
+    ):
+        compose(words, tmp_path)
+
+
 def test_a_package_in_the_header_is_no_way_around(model, tmp_path):
     words = model("", header="# @package hydra.job")
     (tmp_path / "model" / "mine.yaml").write_text("# @package hydra.job\nenv_set: {A: b}\n")

@@ -99,7 +99,9 @@ def test_with_other_settings_it_does_not_go_on(tmp_path):
     text = (folder / journals.NAME).read_bytes()
     code, out, _ = run(tmp_path, 0, "eta=4")
     assert code == 1
-    assert "eta=4: the run in" in out and "was begun with 2; resume=auto goes on with equal" in out
+    assert (
+        "eta=4: the run in" in out and "was begun with 2; resume=auto continues with equal" in out
+    )
     assert (folder / journals.NAME).read_bytes() == text
 
 

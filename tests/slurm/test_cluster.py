@@ -136,7 +136,7 @@ def test_a_job_that_lost_rank_0_is_requeued_so_often_and_then_fails(cluster, res
     if restarts:
         assert done.code == 0 and "rank 0 is lost" in done.out and "start 2" in done.out, done.out
     else:
-        assert done.code != 0 and "SUITE_MAX_RESTARTS=0: given up" in done.out, done.out
+        assert done.code != 0 and "SUITE_MAX_RESTARTS=0: not requeued again" in done.out, done.out
 
 
 def test_every_task_of_an_array_runs_its_entry_in_a_folder_of_its_own(cluster):

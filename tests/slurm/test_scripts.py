@@ -308,7 +308,7 @@ def finish(folder, *, code=75, times=1, journal=None, **variables):
 
 def test_a_job_without_an_epoch_is_requeued_once(tmp_path):
     said = finish(tmp_path, times=5)
-    assert sum("requeued, goes on" in line for line in said) == 1
+    assert sum("requeued, continues" in line for line in said) == 1
     assert sum("one epoch takes longer than the job" in line for line in said) == 4
     assert [line for line in said if line.startswith("rc=")] == ["rc=75", *["rc=1"] * 4]
 
@@ -318,7 +318,7 @@ def test_a_job_with_an_epoch_at_each_start_is_requeued_each_time(tmp_path):
     folder.mkdir(parents=True)
     line = f"""echo '{{"event":"epoch"}}' >>'{folder}/journal.jsonl'"""
     said = finish(tmp_path, times=6, journal=line)
-    assert sum("requeued, goes on" in one for one in said) == 6
+    assert sum("requeued, continues" in one for one in said) == 6
     assert "one epoch takes longer" in finish(tmp_path, times=2)[-2]
 
 

@@ -2,7 +2,7 @@
 
   to a worker    begin(Begin) · job(Job) · score(Job) · pause() · end() · exit(finalize)
                  broken(why): the rank is given up, and ends · meet(port): of groups (backend.ranks_per_trial)
-                 return(content): a process that is not only a worker goes on (swiftbench.tune)
+                 return(content): a process that is not only a worker continues (swiftbench.tune)
   from a worker  hello(ProcessIdentity) · joined(facts) · refused(why) · events([Event]) · paused() · ended()
                  leaving(why) · ready(port, facts)
 
