@@ -1,4 +1,4 @@
-"""What a terminal shows of runs: a line each; of those that have not ended their workers and best trials too."""
+"""What a terminal shows of runs: a line each; workers and best trials of those that have not ended."""
 
 from __future__ import annotations
 
