@@ -9,7 +9,7 @@ SUITE = Path(__file__).resolve().parents[1] / "suite"
 
 PARSERS = (
     "results/header.py", "run/journal.py", "core/moved.py",
-    "launch/compose.py", "launch/runs.py", "launch/checks.py", "launch/hydra_rules.py",
+    "launch/compose/loader.py", "launch/runs.py", "launch/checks.py", "launch/hydra_rules.py",
     "launch/resumed.py", "verify/header.py",
 )  # fmt: skip
 """Where keys are read, once: of headers, of a journal's first line, of what earlier revisions wrote, of what

@@ -1,17 +1,9 @@
-"""From command-line arguments to plain configurations. The one file that knows Hydra and OmegaConf.
-
-It reads a command line as Hydra's own command does: the same options, the same grammar of overrides (lists,
-ranges, choices, globs), the same order of a sweep; `runs` makes runs of it. Composing makes no folder. Not
-supported, and refused: other launchers and sweepers of Hydra, what reaches beyond the configuration
-(`hydra_rules`), and other primary configurations than conf/config.yaml. What is composed is checked
-(`checks`) before it is handed on, so that nothing which is wrong with it reaches a file.
-"""
+"""Composing: Hydra's loader over our files, and the plain, checked configuration that it gives."""
 
 from __future__ import annotations
 
 import copy
 import math
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,21 +13,17 @@ from typing import Any
 
 from suite.core.errors import ConfigError, unknown_name
 from suite.core.settings import shown
-from suite.launch import tables
 from suite.launch import words as typed_words
 from suite.launch.checks import check_folder, check_plain
-from suite.launch.hydra_rules import check_file, check_node
+from suite.launch.compose.refusals import refusals
+from suite.launch.compose.sources import catalogued, checked_files, once_read
+from suite.launch.hydra_rules import check_node
 from suite.launch.keys import check_keys
 from suite.launch.names import KnownAlgorithm, Triple, algorithm_name
 from suite.launch.options import Options
-from suite.launch.yaml_files import read_yaml
 from suite.run.paths import CONF
 
 Plain = dict[str, Any]
-# Hydra's words for a list where one run takes one value.
-_SEVERAL = re.compile(r"Ambiguous value for argument '(.*?)'\s")
-# OmegaConf's words for an interpolation of what is not there.
-_NOT_SET = re.compile(r"Interpolation key '([^']+)' not found")
 _COMMON = re.compile(r"\bcommon\.(\w+)")
 GROUPS = ("scheduler", "predictor", "searcher", "model", "task", "backend")
 """The choices that a configuration and its journal keep, beside the algorithm's name."""
@@ -116,8 +104,8 @@ class Loader:
         JobRuntime.instance().set("name", "suite")
         path = create_config_search_path(str(CONF))
         # Hydra's plug-ins are registered by now, and its own reader of files among them.
-        SourcesRegistry.instance().types["file"] = _checked_files(FileConfigSource)
-        SourcesRegistry.instance().types["tables"] = _catalogued(ConfigSource)
+        SourcesRegistry.instance().types["file"] = checked_files(FileConfigSource)
+        SourcesRegistry.instance().types["tables"] = catalogued(ConfigSource)
         if config_dir is not None:
             folder = Path(config_dir).absolute()
             if not folder.is_dir():
@@ -125,7 +113,7 @@ class Loader:
             path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
         # Behind the others: a file of that name comes first. Hydra's own schemas must be the last.
         path.prepend("catalogue", "tables://curve_tables", SearchPathQuery(provider="schema"))
-        self._impl = _once_read(ConfigLoaderImpl)(config_search_path=path)
+        self._impl = once_read(ConfigLoaderImpl)(config_search_path=path)
         self._given: list[str] = []
         self._common: set[str] | None = None
 
@@ -346,102 +334,6 @@ class _Resolved:
         return node
 
 
-def _checked_files(base: Any) -> Any:
-    """Hydra's reader of files, which reads what `yaml_files` has checked."""
-
-    class CheckedFiles(base):  # type: ignore[misc]
-        def is_config(self, config_path: str) -> bool:
-            # A pipe or a link to nothing is one too: it is refused by name, and not called unknown.
-            return os.path.lexists(self._file(config_path))
-
-        def load_config(self, config_path: str) -> Any:
-            from hydra.plugins.config_source import ConfigResult, ConfigSource
-            from omegaconf import OmegaConf
-
-            text = read_yaml(self._file(config_path))
-            config = OmegaConf.create(text) if text.strip() else OmegaConf.create()
-            if self.provider != "main":
-                plain: Any = OmegaConf.to_container(config, resolve=False)
-                check_file(plain, text, config_path.removesuffix(".yaml"))
-            return ConfigResult(
-                config=config,
-                path=f"{self.scheme()}://{self.path}",
-                provider=self.provider,
-                header=ConfigSource._get_header_dict(text[:512]),
-            )
-
-        def _file(self, config_path: str) -> Path:
-            return Path(self.path) / str(self._normalize_file_name(config_path))
-
-    return CheckedFiles
-
-
-def _catalogued(base: Any) -> Any:
-    """A source of the files that the catalogue of curve tables stands for. base: Hydra's ConfigSource."""
-
-    class Catalogued(base):  # type: ignore[misc]
-        @staticmethod
-        def scheme() -> str:
-            return "tables"
-
-        def available(self) -> bool:
-            return True
-
-        def is_group(self, config_path: str) -> bool:
-            return config_path in ("", *tables.GROUPS)
-
-        def is_config(self, config_path: str) -> bool:
-            return tables.text(config_path.removesuffix(".yaml")) is not None
-
-        def list(self, config_path: str, results_filter: Any) -> list[str]:
-            return tables.names(config_path)
-
-        def load_config(self, config_path: str) -> Any:
-            from hydra.plugins.config_source import ConfigResult
-            from omegaconf import OmegaConf
-
-            text = tables.text(config_path.removesuffix(".yaml")) or ""
-            return ConfigResult(
-                config=OmegaConf.create(text),
-                path=self.full_path(),
-                provider=self.provider,
-                header=self._get_header_dict(text),
-            )
-
-    return Catalogued
-
-
-def _once_read(base: Any) -> Any:
-    """Hydra's loader, which reads and parses each YAML file once and not once for each run of a sweep."""
-
-    class OnceRead(base):  # type: ignore[misc]
-        def __init__(self, **arguments: Any) -> None:
-            super().__init__(**arguments)
-            self._repositories: dict[tuple[str, ...], Any] = {}
-
-        def _parse_overrides_and_create_caching_repo(
-            self, config_name: str | None, overrides: list[str]
-        ) -> tuple[list[Any], Any]:
-            from hydra.core.override_parser.overrides_parser import OverridesParser
-
-            key = tuple(word for word in overrides if word.startswith("hydra.searchpath="))
-            if key not in self._repositories:
-                parsed, repository = super()._parse_overrides_and_create_caching_repo(
-                    config_name, overrides
-                )
-                self._repositories[key] = repository
-                return parsed, repository
-            return OverridesParser.create().parse_overrides(overrides), self._repositories[key]
-
-        def _load_single_config(self, default: Any, repo: Any) -> Any:
-            # Composing takes nodes over without copying them.
-            loaded = copy.copy(super()._load_single_config(default, repo))
-            loaded.config = copy.deepcopy(loaded.config)
-            return loaded
-
-    return OnceRead
-
-
 def _n_values(override: Any) -> int:
     """How many values of a sweep an override names."""
     from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
@@ -484,57 +376,3 @@ def _holds(composed: Any, further: Mapping[str, Any]) -> bool:
     before = OmegaConf.to_container(OmegaConf.create(own), resolve=False)
     after = OmegaConf.to_container(OmegaConf.merge(OmegaConf.create(own), further), resolve=False)
     return bool(before == after)
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Hydra's and OmegaConf's errors as ConfigError, in one line."""
-    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        yield
-    except MissingConfigException as error:
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
-        if group and error.options:
-            raise unknown_name(group, name, error.options) from None
-        raise ConfigError(_one_line(error)) from None
-    except OverrideParseException as error:
-        raise ConfigError(
-            f"{error.override}: is no override (key=value); put values with other characters than letters, "
-            f"digits and ._-+%@: into quotes, {str(error.override).partition('=')[0]}='\"...\"'."
-        ) from None
-    except (HydraException, OmegaConfBaseException) as error:
-        if listed := _SEVERAL.search(str(error)):
-            raise ConfigError(
-                f"{listed[1]}: names several values, and one run takes one; put -m into the command for a "
-                "sweep over them."
-            ) from None
-        raise ConfigError(_unset(error) or _one_line(error)) from None
-    except RecursionError:
-        raise ConfigError(
-            "configuration: nests too deeply, or an interpolation ${...} refers to itself; "
-            "write the value out."
-        ) from None
-
-
-def _unset(error: BaseException) -> str | None:
-    """What is wrong where a setting takes its value from one that no YAML file sets; None: another error."""
-    missing = _NOT_SET.search(str(error))
-    if missing is None:
-        return None
-    group, _, key = missing[1].partition(".")
-    where = f"the YAML file of your {group}" if (CONF / group).is_dir() else "a YAML file"
-    shown = f", as the files of conf/{group} do" if (CONF / group).is_dir() else ""
-    return (
-        f"{missing[1]}: {getattr(error, 'full_key', '')} takes its value from it, and no YAML file sets it; "
-        f"set {key or group} in {where}{shown}."
-    )
-
-
-def _one_line(error: BaseException) -> str:
-    causes = [str(error), str(error.__cause__ or "")]
-    lines = [line.strip() for text in causes for line in text.splitlines() if line.strip()]
-    text = " ".join(line for line in lines if not line.startswith(("full_key", "object_type")))
-    key = getattr(error, "full_key", None)
-    return f"{key}: {text}" if key and str(key) not in text else text
