@@ -196,7 +196,10 @@ def test_plug_ins_are_read_before_anything_may_change_the_environment(monkeypatc
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["name=${experiment_name}", "+common.n_curves=${common.n_curves}"], "nterpolation"),
+        (
+            ["name=${experiment_name}", "+common.n_curves=${common.n_curves}"],
+            "experiment_name: name takes its value from it",
+        ),
         (["name=${oc.decode:'[1'}"], "name"),
         (["name=${oc.env:NOT_THERE_AT_ALL}"], "NOT_THERE_AT_ALL"),
         (
