@@ -23,7 +23,7 @@ def reference(launch_module):
 @pytest.mark.parametrize(
     ("ranks", "overlap"),
     [
-        (3, "false"),
+        pytest.param(3, "false", marks=pytest.mark.exhaustive),
         (5, "true"),
         pytest.param(3, "true", marks=pytest.mark.exhaustive),
         pytest.param(5, "false", marks=pytest.mark.exhaustive),

@@ -29,7 +29,13 @@ def difference(one, two):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("search", [DIGITS, IMAGES], ids=["digits_cnn", "cifar10_cnn"])
+@pytest.mark.parametrize(
+    "search",
+    [
+        pytest.param(DIGITS, id="digits_cnn"),
+        pytest.param(IMAGES, id="cifar10_cnn", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_two_ranks_train_as_one(launch, search):
     # Two epochs: over four, roundings of one trial grew from 1e-6 to 1e-3 on one kind of processor.
     short = (*search, "max_epochs=2")

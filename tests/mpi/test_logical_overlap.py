@@ -30,7 +30,7 @@ def sampled(*chosen):
     ]
 
 
-@pytest.mark.parametrize("algorithm", sampled("swift_svr", "swift_save"))
+@pytest.mark.parametrize("algorithm", sampled("swift_save"))
 def test_workers_change_nothing(launch, algorithm):
     search = (*SEARCH, f"algorithm={algorithm}", *ALGORITHMS[algorithm])
     found = []

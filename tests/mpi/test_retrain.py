@@ -12,7 +12,9 @@ from kit.mpi_runs import environment
 N = 3
 
 
-@pytest.fixture(scope="module", params=["table", pytest.param("digits", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["table", pytest.param("digits", marks=pytest.mark.exhaustive)]
+)
 def trained(request, launch_module, tmp_path_factory):
     """A run whose target kills rank 2 once, where the marker is absent; its retrain.json of one process."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -14,7 +14,10 @@ TIMEOUT_S = 5
 
 
 @pytest.mark.slow  # it is stopped for 15 s
-@pytest.mark.parametrize("who", ["all ranks", "rank 0", "all ranks and mpirun"])
+@pytest.mark.parametrize(
+    "who",
+    ["all ranks", "rank 0", pytest.param("all ranks and mpirun", marks=pytest.mark.exhaustive)],
+)
 def test_stopped_for_three_times_the_timeout_it_ends_with_the_equal_result(launch, tmp_path, who):
     one = Launch(
         3, *SEARCH, "model.sleep_s=0.02", f"backend.report_timeout_s={TIMEOUT_S}",
