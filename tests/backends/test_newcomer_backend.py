@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 from kit.driving import ROOT
 
 POOL = """
@@ -93,6 +95,7 @@ def run(tmp_path, *overrides):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_backend_from_a_package_of_ones_own_runs_and_is_recorded(tmp_path):
     done = run(tmp_path, "max_epochs=3")
     assert done.returncode == 0, done.stdout + done.stderr

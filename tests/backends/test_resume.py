@@ -63,7 +63,13 @@ def _die(folder, make, predictor, target, n_lines, torn):
     journal.release()
 
 
-@pytest.mark.parametrize("torn", [False, True], ids=["after_a_line", "within_a_line"])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        pytest.param(False, id="after_a_line", marks=pytest.mark.slow),
+        pytest.param(True, id="within_a_line"),
+    ],
+)
 def test_killed_at_every_journal_line_and_resumed(whole, tmp_path, torn):
     done, make, predictor, target = whole
     lines = read(tmp_path / "whole" / journals.NAME)[1]

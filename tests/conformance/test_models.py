@@ -20,7 +20,7 @@ OTHER_TABLES = (
 )
 MODELS = [name for name in names("model") if name not in OTHER_TABLES]
 # Minutes each on a CPU: what they share with a quick one is tested with it.
-SLOW = ("cifar10_cnn_3hp", "mlpf_5hp", "mlpf_10hp", "tiny_imagenet_resnet18")
+SLOW = ("cifar10_cnn_3hp", "mlpf", "mlpf_5hp", "mlpf_10hp", "tiny_imagenet_resnet18")
 # The same class over a part of the hyperparameters of another one, which CI tests.
 PARTS = ("cifar10_cnn_3hp", "mlpf_5hp")
 

@@ -36,6 +36,7 @@ def test_equal_on_mpi(launch, reference, ranks, overlap):
     assert curves(done.folder) == reference
 
 
+@pytest.mark.slow
 def test_equal_after_a_worker_is_killed_in_a_job(launch, reference, tmp_path):
     marker = tmp_path / "struck"
     done = launch(

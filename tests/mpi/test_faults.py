@@ -17,8 +17,8 @@ SEARCH = ("model=table_target", "max_epochs=27", "model.sleep_s=0.002")
         ("kill", "died|its process is gone"),
         ("raise_outside", "RuntimeError: planted|died|its process is gone"),
         ("exit", "its process is gone"),
-        ("sys_exit", "SystemExit: 1|died|its process is gone"),
-        ("stop", r"silent for .* \(report_timeout_s="),
+        pytest.param("sys_exit", "SystemExit: 1|died|its process is gone", marks=pytest.mark.slow),
+        pytest.param("stop", r"silent for .* \(report_timeout_s=", marks=pytest.mark.slow),
     ],
 )
 def test_a_worker_goes_wrong_and_the_run_goes_on(launch, tmp_path, fault, why):
@@ -76,7 +76,9 @@ def test_rank_0_killed_ends_the_job_and_resumes(launch, tmp_path):
     assert curves(done.folder) == curves(whole.folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_ctrl_c_closes_the_journal_and_resumes(launch, tmp_path, number):
     """mpirun kills its ranks a quarter of a second after it told them to end: on a machine with
     other work that may be too soon for the closing line, never for what was written before it.

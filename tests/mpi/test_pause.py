@@ -41,7 +41,7 @@ def epochs(folder):
     return found
 
 
-@pytest.mark.parametrize("ranks", [0, 3])
+@pytest.mark.parametrize("ranks", [pytest.param(0, marks=pytest.mark.slow), 3])
 def test_a_signal_pauses_and_the_same_line_goes_on_without_training_anything_twice(tmp_path, ranks):
     code, out, (folder,) = run(tmp_path, ranks, usr1_after_epochs=8)
     assert code == 75, out

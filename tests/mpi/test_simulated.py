@@ -20,7 +20,11 @@ def decisions(folder) -> dict:
 
 @pytest.mark.parametrize(
     ("algorithm", "overlap"),
-    [("hyperband", "true"), ("hyperband", "false"), ("swift_svr", "false")],
+    [
+        ("hyperband", "true"),
+        pytest.param("hyperband", "false", marks=pytest.mark.slow),
+        pytest.param("swift_svr", "false", marks=pytest.mark.slow),
+    ],
 )
 def test_mpi_and_simulation_agree(launch, algorithm, overlap):
     if not (Path(os.environ.get("SUITE_DATA", "")) / "curves" / "mlpf_delphes.csv").exists():

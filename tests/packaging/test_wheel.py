@@ -103,6 +103,7 @@ def test_the_source_distribution_is_the_checkout(built):
     assert {"bench", "setup.py", "CITATION.cff", "CHANGELOG.md", "requirements.lock"} <= names
 
 
+@pytest.mark.slow
 def test_it_works_from_any_folder(installed, tmp_path):
     """--help, --version, plan, a simulated run with its report, a report of it anew, the shipped checks."""
     swiftbench = installed / "swiftbench"

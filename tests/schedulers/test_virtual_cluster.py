@@ -55,13 +55,17 @@ def outcome(conductor) -> Any:
     return conductor.winner, dict(conductor.scheduler.stopped_at), trials
 
 
+def _marks(name, speculate):
+    if speculate == "true" and name not in ("swift_save", "calibrated_gate"):
+        return [pytest.mark.exhaustive]
+    return [] if name == "swift_svr" else [pytest.mark.slow]
+
+
 # Of those that speculate nothing, one stands for all in CI.
 @pytest.mark.parametrize(
     ("algorithm", "speculate"),
     [
-        pytest.param(name, speculate, marks=pytest.mark.exhaustive)
-        if speculate == "true" and name not in ("swift_save", "calibrated_gate")
-        else (name, speculate)
+        pytest.param(name, speculate, marks=_marks(name, speculate))
         for name in ALGORITHMS
         for speculate in ("false", "true")
     ],
