@@ -61,6 +61,8 @@ def build(name):
 def _marks(name, check):
     # Of mlpf's class, with more hyperparameters: what is its own.
     is_part = name in PARTS or (name == "mlpf_10hp" and "hyperparameter" not in check)
+    # The same code of torch's targets as cifar10_cnn's, on images of four times the size.
+    is_part |= name == "tiny_imagenet_resnet18" and "three_epochs_straight" in check
     return [pytest.mark.exhaustive] if is_part else [pytest.mark.slow] if name in SLOW else []
 
 

@@ -302,7 +302,7 @@ def test_published_restores_the_test_split_and_two_idle_hyperparameters(monkeypa
         assert not equal(one, state(trained(made, GOOD | {name: 0.5}, 1)))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_published_trains_on_characters():
     made = BabiLSTM(data="stand_in", limit=32, published=True)
     made.stage("cpu")

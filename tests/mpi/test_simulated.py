@@ -23,7 +23,7 @@ def decisions(folder) -> dict:
     [
         ("hyperband", "true"),
         pytest.param("hyperband", "false", marks=pytest.mark.slow),
-        pytest.param("swift_svr", "false", marks=pytest.mark.slow),
+        pytest.param("swift_svr", "false", marks=pytest.mark.exhaustive),
     ],
 )
 def test_mpi_and_simulation_agree(launch, algorithm, overlap):
