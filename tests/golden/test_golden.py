@@ -20,15 +20,17 @@ from suite.run import journal as journals
 GOLDEN = Path(__file__).parent
 SMALL = ("max_epochs=8", "eta=2", "+common.n_curves=3", "overlap=false", "predictor=svr")
 OURS = (
-    "asha", "calibrated_gate", "fast_hyperband", "fit_and_threshold", "hyperband", "pasha", "random_search",
-    "successive_halving", "swift", "swift_asha", "swift_hyperband",
+    "asha", "calibrated_gate", "fast_hyperband", "fit_and_threshold", "hyperband", "one_epoch", "pasha",
+    "random_search", "random_search_filling", "successive_halving", "swift", "swift_asha", "swift_hyperband",
 )  # fmt: skip
 # What makes a small run show what its scheduler is about.
 MORE = {
     "calibrated_gate": ("max_epochs=16", "scheduler.least_share=0.6"),
     "asha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
+    "one_epoch": ("scheduler.n_trials=18", "scheduler.k=17"),
     "pasha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
     "random_search": ("scheduler.n_trials=5",),
+    "random_search_filling": ("scheduler.n_workers=3", "scheduler.most=9"),
     "successive_halving": ("scheduler.min_epochs=2",),
     "swift_hyperband": ("max_epochs=16", "scheduler.full_share=0.6"),
 }
