@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
@@ -34,6 +34,8 @@ class Float:
     low: float
     high: float
     log: bool = False
+    _line: tuple[bool, float, float] = field(init=False, repr=False, compare=False)
+    """Whether the logarithm is taken; where the interval begins and its length, as a logarithm or not."""
 
     def __post_init__(self) -> None:
         if not (_is_finite(self.low) and _is_finite(self.high) and self.low < self.high):
@@ -46,16 +48,19 @@ class Float:
                 f"Float(low={self.low}, log=True): a logarithm needs low > 0; raise low or drop "
                 "log."
             )
+        log = _is_logarithmic(self)
+        low, high = (math.log(x) if log else float(x) for x in (self.low, self.high))
+        object.__setattr__(self, "_line", (log, low, high - low))
 
     def decode(self, u: float) -> float:
         """Map u in [0, 1] onto the interval."""
-        if self.log and _is_logarithmic(self):
-            low, high = math.log(self.low), math.log(self.high)
+        log, low, span = self._line
+        if log:
             try:
-                value = math.exp(low + u * (high - low))
+                value = math.exp(low + u * span)
             except OverflowError:  # the logarithm of the largest floats is rounded up
                 value = self.high
-        elif (span := float(self.high) - float(self.low)) == math.inf:
+        elif span == math.inf:
             value = (1.0 - u) * self.low + u * self.high
         else:
             value = self.low + u * span
@@ -66,10 +71,10 @@ class Float:
         return u
 
     def encode(self, value: Any) -> tuple[float, ...]:
-        if self.log and _is_logarithmic(self):
-            low = math.log(self.low)
-            u = (math.log(value) - low) / (math.log(self.high) - low)
-        elif (span := float(self.high) - float(self.low)) == math.inf:
+        log, low, span = self._line
+        if log:
+            u = (math.log(value) - low) / span
+        elif span == math.inf:
             u = (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
         else:
             u = (value - self.low) / span
@@ -97,6 +102,8 @@ class Int:
     low: int
     high: int
     log: bool = False
+    _line: tuple[bool, float, float] = field(init=False, repr=False, compare=False)
+    """Whether the logarithm is taken; where [low-1/2, high+1/2] begins and its length, as one or not."""
 
     def __post_init__(self) -> None:
         bounds = f"Int(low={printable(self.low, most=40)}, high={printable(self.high, most=40)})"
@@ -115,33 +122,25 @@ class Int:
                 f"{bounds}: needs bounds of at most {most} in size{' with log' if self.log else ''}, so that "
                 "a draw reaches every integer; mend the space (another unit), or take Float."
             )
+        log = _is_logarithmic(self)
+        low, high = (math.log(x) if log else x for x in (self.low - 0.5, self.high + 0.5))
+        object.__setattr__(self, "_line", (log, low, high - low))
 
     def decode(self, u: float) -> int:
-        low, high = self.low - 0.5, self.high + 0.5
-        if self.log and _is_logarithmic(self):
-            value = math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
-        else:
-            value = low + u * (high - low)
+        log, low, span = self._line
+        value = math.exp(low + u * span) if log else low + u * span
         return min(max(math.floor(value + 0.5), self.low), self.high)
 
     def round_draws(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         """What encode(decode(u)) is: the points of the integers."""
-        low, high = self.low - 0.5, self.high + 0.5
-        log = _is_logarithmic(self)
-        span = math.log(high) - math.log(low) if log else high - low
-        real = np.exp(math.log(low) + u * span) if log else low + u * span
+        log, low, span = self._line
+        real = np.exp(low + u * span) if log else low + u * span
         whole = np.clip(np.floor(real + 0.5), self.low, self.high)
-        if log:
-            whole = np.log(whole) - math.log(low)
-            return np.asarray(whole / span)
-        return np.asarray((whole - low) / span)
+        return np.asarray(((np.log(whole) if log else whole) - low) / span)
 
     def encode(self, value: Any) -> tuple[float, ...]:
-        low, high = self.low - 0.5, self.high + 0.5
-        if self.log and _is_logarithmic(self):
-            u = (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
-        else:
-            u = (value - low) / (high - low)
+        log, low, span = self._line
+        u = ((math.log(value) if log else value) - low) / span
         return (min(max(u, 0.0), 1.0),)
 
     def check(self, value: Any) -> str | None:
@@ -199,7 +198,7 @@ class Choice:
 
     def encode(self, value: Any) -> tuple[float, ...]:
         place = self._place(value)
-        return tuple(1.0 if place == i else 0.0 for i in range(len(self.values)))
+        return tuple([1.0 if place == i else 0.0 for i in range(len(self.values))])
 
     def check(self, value: Any) -> str | None:
         if self._place(value) is not None:
@@ -210,6 +209,10 @@ class Choice:
         """Where `value` stands: the one of its own type first, so that 1 is not taken for 1.0; then an equal
         one, since a number may have been written 16.0; a boolean is no number.
         """
+        for i, v in enumerate(self.values):
+            # A draw; and it is its own at once, for no two values are written alike.
+            if v is value:
+                return i
         equal = [
             i
             for i, v in enumerate(self.values)
