@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from suite.core.printable import printable
-from suite.run.journal_lines import (
+from suite.run.journal_rules import (
     INTEGER,
     MAPPING,
     NUMBER,

@@ -141,8 +141,9 @@ class Driver:
 
     def _note(self, event: t.Event) -> None:
         """What an event of the journal says of the processes that wrote it."""
-        self.progress.event(event)
-        if isinstance(event, t.WorkerJoined):
+        if isinstance(event, t.EpochReport):
+            self.progress.epoch(event)
+        elif isinstance(event, t.WorkerJoined):
             self.agreement.joined(event.facts)
         elif isinstance(event, t.Resumed):
             self.progress.begin(self.conductor)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import operator
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from suite.core.errors import ConfigError, JournalError, StoppedError
 from suite.core.moved import BACKENDS, upgraded
 from suite.core.printable import printable
 from suite.files import UnsafeFileError, open_append, read_bytes
-from suite.run.journal_lines import BATCHED, CAUSED, FIELDS, OPTIONAL, decode
+from suite.run.journal_lines import decode
 from suite.run.journal_reading import (
     FORMAT,
     NAME,
@@ -33,6 +34,7 @@ from suite.run.journal_reading import (
     read_header,
     read_journal,
 )
+from suite.run.journal_rules import BATCHED, CAUSED, FIELDS, OPTIONAL
 from suite.run.lock import FolderLock
 from suite.run.secrets import check_secrets, redact
 from suite.run.trials import Notes
@@ -46,6 +48,7 @@ SYNC_EVERY_S = 1.0
 _MAX_CUT = 1_000_000
 """Bytes of a first line; real ones have less than 10 kB."""
 _BEGIN = f'{{"journal":{FORMAT},'.encode()
+_NOTES = operator.attrgetter(*CAUSED[1:])
 _DUMPS = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -86,8 +89,8 @@ def encode(
 def caused(commands: Sequence[t.Command], notes: Notes) -> dict[str, Any]:
     """The fields of a line that a step caused; replay compares them."""
     line: dict[str, Any] = {"do": [describe(command) for command in commands]} if commands else {}
-    for name in CAUSED[1:]:
-        if note := getattr(notes, name):
+    for name, note in zip(CAUSED[1:], _NOTES(notes), strict=True):
+        if note:
             line[name] = {str(key): value for key, value in note.items()}
     if notes.given_up:
         line["given_up"] = {str(key): str(why) for key, why in notes.given_up.items()}

@@ -17,7 +17,7 @@ from suite.core import types as t
 from suite.core.errors import JournalError
 from suite.core.printable import printable
 from suite.files import UnsafeFileError, check_depth, open_regular, parse_json, refuse_constant
-from suite.run.journal_lines import check_line, decode
+from suite.run.journal_lines import check_line, decode, parse
 
 FORMAT = 1
 NAME = "journal.jsonl"
@@ -181,9 +181,13 @@ def _parsed(raw: bytes, is_header: bool) -> dict[str, Any]:
         line = parse_json(text)
     else:
         check_depth(text)
-        line, end = _DECODER.raw_decode(text)
-        if end != len(text):
-            raise ValueError(f"more follows its JSON value, at character {end + 1}")
+        try:
+            line = parse(text)
+        except ValueError:
+            # What is wrong is said in the words of `json`.
+            line, end = _DECODER.raw_decode(text)
+            if end != len(text):
+                raise ValueError(f"more follows its JSON value, at character {end + 1}") from None
     if not isinstance(line, dict):
         raise ValueError("it is no JSON object")
     if not raw.endswith(b"\n"):

@@ -25,10 +25,10 @@ class ProgressMeter:
         self.epoch_s: float | None = None
         self._begun = (0, 0)
 
-    def event(self, event: t.Event) -> None:
-        if isinstance(event, t.EpochReport):
-            seconds = event.train_s + event.eval_s
-            self.epoch_s = seconds if self.epoch_s is None else min(self.epoch_s, seconds)
+    def epoch(self, event: t.EpochReport) -> None:
+        seconds = event.train_s + event.eval_s
+        if self.epoch_s is None or seconds < self.epoch_s:
+            self.epoch_s = seconds
 
     def begin(self, conductor: Conductor) -> None:
         """A process takes the run over."""
