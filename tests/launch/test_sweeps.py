@@ -3,24 +3,34 @@
 import re
 
 import pytest
+import yaml
 
-from kit.driving import names
+from kit.driving import CONF, names
 from suite.core.errors import DataError
 from suite.doctor import job
+from suite.files import published_tables
 from suite.launch import cli, execute
 from suite.launch.plan import makespan_s, page, planned
 from suite.launch.runs import Runs
 
 KNOWN = {
-    "beyond": 3200,
+    "beyond": 7200,
     "published_mlpf": 190,
     "published_ptb": 190,
     "quickstart": 9,
-    "beyond_asha": 1200,
+    "beyond_asha": 720,
+    "beyond_others": 1080,
 }
+BEYOND = ("beyond", "beyond_asha", "beyond_others")
 
 
-@pytest.mark.parametrize("name", names("experiment"))
+def experiments():
+    """Hundreds of combinations are composed of those on all tables."""
+    for name in names("experiment"):
+        yield pytest.param(name, marks=[pytest.mark.slow] if name in BEYOND else [])
+
+
+@pytest.mark.parametrize("name", experiments())
 def test_plan_and_doctor_count_the_runs_of_every_experiment(name):
     runs = Runs([f"experiment={name}"])
     try:
@@ -119,11 +129,31 @@ def test_a_list_without_a_sweep_is_refused_by_plan_and_run_alike(capsys):
 
 
 def test_each_run_of_a_sweep_has_the_budget_of_its_own_table():
-    runs = Runs(["experiment=beyond_asha", "seed=0"])
+    tables = "task=mlpf,ptb,algoperf_imagenet_resnet"
+    runs = Runs(["experiment=beyond_asha", tables, "seed=0", "algorithm=asha"])
     budgets = {
         c.config["choices"]["task"]: c.config["scheduler"]["n_trials"] for c in runs.combinations
     }
-    assert budgets == {"mlpf": 183, "ptb": 280, "resnet_cifar10": 486, "mnist": 800}
+    assert budgets == {"mlpf": 183, "ptb": 280, "algoperf_imagenet_resnet": 29}
+
+
+def swept(experiment, key):
+    """The values of one axis of an experiment."""
+    given = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
+    return [word.strip() for word in given["hydra"]["sweeper"]["params"][key].split(",")]
+
+
+def test_experiments_beyond_the_paper_take_every_table_that_is_not_kept_apart():
+    entries = published_tables().values()
+    tables = sorted(entry.name for entry in entries if entry.family != "baker")
+    assert len(tables) == 36
+    assert all(sorted(swept(name, "task")) == tables for name in BEYOND)
+
+
+def test_experiments_beyond_the_paper_run_every_algorithm_but_one_once():
+    """fit_and_threshold asks for more configurations than the smallest tables have."""
+    algorithms = [algorithm for name in BEYOND for algorithm in swept(name, "algorithm")]
+    assert sorted(algorithms) == sorted(set(names("algorithm")) - {"fit_and_threshold"})
 
 
 @pytest.mark.parametrize("command", [(), ("plan",)])
