@@ -159,7 +159,7 @@ def _searched(
 ) -> TuneResult:
     """One run, to its end. Only rank 0 comes here."""
     from suite.core.run_settings import RunSettings
-    from suite.launch import cli
+    from suite.launch.begin import begin_or_continue
     from suite.launch.checks import check_folder, check_plain
     from suite.launch.compose import beside_hydra
     from suite.launch.runs import Runs
@@ -176,7 +176,7 @@ def _searched(
     check_plain(config)
     if folder is not None:
         check_folder(folder)
-    outcome = cli.begin_or_continue(RunSettings.of(config), folder or run.folder)
+    outcome = begin_or_continue(RunSettings.of(config), folder or run.folder)
     if outcome.status == "interrupted":
         raise KeyboardInterrupt
     if outcome.status == "paused":

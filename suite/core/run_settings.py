@@ -20,6 +20,9 @@ Epochs = Annotated[int, Meta(ge=1, le=1_000_000)]
 Leaf = Mapping[str, Any]
 """A `_target_` and its constructor's arguments."""
 
+NOT_KEPT = ("resume", "report", "tracking", "compare_across_overlap", "n_jobs")
+"""Settings that a journal does not hold: they say nothing of what is decided or trained."""
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -70,6 +73,7 @@ class RunSettings:
     budget: Budget
     max_attempts: Positive
     min_workers: Positive
+    n_jobs: Positive | None
     score_test: bool
     keep_checkpoints: Literal["winner", "all"]
     report: bool

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from suite import __version__
 from suite.backends import launcher
 from suite.core.command import command_name, run_command
-from suite.core.errors import SuiteError
 from suite.core.printable import printable
 from suite.core.run_settings import RunSettings
-from suite.core.settings import shown
-from suite.launch import execute, plan_command
-from suite.launch.assemble import work_of
+from suite.launch import plan_command
+from suite.launch.assemble import made_backend, work_of
+from suite.launch.begin import Begin
 from suite.launch.compose import hydra_page
-from suite.launch.ending import AGAIN, Outcome, finish, leave_command, resume_command, say, short
+from suite.launch.ending import AGAIN, Outcome, finish, leave_command, resume_command, short
 from suite.launch.options import Options, parsed_options
 from suite.launch.plan import planned
 from suite.launch.progress import Sweep
-from suite.launch.resumed import FROM_COMMAND_LINE, begun_settings, resumed_settings, settings_of
+from suite.launch.resumed import resumed_settings, settings_of
 from suite.launch.runs import Runs
+from suite.launch.side_by_side import Kind, completed, ended_runs, kinds_of
 from suite.launch.sweep_folder import Remaining, SweepFolder
 from suite.results.header import parse_header
 from suite.run import journal as journals
-from suite.run.limit import Limit
 from suite.track.contract import make_tracker
-
-_NOT_COMPARED = (*FROM_COMMAND_LINE, "name", "choices", "n_seeds")
-"""Settings in which a run and the command line that continues it may differ."""
 
 
 def _nothing() -> None:
@@ -89,88 +83,54 @@ def _run(arguments: Sequence[str], ended: Callable[[], None]) -> int:
     where = runs.folder
     _say_where(runs.n_runs, where)
     leave_command(where, arguments)
-    outcomes: list[Outcome] = []
-    settings: RunSettings | None = None
-    for run in runs:
-        settings = RunSettings.of(run.config)
-        make_tracker(settings.tracking)
-        start = begin_or_continue if settings.resume == "auto" else execute.run
-        outcomes.append(start(settings, run.folder, command=arguments, sweep=sweep))
-        if _is_cut(outcomes[-1], where, arguments):
-            break
+    last: list[RunSettings] = []
+
+    def begun() -> Iterator[Begin]:
+        for run in runs:
+            settings = RunSettings.of(run.config)
+            make_tracker(settings.tracking)
+            last[:] = [settings]
+            yield Begin(
+                settings,
+                run.folder,
+                "auto" if settings.resume == "auto" else "new",
+                tuple(arguments),
+            )
+
+    simulated = all(plan.parts.backend.simulated for plan in plans)
+    counted = [(plan.settings, plan.n_runs) for plan in plans]
+    kinds = kinds_of(counted, completed(where) if simulated else {}, simulated=simulated)
+    outcomes = _outcomes(begun(), runs.n_runs, kinds, sweep, (where, arguments))
     ended()
-    return finish(outcomes, settings) if settings is not None else 0
+    return finish(outcomes, last[0]) if last else 0
+
+
+def _outcomes(
+    runs: Iterable[Begin],
+    n_runs: int,
+    kinds: Sequence[Kind],
+    sweep: Sweep,
+    again: tuple[Path, Sequence[str]],
+) -> list[Outcome]:
+    """What the runs of this command came to, each said as it ends, and what continues an interrupted one.
+
+    again: the folder and the command's words, for that.
+    """
+    outcomes: list[Outcome] = []
+    for outcome in ended_runs(runs, n_runs, kinds, sweep):
+        outcomes.append(outcome)
+        is_first = sum(each.status == "interrupted" for each in outcomes) == 1
+        if outcome.status == "interrupted" and is_first and not os.environ.get(AGAIN):
+            # At once: mpirun leaves its ranks a quarter of a second.
+            print(
+                f"continue with: {printable(resume_command(*again))}", file=sys.stderr, flush=True
+            )
+    return outcomes
 
 
 def _say_where(n_runs: int, folder: Path) -> None:
     which = f"{n_runs} runs go to" if n_runs > 1 else "this run goes to"
     print(f"{which} {printable(shlex.quote(short(folder)))}", file=sys.stderr, flush=True)
-
-
-def _is_cut(outcome: Outcome, folder: Path, words: Sequence[str]) -> bool:
-    """Whether the command ends with this run. Says what continues an interrupted one, while there is time:
-    mpirun leaves its ranks a quarter of a second.
-    """
-    say(outcome)
-    if outcome.status == "interrupted" and not os.environ.get(AGAIN):
-        again = resume_command(folder, words)
-        print(f"continue with: {printable(again)}", file=sys.stderr, flush=True)
-    # Ctrl-C ends the sweep, not only one of its runs.
-    return outcome.status in ("interrupted", "paused")
-
-
-def begin_or_continue(
-    settings: RunSettings,
-    folder: Path,
-    *,
-    command: Sequence[str] = (),
-    sweep: Sweep | None = None,
-) -> Outcome:
-    """resume=auto: begin, or continue what the folder holds; of a completed run only what its end left out.
-
-    Nothing in the folder is changed here: the run itself looks again once it holds the folder's lock.
-    """
-    path = folder / journals.NAME
-    if why := Limit(0.0).due():
-        return Outcome("paused", why, folder, settings.label)
-    if not os.path.lexists(path) or journals.is_cut_short(path):
-        return execute.run(settings, folder, command=command, sweep=sweep)
-    try:
-        header, lines, _ = journals.read(path)
-        parse_header(header, folder.name)
-        begun = begun_settings(header, settings)
-    except SuiteError as error:
-        return Outcome("failed", str(error), folder, settings.label)
-    is_completed = journals.is_completed(lines)
-    if difference := _difference(settings, begun):
-        name, now, before = difference
-        done, rule = (
-            ("completed", "it is not continued") if is_completed
-            else ("begun", "resume=auto continues with equal settings")
-        )  # fmt: skip
-        reason = (
-            f"{name}={_shown(now)}: the run in {short(folder)} was {done} with {_shown(before)}; "
-            f"{rule}: restore it, or name another folder (SUITE_STAMP)."
-        )
-        return Outcome("failed", reason, folder, settings.label)
-    if is_completed:
-        return _tidied(begun, folder, sweep)
-    return execute.run(begun, folder, resume=True, sweep=sweep)
-
-
-def _tidied(settings: RunSettings, folder: Path, sweep: Sweep | None) -> Outcome:
-    if sweep is not None:
-        sweep.next()
-    return execute.tidy_completed(settings, folder)
-
-
-def _difference(now: RunSettings, begun: RunSettings) -> tuple[str, Any, Any] | None:
-    """The first setting by which another run would be trained: name, now, when the run was begun."""
-    for field in dataclasses.fields(RunSettings):
-        values = getattr(now, field.name), getattr(begun, field.name)
-        if field.name not in _NOT_COMPARED and values[0] != values[1]:
-            return field.name, *values
-    return None
 
 
 def _resume(named: Path, words: list[str], ended: Callable[[], None]) -> int:
@@ -184,10 +144,9 @@ def _resume(named: Path, words: list[str], ended: Callable[[], None]) -> int:
         return _resume_sweep(folder, words, ended)
     # A --config-dir is taken and not needed: the journal of one run holds its whole configuration.
     settings = _settings(Remaining(folder), parsed_options(words).overrides)
-    outcome = _continued(settings, Remaining(folder), Sweep())
-    _is_cut(outcome, folder, words)
+    outcomes = _outcomes([Begin(settings, folder, "continue")], 1, (), Sweep(), (folder, words))
     ended()
-    return finish([outcome], settings)
+    return finish(outcomes, settings)
 
 
 def _resume_sweep(folder: Path, words: list[str], ended: Callable[[], None]) -> int:
@@ -207,11 +166,16 @@ def _resume_sweep(folder: Path, words: list[str], ended: Callable[[], None]) -> 
             "its journals do not say which sweep this was: what was not begun is begun by the same command "
             "with SUITE_STAMP=TIME and resume=auto", file=sys.stderr, flush=True,
         )  # fmt: skip
-    sweep, outcomes = Sweep(len(left), float(len(left))), []
-    for each in left:
-        outcomes.append(_continued(all_settings[each.folder], each, sweep, found.command))
-        if _is_cut(outcomes[-1], folder, words):
-            break
+    command = tuple(found.command)
+    begun = [
+        Begin(all_settings[each.folder], each.folder, "new" if each.header else "continue", command)
+        for each in left
+    ]
+    simulated = all(made_backend(settings).simulated for settings in all_settings.values())
+    counted = [(begin.settings, 1) for begin in begun]
+    kinds = kinds_of(counted, completed(folder) if simulated else {}, simulated=simulated)
+    sweep = Sweep(len(left), float(len(left)))
+    outcomes = _outcomes(begun, len(left), kinds, sweep, (folder, words))
     ended()
     return finish(outcomes, all_settings[left[0].folder])
 
@@ -224,23 +188,3 @@ def _settings(run: Remaining, words: Sequence[str]) -> RunSettings:
     settings = resumed_settings(run.folder, words)
     make_tracker(settings.tracking)
     return settings
-
-
-def _continued(
-    settings: RunSettings, run: Remaining, sweep: Sweep, command: Sequence[str] = ()
-) -> Outcome:
-    """A run of a folder to its end; of one that is completed, what its end left out."""
-    if run.header is not None:
-        return execute.run(settings, run.folder, command=command, sweep=sweep)
-    try:
-        is_over = journals.is_completed(journals.read(run.folder / journals.NAME)[1])
-    except SuiteError as error:
-        return Outcome("failed", str(error), run.folder, settings.label)
-    if is_over:
-        return _tidied(settings, run.folder, sweep)
-    return execute.run(settings, run.folder, resume=True, sweep=sweep)
-
-
-def _shown(value: Any) -> str:
-    """A setting as YAML writes it; a group of settings as a mapping."""
-    return shown(dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value)  # type: ignore[arg-type]

@@ -27,7 +27,14 @@ AGAIN = "SUITE_AGAIN"
 """Variable with the name of the file into which `leave_command` writes."""
 BEFORE = "already completed"
 """How the reason of a run begins that had ended before this command."""
-_AGAIN = ("tracking", "report=", "min_workers=", "backend.device=", "backend.checkpoints=")
+_AGAIN = (
+    "tracking",
+    "report=",
+    "min_workers=",
+    "n_jobs=",
+    "backend.device=",
+    "backend.checkpoints=",
+)
 RESUME = "resume=<run folder>"
 """In reasons, which stand in the journal, where no folder is named: the terminal names it (`said`)."""
 Status = Literal["completed", "failed", "interrupted", "paused"]

@@ -19,7 +19,7 @@ from suite.backends.contract import Backend, RunContext, Runner
 from suite.backends.forecasts import Forecaster
 from suite.core.errors import ConfigError, PausedError, SuiteError
 from suite.core.printable import printable
-from suite.core.run_settings import RunSettings
+from suite.core.run_settings import NOT_KEPT, RunSettings
 from suite.core.target import Target, mark
 from suite.files import UnsafeFileError, read_bytes, read_json
 from suite.launch import slurm_energy
@@ -37,6 +37,7 @@ from suite.worker import facts
 from suite.worker.checkpoints import CheckpointPlace, Checkpoints
 
 RECORD = "record.json"
+STOPPED = f"stopped by a signal; continue with {RESUME}."
 _MAX_JOURNAL = 2**30
 _MAX_RECORD = 2**28
 """Bytes of a record; that of 3,000 trials has some 100 kB."""
@@ -65,10 +66,7 @@ def run(
         try:
             status, reason = running.trained(resume)
         except KeyboardInterrupt:
-            status, reason = (
-                "interrupted",
-                f"stopped by a signal; continue with {RESUME}.",
-            )
+            status, reason = "interrupted", STOPPED
         except PausedError as error:
             status, reason = running.paused(error)
         except SuiteError as error:
@@ -274,10 +272,6 @@ def _tidied(
     return f"{'; '.join(failed)}; {again}."
 
 
-_NOT_KEPT = ("resume", "report", "tracking", "compare_across_overlap", "choices")
-"""Settings that say nothing of what is trained, and those that have a place of their own."""
-
-
 def header(settings: RunSettings, parts: Parts, command: Sequence[str] = ()) -> dict[str, Any]:
     """The first line of a run's journal: what runs, by which names, of which revision, on which host."""
     scheduler, target, searcher = parts.scheduler, parts.target, parts.conductor.searcher
@@ -307,7 +301,7 @@ def header(settings: RunSettings, parts: Parts, command: Sequence[str] = ()) -> 
             "data": target.data,
             "framework": target.framework,
         },
-        "config": {key: value for key, value in plain.items() if key not in _NOT_KEPT},
+        "config": {key: value for key, value in plain.items() if key not in (*NOT_KEPT, "choices")},
         "code": facts.code(target),
         "versions": facts.versions(),
         "git": facts.git(),

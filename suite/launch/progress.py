@@ -57,6 +57,14 @@ class Sweep:
         return f"run {self.number} of {self.n_runs}: " if self.n_runs > 1 else ""
 
 
+def is_live(out: TextIO) -> bool:
+    """Whether a line of progress is rewritten in place, and not printed now and then."""
+    # mpirun gives its ranks a terminal even where its own output goes to a file: only ./bench
+    # knows which it is.
+    default = "plain" if launcher.owns_terminal() else "live"
+    return out.isatty() and os.environ.get("SUITE_PROGRESS", default) == "live"
+
+
 class Progress:
     """An observer of events.
 
@@ -77,10 +85,7 @@ class Progress:
         self._name = f"{self._sweep.of}{printable(name)}"
         self._n_epochs, self._metric = n_epochs, metric
         self._out = out if out is not None else sys.stderr
-        # mpirun gives its ranks a terminal even where its own output goes to a file: only ./bench
-        # knows which it is.
-        default = "plain" if launcher.owns_terminal() else "live"
-        self._live = self._out.isatty() and os.environ.get("SUITE_PROGRESS", default) == "live"
+        self._live = is_live(self._out)
         self._every_s = 0.2 if self._live else 15.0
         self._began = self._last = time.monotonic()
         # Of the first epoch that was seen: what came before it is no training.

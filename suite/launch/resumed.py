@@ -24,7 +24,7 @@ from suite.launch.compose import compose
 from suite.run import journal as journals
 
 FROM_COMMAND_LINE = (
-    "backend", "tracking", "report", "resume", "min_workers", "compare_across_overlap",
+    "backend", "tracking", "report", "resume", "min_workers", "compare_across_overlap", "n_jobs",
 )  # fmt: skip
 """What a continued run takes from the command line, and not from its journal. With `resume=`, the backend
 only where one is named there: a simulated run stays one."""
@@ -34,7 +34,7 @@ FOLDERS = ("cache", "checkpoints", "recording", "store")
 """Settings that name a folder or a file, wherever they stand; another is taken for one if it is absolute."""
 SERVICES = ("qpu",)
 """Values by which a service is called on the user's account; options beside one go with it."""
-_CHANGEABLE = ("backend", "tracking", "report=", "min_workers=")
+_CHANGEABLE = ("backend", "tracking", "report=", "min_workers=", "n_jobs=")
 _LEAVES = ("model", "predictor", "scheduler", "searcher", "backend")
 _CHOICES = ("scheduler", "predictor", "searcher", "model", "task")
 
@@ -80,7 +80,7 @@ def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -
         if word not in of_leaves and not word.startswith(_CHANGEABLE):
             raise ConfigError(
                 f"{printable(word)}: cannot change on resume, the journal's own configuration counts; "
-                "only backend..., tracking..., report and min_workers can."
+                "only backend..., tracking..., report, min_workers and n_jobs can."
             )
     others = [word for word in words if word not in of_leaves]
     fresh = RunSettings.of({**compose(others), "compare_across_overlap": True, "resume": None})
@@ -151,9 +151,7 @@ def _refuse(outside: Sequence[OutsideSetting], header: Mapping[str, Any]) -> Non
     left = [
         found
         for found in outside
-        if not isinstance(found.value, str)
-        or found.value in SERVICES
-        or _value(own, found.key) != found.value
+        if found.value in SERVICES or _value(own, found.key) != found.value
     ]
     if left:
         again = " ".join(shlex.quote(found.word()) for found in left)

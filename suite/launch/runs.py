@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 from suite.launch.compose import Loader, Plain, refusals
 from suite.launch.options import parsed_options
+
+_MAX_COMPOSED = 64
+"""Configurations that are kept for other seeds: a sweep's order returns to each within one task."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +81,32 @@ class Runs:
             if _runs(config, config["seed"]):
                 yield Run(config, folder)
             return
+        composed_before = OrderedDict[tuple[str, ...], Any]()
         for number, job in self._jobs:
             with refusals():
-                composed = self._loader.job(self._master, job, number)
+                composed = self._composed(number, job, composed_before)
                 config = self._loader.plain(composed)
                 if not _runs(config, config["seed"]):
                     continue
                 keys = ("hydra.sweep.dir", "hydra.sweep.subdir")
                 folder = self._loader.folder(composed, *keys, root=self._root)
             yield Run(config, folder)
+
+    def _composed(
+        self, number: int, job: Sequence[str], before: OrderedDict[tuple[str, ...], Any]
+    ) -> Any:
+        """The configuration of one run; of `before`, where one differs from it in the seed alone."""
+        seed, others = _without_seed(job)
+        composed = before.pop(others, None)
+        # Another word for a seed (an interpolation, say) is left to Hydra.
+        if seed is not None and seed.isdecimal() and composed is not None:
+            composed = self._loader.reseeded(composed, job, number, int(seed))
+        else:
+            composed = self._loader.job(self._master, job, number)
+        before[others] = composed
+        if len(before) > _MAX_COMPOSED:
+            before.popitem(last=False)
+        return composed
 
     def _combined(self) -> list[Combination]:
         if not self.is_sweep:

@@ -11,7 +11,7 @@ from suite.core.errors import SuiteError
 from suite.core.extras import naming_extras
 from suite.core.moved import begun_with
 from suite.core.printable import printable
-from suite.core.run_settings import RunSettings
+from suite.core.run_settings import NOT_KEPT, RunSettings
 from suite.core.scheduler import Scheduler
 from suite.core.target import Target
 from suite.launch.assemble import conductor_of, search_of
@@ -20,9 +20,6 @@ from suite.run import journal as journals
 from suite.run.conductor import Conductor
 from suite.run.driver import Driver
 from suite.run.journal_reading import ReadJournal
-
-_NOT_KEPT = ("resume", "report", "tracking", "compare_across_overlap")
-"""Settings that a journal does not hold: they say nothing of what is decided."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def _parts(header: Mapping[str, Any]) -> Parts:
 @functools.cache
 def _not_kept() -> dict[str, Any]:
     fresh = compose(())
-    return {name: fresh[name] for name in _NOT_KEPT}
+    return {name: fresh[name] for name in NOT_KEPT}
 
 
 def _end(conductor: Conductor, journal: ReadJournal) -> str:

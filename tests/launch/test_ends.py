@@ -12,7 +12,7 @@ import pytest
 from kit.driving import compose
 from suite.core.errors import ConfigError
 from suite.core.run_settings import RunSettings
-from suite.launch import cli, ending, execute
+from suite.launch import begin, cli, ending, execute
 from suite.results import record
 from suite.run import journal as journals
 from suite.worker import checkpoints
@@ -292,7 +292,7 @@ def test_a_full_or_read_only_disk_at_any_write_is_one_line_and_resume_equals_the
             assert outcome.untidied == "" or os.strerror(number) in outcome.untidied
         else:
             assert outcome.status == "failed" and os.strerror(number) in outcome.reason, outcome
-        outcome = cli.begin_or_continue(again, folder)
+        outcome = begin.begin_or_continue(again, folder)
         assert (outcome.status, outcome.untidied) == ("completed", ""), (at, outcome)
         assert curves(folder) == curves(whole)
         assert (folder / record.NAME).exists()

@@ -1,9 +1,11 @@
 """One plan for a sweep: plan, plan --sbatch and the doctor agree with what a run would do."""
 
 import re
+from collections import OrderedDict
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from kit.driving import CONF, names
 from suite.core.errors import DataError
@@ -194,3 +196,27 @@ def test_help_has_a_line_for_every_file_of_conf_and_every_setting_of_config_yaml
     own = page.split("Settings (key=value)")[1].split("Settings of")[0]
     for line in own.splitlines()[1:]:
         assert not re.fullmatch(r"  \S+=.*\S", line) or "  " in line.strip(), f"{line}: no comment"
+
+
+def test_a_run_of_another_seed_is_composed_as_from_the_files():
+    """One configuration serves all seeds of a combination."""
+    words = [
+        "-m",
+        "model=table_target",
+        "seed=0,1,2,11",
+        "algorithm=hyperband,asha",
+        "name=run-${seed}",
+    ]
+    runs = Runs(words)
+    assert runs.folder
+    quick = list(runs)
+    composed = runs._composed
+    runs._composed = lambda number, job, _: runs._loader.job(runs._master, job, number)
+    assert list(runs) == quick
+    assert len({run.folder for run in quick}) == len(quick) == 8
+    # What Hydra keeps of the overrides, for whoever names folders by it.
+    before, said = OrderedDict(), []
+    for number, one in runs._jobs:
+        both = composed(number, one, before), runs._composed(number, one, before)
+        said.append([OmegaConf.to_container(each.hydra, resolve=False) for each in both])
+    assert len(before) == 2 and all(quickly == anew for quickly, anew in said)

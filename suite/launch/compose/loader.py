@@ -16,6 +16,7 @@ from suite.core.settings import shown
 from suite.launch import words as typed_words
 from suite.launch.checks import check_folder, check_plain
 from suite.launch.compose.refusals import refusals
+from suite.launch.compose.reseed import reseed, set_number
 from suite.launch.compose.sources import catalogued, checked_files, once_read
 from suite.launch.hydra_rules import check_node
 from suite.launch.keys import check_keys
@@ -192,13 +193,18 @@ class Loader:
 
     def job(self, master: Any, job: Sequence[str], number: int) -> Any:
         """The configuration of one run of a sweep. job: its overrides; number: in the sweep's order."""
-        from omegaconf import OmegaConf, open_dict
+        from omegaconf import OmegaConf
 
         composed = self.load([*master.hydra.overrides.hydra, *job])
-        with open_dict(composed):
-            composed.hydra.job.num, composed.hydra.job.id = number, str(number)
+        set_number(composed, number)
         # One ${now:} for all.
         OmegaConf.copy_cache(from_config=master, to_config=composed)
+        return composed
+
+    def reseeded(self, composed: Any, job: Sequence[str], number: int, seed: int) -> Any:
+        """As `job`, of a run that differs from that of `composed` in its seed alone. Changes `composed`."""
+        self._given = [*composed.hydra.overrides.hydra, *job]
+        reseed(composed, self.parsed(job), number, seed)
         return composed
 
     def folder(self, composed: Any, *keys: str, root: Path | None = None) -> Path:

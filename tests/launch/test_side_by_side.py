@@ -1,0 +1,120 @@
+"""A sweep of simulated runs on all cores: the same journals, hours said before, one lost run, a restart."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from suite.launch import cli, side_by_side
+from suite.launch.side_by_side import Kind, completed, n_processes
+from suite.run import journal as journals
+
+SMALL = ["-m", "model=table_target", "backend=simulate", "max_epochs=9", "eta=3", "report=false",
+         "tracking=later", "algorithm=hyperband,asha"]  # fmt: skip
+
+
+def run(folder, *words):
+    return cli.main([*SMALL, f"hydra.sweep.dir={folder}", *words])
+
+
+def lines(folder):
+    """Of each run's journal, by its folder's name, all but the header: that has a date and an id."""
+    return {path.name: journals.read(path / journals.NAME)[1] for path in folder.iterdir()}
+
+
+def test_the_journals_are_those_of_one_process(tmp_path, capfd):
+    assert run(tmp_path / "one", "seed=range(17)", "n_jobs=1") == 0
+    assert "simulated runs in" not in capfd.readouterr().err
+    assert run(tmp_path / "two", "seed=range(17)", "n_jobs=2") == 0
+    out, err = capfd.readouterr()
+    assert lines(tmp_path / "one") == lines(tmp_path / "two")
+    assert out.count(": completed") == 34
+    assert re.search(
+        r"34 simulated runs in 2 processes \(n_jobs\): about \d+ s \(one run of each algorithm took .* s\)",
+        err,
+    )
+    header = journals.read_header(tmp_path / "two" / "0-hyperband-seed0" / journals.NAME)
+    assert "n_jobs" not in header["config"]
+
+
+def test_one_process_where_a_run_trains_or_the_sweep_is_small(monkeypatch):
+    settings = type("Settings", (), {"n_jobs": None})
+    kinds = [Kind(settings, 40)]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert n_processes(kinds, 40) == 8
+    assert n_processes(kinds, 31) == 1
+    assert n_processes([], 40) == 1
+    settings.n_jobs = 3
+    assert (n_processes(kinds, 2), n_processes(kinds, 40)) == (2, 3)
+    monkeypatch.setattr(side_by_side.launcher, "launched", lambda: True)
+    assert n_processes(kinds, 40) == 1
+
+
+def test_no_processes_are_none(tmp_path, capsys):
+    assert run(tmp_path / "none", "seed=range(3)", "n_jobs=0") == 1
+    assert "n_jobs=0: must be an integer >= 1 or null" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def command(folder, *words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "suite", *SMALL, f"hydra.sweep.dir={folder}", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for_a_run(folder):
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        if folder.is_dir() and completed(folder).total():
+            return
+        time.sleep(0.01)
+    raise AssertionError("no run ended")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_sweep_and_resume_runs_the_rest(tmp_path):
+    words = ["seed=range(60)", "n_jobs=2"]
+    process = command(tmp_path / "cut", *words)
+    wait_for_a_run(tmp_path / "cut")
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and "Traceback" not in err
+    n_done = completed(tmp_path / "cut").total()
+    assert 0 < n_done < 120 and out.count(": completed") <= n_done
+    assert (
+        cli.main([f"resume={tmp_path / 'cut'}", "report=false", "tracking=later", "n_jobs=2"]) == 0
+    )
+    assert completed(tmp_path / "cut") == {"hyperband": 60, "asha": 60}
+
+
+@pytest.mark.slow
+def test_a_killed_process_costs_one_run(tmp_path):
+    process = command(tmp_path / "runs", "seed=range(60)", "n_jobs=2")
+    wait_for_a_run(tmp_path / "runs")
+    os.kill(children(process.pid)[-1], signal.SIGKILL)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert err.count("its process was ended by signal 9") == 2  # as it ended, and at the end
+    assert "1 of 120 runs did not complete" in err
+    assert completed(tmp_path / "runs").total() == 119
+
+
+def children(pid):
+    """The processes that a process has begun and that run tasks, in order."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/stat") as stat, open(f"/proc/{name}/cmdline") as line:
+                if (
+                    int(stat.read().rpartition(")")[2].split()[1]) == pid
+                    and "spawn_main" in line.read()
+                ):
+                    found.append(int(name))
+        except (OSError, ValueError):
+            continue
+    return sorted(found)
