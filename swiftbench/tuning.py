@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
-import inspect
 import os
 import sys
 import threading
@@ -18,9 +16,17 @@ from suite.backends import launcher
 from suite.core.errors import ConfigError, PausedError, StoppedError, SuiteError, check_integer
 from suite.core.extras import need
 from suite.core.metric import Metric
-from suite.core.printable import printable
-from suite.core.space import Choice, Float, Int, Parameter
-from suite.core.target import DATA, Target
+from suite.core.space import Parameter
+from suite.core.target import DATA
+from swiftbench.tune_arguments import (
+    as_object,
+    extra_settings,
+    goal,
+    module_name,
+    named,
+    searched_space,
+    training_loop,
+)
 
 NAME = "tune"
 """The runs lie in runs/tune/ unless `name` or `folder` says otherwise."""
@@ -113,10 +119,10 @@ def tune(
     Raises ConfigError for a wrong argument; StoppedError where the search failed or no trial reached
     max_epochs; PausedError at a job's time limit (call it again with the same folder).
     """
-    target = _as_object(train)
-    metric, space = _goal(target, metric, mode), _space(target, space)
-    loop = _loop(target, save, load, catch)
-    label = f"{_module(target)}.{_named(target).__qualname__}"
+    target = as_object(train)
+    metric, space = goal(target, metric, mode), searched_space(target, space)
+    loop = training_loop(target, save, load, catch)
+    label = f"{module_name(target)}.{named(target).__qualname__}"
     own_loop.known[label] = loop
     if data not in DATA:
         raise ConfigError(f"data={data}: must be one of {', '.join(DATA)}.")
@@ -138,7 +144,7 @@ def tune(
         f"max_epochs={check_integer('max_epochs', max_epochs, 1)}",
         f"backend.resident_trials={check_integer('keep_alive', kept, 1)}",
         "overlap=logical", "score_test=false", "report=false", "tracking=later",
-        *_settings(settings),
+        *extra_settings(settings),
     ]  # fmt: skip
     place = None if folder is None else Path(folder).absolute()
     need("hydra")
@@ -290,129 +296,3 @@ def _listen(worker: bool) -> None:
 
     if threading.current_thread() is threading.main_thread():
         limit.listen(worker=worker)
-
-
-# --- arguments ----------------------------------------------------------------------------------------
-
-
-def _as_object(train: Any) -> Any:
-    """`train`, made if it is a class with `start`. Raises ConfigError for what is no training loop."""
-    if inspect.isclass(train) and hasattr(train, "start"):
-        return train()
-    if hasattr(train, "start") or inspect.isgeneratorfunction(_function(train)):
-        return train
-    what = getattr(train, "__name__", type(train).__name__)
-    rule = "must be a generator function that yields after each epoch, or an object with start(config, seed)"
-    if callable(train) and not inspect.isclass(train):
-        raise ConfigError(
-            f"train={what}: has no yield; {rule}. Put `yield` where an epoch's metrics are known."
-        )
-    raise ConfigError(f"train={what}: {rule}.")
-
-
-def _function(train: Any) -> Any:
-    """The function behind a partial or a callable object."""
-    train = getattr(train, "func", train)
-    return train if inspect.isroutine(train) else type(train).__call__ if callable(train) else train
-
-
-def _goal(target: Any, metric: str | Metric | None, mode: str | None) -> Metric:
-    if metric is None and isinstance(target, Target):
-        return target.goal
-    if isinstance(metric, Metric):
-        if mode not in (None, metric.mode):
-            raise ConfigError(f"mode={mode}: the metric says {metric.mode}; leave mode out.")
-        return metric
-    if not isinstance(metric, str) or not metric:
-        raise ConfigError(
-            f'metric={metric}: must be the name of what train yields; write metric="val_loss".'
-        )
-    if mode is None and metric.endswith(("loss", "error")):
-        mode = "min"
-    if mode is None:
-        raise ConfigError(f'mode: missing; write mode="min" or mode="max" for metric={metric}.')
-    return Metric(metric, mode)
-
-
-def _space(target: Any, space: Mapping[str, Parameter] | None) -> Mapping[str, Parameter]:
-    if space is None and isinstance(target, Target):
-        return {name: target.space[name] for name in target.space.free}
-    example = 'write space={"lr": swiftbench.Float(1e-4, 1.0, log=True)}'
-    if not isinstance(space, Mapping) or not space:
-        raise ConfigError(
-            f"space={printable(space, most=80)}: must name hyperparameters; {example}."
-        )
-    for name, one in space.items():
-        if not isinstance(name, str) or not name:
-            raise ConfigError(f"space: the key {printable(name, most=80)} is no text; {example}.")
-        if not isinstance(one, Float | Int | Choice):
-            guess = "Choice(*values)" if isinstance(one, list | set) else "Float(low, high)"
-            raise ConfigError(
-                f"space[{printable(name)!r}]={printable(one, most=80)}: must be Float, Int or Choice of "
-                f"swiftbench; e.g. swiftbench.{guess}."
-            )
-    return space
-
-
-def _loop(
-    target: Any,
-    save: Callable[[Any, Path], Any] | None,
-    load: Callable[[Path], Any] | None,
-    catch: Iterable[type[Exception]],
-) -> own_loop.Loop:
-    kinds = tuple(catch) if isinstance(catch, Iterable) else (catch,)
-    for kind in kinds:
-        if not (inspect.isclass(kind) and issubclass(kind, Exception)):
-            raise ConfigError(
-                f"catch={kind}: must be classes of exceptions; e.g. catch=[ValueError]."
-            )
-    if (save is None) != (load is None):
-        missing = "load" if load is None else "save"
-        raise ConfigError(f"{missing}: missing; save and load go together.")
-    loop = own_loop.Loop(train=target, save=save, load=load, catch=kinds, code=_code(target))
-    if save is not None:
-        if hasattr(target, "start"):
-            raise ConfigError(
-                "save: is for generators; what start() returns has save(path) and load(path)."
-            )
-        if "state" not in loop.arguments(state=None):
-            raise ConfigError(
-                "train: takes no argument `state`; with save and load it must: train(config, state=None)."
-            )
-    return loop
-
-
-def _settings(settings: Sequence[str]) -> list[str]:
-    if isinstance(settings, str) or not all(
-        isinstance(word, str) and "=" in word for word in settings
-    ):
-        raise ConfigError(
-            f"settings={printable(settings, most=80)}: must be a list of key=value, as on the command line; "
-            'e.g. settings=["eta=3"].'
-        )
-    return list(settings)
-
-
-def _named(target: Any) -> Any:
-    """The function, or the class of the object: what has a name and a source."""
-    target = getattr(target, "func", target)
-    return target if inspect.isroutine(target) else type(target)
-
-
-def _module(target: Any) -> str:
-    """The name of the script or the module."""
-    if (module := _named(target).__module__) != "__main__":
-        return str(module)
-    file = getattr(sys.modules["__main__"], "__file__", None)
-    return Path(file).stem if file else "notebook"
-
-
-def _code(target: Any) -> str:
-    """Digest of the source file that trains; of the function's own source where there is no file."""
-    code = _named(target)
-    try:
-        file = Path(inspect.getsourcefile(code) or "")
-        source = file.read_bytes() if file.is_file() else inspect.getsource(code).encode()
-    except (OSError, TypeError):
-        return ""
-    return hashlib.sha256(source).hexdigest()[:16]
