@@ -18,7 +18,8 @@ from suite.core.errors import JournalError
 from suite.core.printable import printable
 from suite.core.scheduler import ranking
 from suite.results import doubts
-from suite.results.folding import Fold, Job, Life, Trial
+from suite.results.fold_state import Job, Life, Trial
+from suite.results.folding import Fold
 from suite.results.header import RunHeader, as_trained, parse_header
 from suite.results.privacy import cleaner
 from suite.results.run_view import Incumbent, JobView, JournalRead, RunView, TrialStatus, TrialView

@@ -9,62 +9,18 @@ own line) is a doubt.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from suite.core import types as t
 from suite.core.scheduler import ranking
 from suite.core.seeds import stream_seed
 from suite.results.doubts import Doubts
+from suite.results.fold_state import Job, Life, Trial
 from suite.results.header import RunHeader
 from suite.results.run_view import EpochView, ForecastView, Incumbent, Outcome, RunCounts, Status
 from suite.results.workers import check_energy, check_facts, check_sampler
 from suite.run import journal as journals
 from suite.run.trials import TrialState
-
-
-@dataclass(slots=True)
-class Trial:
-    """state: its curve, as the Conductor keeps it. epochs: the reports that the curve is made of."""
-
-    state: TrialState
-    bracket: int | None
-    epochs: list[EpochView] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Job:
-    kind: Literal["train", "score"]
-    worker: int
-    job: t.Job
-    start_s: float
-    end_s: float | None = None
-    outcome: Outcome = "running"
-    n_epochs: int = 0
-    train_s: float = 0.0
-    eval_s: float = 0.0
-    restore_s: float | None = None
-    checkpoint_s: float | None = None
-    busy_s: float | None = None
-    message: str | None = None
-
-    def end(self, outcome: Outcome, time_s: float, message: str | None = None) -> None:
-        self.outcome, self.end_s, self.message = outcome, time_s, message
-
-
-@dataclass(slots=True)
-class Life:
-    """One life of a worker."""
-
-    worker: int
-    joined_s: float
-    facts: Mapping[str, Any]
-    left_s: float | None = None
-    lost: str | None = None
-    # The job that it does.
-    busy: int | None = None
-    jobs: list[Job] = field(default_factory=list)
-    readings: list[tuple[float, float]] = field(default_factory=list)
 
 
 class Fold:

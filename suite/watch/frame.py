@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from suite.core.printable import hours, printable
-from suite.results.folding import Fold, Life
+from suite.results.fold_state import Life
+from suite.results.folding import Fold
 from suite.run.secrets import redact
 from suite.watch.following import FollowedRun
 
