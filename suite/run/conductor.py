@@ -5,21 +5,28 @@ It keeps workers, jobs, retries and curves; it does no I/O.
 
 from __future__ import annotations
 
-import json
-import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError, check_integer
-from suite.core.printable import printable
 from suite.core.scheduler import Scheduler, ranking
 from suite.core.searcher import Searcher
 from suite.core.seeds import stream_seed
 from suite.core.space import Space
+from suite.run.questions import Questions
 from suite.run.reported_curve import ReportCounts
-from suite.run.trials import NOTHING, GivenUp, GivenUpReason, Notes, Step, TrialState, TrialsView
+from suite.run.trials import (
+    NOTHING,
+    GivenUp,
+    GivenUpReason,
+    Notes,
+    Step,
+    TrialState,
+    TrialsView,
+    check_proposal,
+)
 from suite.run.workforce import MAX_STRIKES, Workforce
 
 # Events that decide nothing: they only add to a trial.
@@ -66,7 +73,7 @@ class Conductor:
         self._trials: dict[int, TrialState] = {}
         # (trial_id, to_epoch) to hand out again, before anything new.
         self._queue: deque[tuple[int, int]] = deque()
-        self._asked: dict[str, t.Predict] = {}
+        self._questions = Questions()
         self._next_job = 0
         self._n_stopped = 0
         # The scheduler said DONE.
@@ -240,23 +247,16 @@ class Conductor:
         )
 
     def _forecast(self, event: t.Forecast) -> None:
-        if (request := self._asked.pop(event.key, None)) is None:
+        if self._questions.close(event):
+            self.scheduler.tell_forecast(event.key, event.values, event.stds)
+        else:
             self.n_dropped += 1
-            return
-        wanted = len(request.X_new)
-        n_stds = 0 if event.stds is None else len(event.stds)
-        if len(event.values) != wanted or (request.with_std and n_stds != wanted):
-            raise JournalError(
-                f"forecast {printable(event.key, most=60)}: {len(event.values)} values and {n_stds} stds "
-                f"for {wanted} curves; the predictor and the question do not agree."
-            )
-        self.scheduler.tell_forecast(event.key, event.values, event.stds)
 
     def _forecast_failed(self, event: t.ForecastFailed) -> None:
-        if self._asked.pop(event.key, None) is None:
+        if self._questions.close(event):
+            self.scheduler.tell_forecast(event.key, None)
+        else:
             self.n_dropped += 1
-            return
-        self.scheduler.tell_forecast(event.key, None)
 
     def _resumed(self, event: t.Resumed) -> list[t.Command]:
         self.force.clear()
@@ -267,7 +267,7 @@ class Conductor:
             if job.job_id != self._scoring:
                 self._again(job)
         self.in_flight.clear()
-        return [t.Ask(request) for request in self._asked.values()]
+        return self._questions.ask_again()
 
     def _score_came(self, event: t.Scored) -> None:
         if self._current(event.worker, event.job_id) is not None:
@@ -307,7 +307,7 @@ class Conductor:
     def _meet(self, trial_id: int) -> TrialState:
         if (trial := self._trials.get(trial_id)) is None:
             config = self.searcher.propose(trial_id, self.trials)
-            self._check(config)
+            check_proposal(config, type(self.searcher).__name__)
             trial = self._trials[trial_id] = TrialState(
                 config, stream_seed(self.seed, "trial", trial_id)
             )
@@ -319,26 +319,6 @@ class Conductor:
                 "bracket": bracket,
             }
         return trial
-
-    def _check(self, config: t.Config) -> None:
-        """Raise ConfigError for a value that no journal can hold: the training could not be repeated."""
-        for name, value in config.items():
-            kind = type(value)
-            # Nearly all: at a tenth of the time that json takes.
-            if (
-                (kind is float and math.isfinite(value))
-                or kind is int
-                or kind is bool
-                or kind is str
-            ):
-                continue
-            try:
-                json.dumps(value, allow_nan=False)
-            except (TypeError, ValueError):
-                raise ConfigError(
-                    f"searcher={type(self.searcher).__name__}: proposed {name}={value!r}: must be text, a "
-                    "finite number, true, false or null; mend the space (a table's column), or the searcher."
-                ) from None
 
     def _dispatch(self) -> list[t.Command]:
         """Ask for a decision for each idle worker; a trial stays on its worker where possible."""
@@ -359,8 +339,7 @@ class Conductor:
             elif isinstance(decision, t.Propose):
                 self._meet(decision.trial_id)
             elif isinstance(decision, t.Predict):
-                self._asked[decision.key] = decision
-                commands.append(t.Ask(decision))
+                commands.append(self._questions.ask(decision))
             else:
                 self._over = isinstance(decision, t.Done)
                 break
@@ -370,7 +349,7 @@ class Conductor:
                 commands.append(self._start(worker, trial_id, to_epoch))
         if self._over and not self.in_flight:
             commands += self._end()
-        elif n_idle and not (todo or self.in_flight or self._asked or self._queue):
+        elif n_idle and not (todo or self.in_flight or self._questions or self._queue):
             raise ConfigError(
                 f"scheduler={type(self.scheduler).__name__}: waits although nothing is in flight; "
                 "ask() must return Train, Predict or DONE then."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from suite.core import types as t
-from suite.core.errors import JournalError
+from suite.core.errors import ConfigError, JournalError
 from suite.run.reported_curve import ReportCounts
 
 GivenUpReason = Literal["diverged", "trial", "attempts"]
@@ -64,6 +66,25 @@ class Step:
 
 NOTHING = Step([], Notes())
 """Of an event that decides nothing, as reports of epochs do. Nobody may write to it."""
+
+
+def check_proposal(config: t.Config, searcher: str) -> None:
+    """Raise ConfigError for a value that no journal can hold: the training could not be repeated.
+
+    searcher: the name of who proposed it.
+    """
+    for name, value in config.items():
+        kind = type(value)
+        # Nearly all: at a tenth of the time that json takes.
+        if (kind is float and math.isfinite(value)) or kind is int or kind is bool or kind is str:
+            continue
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"searcher={searcher}: proposed {name}={value!r}: must be text, a finite number, true, "
+                "false or null; mend the space (a table's column), or the searcher."
+            ) from None
 
 
 class TrialState:
