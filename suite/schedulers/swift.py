@@ -15,11 +15,10 @@ from suite.core.types import Curve, Decision, Train
 from suite.surrogates.comparable_objectives import comparable
 from suite.surrogates.forest import Forest, MeasuredForest
 from suite.surrogates.gate import Gate
+from suite.surrogates.rank_agreement import measure
 
 N_LEAST = 8
 """Trials at a rung for a model of it."""
-LEAST_SHARE = 0.25
-"""Of max_epochs: the rung from which on there is one."""
 
 
 class Swift(CheckedRounds):
@@ -50,11 +49,17 @@ class Swift(CheckedRounds):
         least_correlation: float = 0.3,
         refresh_every: int = 8,
         gate_needs_model: bool = False,
+        least_share: float | None = 0.25,
+        least_agreement: float = 0.5,
         overlap: bool = True,
     ) -> None:
         planned = hyperband_plan(max_epochs, eta)
         check_integer("refresh_every", refresh_every, 1)
-        for name, value in (("share", share), ("least_correlation", least_correlation)):
+        shares = {"share": share, "least_correlation": least_correlation}
+        shares["least_agreement"] = least_agreement
+        if least_share is not None:
+            shares["least_share"] = least_share
+        for name, value in shares.items():
             if not 0 <= value <= 1:
                 raise ConfigError(f"{name}={value}: must lie in [0, 1].")
         if not 0 <= p < 0.5:
@@ -62,6 +67,7 @@ class Swift(CheckedRounds):
         self._eta, self._save, self._share = eta, save, share
         self._trust = MeasuredForest(least_correlation, "hyperband")
         self._refresh_every = refresh_every
+        self._least_share, self._least_agreement = least_share, least_agreement
         rungs = sorted({r.to_epoch for b in planned.brackets for r in b.rungs})
         self._gate = Gate(tuple(rungs), p)
         self._curves: dict[int, Curve | None] = {}
@@ -127,8 +133,8 @@ class Swift(CheckedRounds):
         seen.
         """
         self._model, self._good, self._poor = None, -math.inf, False
-        observed = comparable(self._curves, N_LEAST, share_in_epochs(LEAST_SHARE, self._max_epochs))
-        if observed is None:
+        observed = comparable(self._curves, N_LEAST)
+        if observed is None or observed[0] < self._floor_in_epochs():
             return
         known = {i: y for i, y in observed[1].items() if len(self._met.get(i, ())) > 0}
         X, y = [self._met[i] for i in known], list(known.values())
@@ -140,3 +146,9 @@ class Swift(CheckedRounds):
             return
         launched = self._model.predict(list(self._met.values()))
         self._good = float(sorted(launched)[(len(launched) - 1) // 2])
+
+    def _floor_in_epochs(self) -> int:
+        """Epochs from which on there is a model."""
+        if self._least_share is not None:
+            return share_in_epochs(self._least_share, self._max_epochs)
+        return measure(self._curves, self._max_epochs).least_epochs(self._least_agreement)

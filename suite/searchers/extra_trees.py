@@ -10,15 +10,18 @@ from typing import Any
 from suite.core.brackets import share_in_epochs
 from suite.core.errors import ConfigError, check_integer
 from suite.core.searcher import MAX_CANDIDATES, Searcher
-from suite.core.types import Config, Trial
+from suite.core.types import Config, Curve, Trial
 from suite.surrogates.comparable_objectives import comparable
 from suite.surrogates.forest import Forest, rank_correlation
+from suite.surrogates.rank_agreement import measure
 
 
 class ExtraTrees(Searcher):
     """A forest of hyperparameters to (log) objective, at the most epochs T that n_least trials have
     reached; of n_candidates at random the argmin. Every random_every-th trial is drawn at random,
-    and all are until T has come to least_share·max_epochs, rounded as a rung is.
+    and all are until T is enough: ranks there agree with those at max_epochs by least_agreement or
+    more, as measured octave by octave on the curves so far (suite.surrogates.rank_agreement). With
+    least_share set, T is enough from least_share·max_epochs on, rounded as a rung is.
 
     Objectives are clipped at their 80 % quantile; failed trials have that value. Categorical
     hyperparameters are one-hot. It measures itself: the rank correlation of out-of-bag predictions,
@@ -37,7 +40,8 @@ class ExtraTrees(Searcher):
         n_candidates: int = 1000,
         random_every: int = 4,
         n_least: int = 8,
-        least_share: float = 0.25,
+        least_share: float | None = None,
+        least_agreement: float = 0.5,
         n_trees: int = 60,
         least_correlation: float = 0.0,
         measure_every: int = 8,
@@ -50,11 +54,17 @@ class ExtraTrees(Searcher):
         check_integer("searcher.measure_every", measure_every, 1)
         for name, value, least in (
             ("least_share", least_share, 0),
+            ("least_agreement", least_agreement, 0),
             ("least_correlation", least_correlation, -1),
         ):
-            if not least <= value <= 1:
+            if value is not None and not least <= value <= 1:
                 raise ConfigError(f"searcher.{name}={value}: must lie in [{least}, 1].")
-        self._least_epochs = share_in_epochs(least_share, max_epochs)
+        self._max_epochs, self._least_agreement = max_epochs, least_agreement
+        # fixed; None: measured
+        self._least_epochs = (
+            None if least_share is None else share_in_epochs(least_share, max_epochs)
+        )
+        self._floor: dict[str, Any] = {}
         self._n_candidates, self._random_every = n_candidates, random_every
         self._n_least, self._n_trees = n_least, n_trees
         self._least_correlation, self._measure_every = least_correlation, measure_every
@@ -69,12 +79,9 @@ class ExtraTrees(Searcher):
         self._counts["proposals"] += 1
         if trial_id % self._random_every == self._random_every - 1:
             return self._random("by turn", trial_id, trials)
-        observed = comparable(
-            {i: None if trial.failed else trial.curve for i, trial in trials.items()},
-            self._n_least,
-            self._least_epochs,
-        )
-        if observed is None:
+        curves = {i: None if trial.failed else trial.curve for i, trial in trials.items()}
+        observed = comparable(curves, self._n_least)
+        if observed is None or observed[0] < self._floor_in_epochs(curves):
             return self._random("too early", trial_id, trials)
         ids, y = list(observed[1]), list(observed[1].values())
         if min(y) == max(y):
@@ -94,7 +101,22 @@ class ExtraTrees(Searcher):
             "counts": dict(sorted(self._counts.items())),
             "out_of_bag_rank_correlation": dict(self._correlations),
             "least_correlation": self._least_correlation,
+            **self._floor,
         }
+
+    def _floor_in_epochs(self, curves: Mapping[int, Curve | None]) -> int:
+        """Epochs from which on there is a model."""
+        if self._least_epochs is not None:
+            return self._least_epochs
+        agreement = measure(curves, self._max_epochs)
+        epochs = agreement.least_epochs(self._least_agreement)
+        first = self._floor.get("least_epochs", {}).get("first", epochs)
+        self._floor = {
+            "rank_agreement": agreement.diagnostics,
+            "least_agreement": self._least_agreement,
+            "least_epochs": {"first": first, "last": epochs},
+        }
+        return epochs
 
     def _encode(self, trial: Trial) -> tuple[float, ...]:
         """A trial's point; kept, because a configuration stays what it is."""
