@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from suite.core.brackets import Plan, PlannedBracket, hyperband_plan, share_in_epochs
+from suite.core.brackets import Plan, PlannedBracket, hyperband_plan
 from suite.core.checked_rounds import CheckedRounds, octaves
 from suite.core.errors import ConfigError, check_integer
 from suite.core.scheduler import Round, best
@@ -15,7 +15,7 @@ from suite.core.types import Curve, Decision, Train
 from suite.surrogates.comparable_objectives import comparable
 from suite.surrogates.forest import Forest, MeasuredForest
 from suite.surrogates.gate import Gate
-from suite.surrogates.rank_agreement import measure
+from suite.surrogates.rank_agreement import Floor
 
 N_LEAST = 8
 """Trials at a rung for a model of it."""
@@ -29,10 +29,11 @@ class Swift(CheckedRounds):
     save=False: exactly Hyperband's epochs. save=True: a bracket that begins when a model exists
     takes share·n_s trials; inside rounds a gate (suite.surrogates.gate, chance p) drops trials at
     epochs R·2^(-k/2) >= r_i/4, never one that the model (a forest, hyperparameters to objective)
-    has in the best half of those launched. A model exists once 8 trials have reached R/4. Its
-    out-of-bag rank correlation is measured at every refresh; below least_correlation Hyperband's
-    own rule stands: all n_s trials begin, and no trial is dropped inside a round. gate_needs_model:
-    no trial is dropped before there is a model either.
+    has in the best half of those launched. A model exists once 8 trials have reached least_share·R
+    epochs; where that is None, as many as have a measured rank agreement with R of least_agreement
+    (suite.surrogates.rank_agreement). Its out-of-bag rank correlation is measured at every refresh;
+    below least_correlation Hyperband's own rule stands: all n_s trials begin, and no trial is
+    dropped inside a round. gate_needs_model: no trial is dropped before there is a model either.
 
     max_epochs: R, eta: η; refresh_every: trials begun between two fits of the model.
     Source: none published; brackets of Li et al. 2018 (JMLR 18:6765), Algorithm 1.
@@ -67,7 +68,7 @@ class Swift(CheckedRounds):
         self._eta, self._save, self._share = eta, save, share
         self._trust = MeasuredForest(least_correlation, "hyperband")
         self._refresh_every = refresh_every
-        self._least_share, self._least_agreement = least_share, least_agreement
+        self._floor = Floor(max_epochs, least_share, least_agreement)
         rungs = sorted({r.to_epoch for b in planned.brackets for r in b.rungs})
         self._gate = Gate(tuple(rungs), p)
         self._curves: dict[int, Curve | None] = {}
@@ -90,7 +91,7 @@ class Swift(CheckedRounds):
     def diagnostics(self) -> Mapping[str, Any]:
         if not self._save:
             return {}
-        model = self._trust.diagnostics | {"vetoes": self._n_vetoes}
+        model = self._trust.diagnostics | self._floor.diagnostics | {"vetoes": self._n_vetoes}
         return {"gate": dict(self._gate.diagnostics), "model": model}
 
     def ask_continuing(self) -> Decision:
@@ -134,7 +135,7 @@ class Swift(CheckedRounds):
         """
         self._model, self._good, self._poor = None, -math.inf, False
         observed = comparable(self._curves, N_LEAST)
-        if observed is None or observed[0] < self._floor_in_epochs():
+        if observed is None or observed[0] < self._floor.epochs(self._curves):
             return
         known = {i: y for i, y in observed[1].items() if len(self._met.get(i, ())) > 0}
         X, y = [self._met[i] for i in known], list(known.values())
@@ -146,9 +147,3 @@ class Swift(CheckedRounds):
             return
         launched = self._model.predict(list(self._met.values()))
         self._good = float(sorted(launched)[(len(launched) - 1) // 2])
-
-    def _floor_in_epochs(self) -> int:
-        """Epochs from which on there is a model."""
-        if self._least_share is not None:
-            return share_in_epochs(self._least_share, self._max_epochs)
-        return measure(self._curves, self._max_epochs).least_epochs(self._least_agreement)

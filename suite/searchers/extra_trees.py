@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from suite.core.brackets import share_in_epochs
 from suite.core.errors import ConfigError, check_integer
 from suite.core.searcher import MAX_CANDIDATES, Searcher
-from suite.core.types import Config, Curve, Trial
+from suite.core.types import Config, Trial
 from suite.surrogates.comparable_objectives import comparable
 from suite.surrogates.forest import Forest, rank_correlation
-from suite.surrogates.rank_agreement import measure
+from suite.surrogates.rank_agreement import Floor
 
 
 class ExtraTrees(Searcher):
@@ -59,12 +58,7 @@ class ExtraTrees(Searcher):
         ):
             if value is not None and not least <= value <= 1:
                 raise ConfigError(f"searcher.{name}={value}: must lie in [{least}, 1].")
-        self._max_epochs, self._least_agreement = max_epochs, least_agreement
-        # fixed; None: measured
-        self._least_epochs = (
-            None if least_share is None else share_in_epochs(least_share, max_epochs)
-        )
-        self._floor: dict[str, Any] = {}
+        self._floor = Floor(max_epochs, least_share, least_agreement)
         self._n_candidates, self._random_every = n_candidates, random_every
         self._n_least, self._n_trees = n_least, n_trees
         self._least_correlation, self._measure_every = least_correlation, measure_every
@@ -81,7 +75,7 @@ class ExtraTrees(Searcher):
             return self._random("by turn", trial_id, trials)
         curves = {i: None if trial.failed else trial.curve for i, trial in trials.items()}
         observed = comparable(curves, self._n_least)
-        if observed is None or observed[0] < self._floor_in_epochs(curves):
+        if observed is None or observed[0] < self._floor.epochs(curves):
             return self._random("too early", trial_id, trials)
         ids, y = list(observed[1]), list(observed[1].values())
         if min(y) == max(y):
@@ -101,22 +95,8 @@ class ExtraTrees(Searcher):
             "counts": dict(sorted(self._counts.items())),
             "out_of_bag_rank_correlation": dict(self._correlations),
             "least_correlation": self._least_correlation,
-            **self._floor,
+            **self._floor.diagnostics,
         }
-
-    def _floor_in_epochs(self, curves: Mapping[int, Curve | None]) -> int:
-        """Epochs from which on there is a model."""
-        if self._least_epochs is not None:
-            return self._least_epochs
-        agreement = measure(curves, self._max_epochs)
-        epochs = agreement.least_epochs(self._least_agreement)
-        first = self._floor.get("least_epochs", {}).get("first", epochs)
-        self._floor = {
-            "rank_agreement": agreement.diagnostics,
-            "least_agreement": self._least_agreement,
-            "least_epochs": {"first": first, "last": epochs},
-        }
-        return epochs
 
     def _encode(self, trial: Trial) -> tuple[float, ...]:
         """A trial's point; kept, because a configuration stays what it is."""

@@ -1,4 +1,6 @@
-"""How well the ranks of trials after few epochs agree with their ranks at max_epochs, as measured."""
+"""From how many epochs on a model of objectives is used: a fixed share of max_epochs, or as far as the
+ranks of trials there were measured to agree with their ranks at max_epochs.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from suite.core.brackets import share_in_epochs
 from suite.core.checked_rounds import octaves
 from suite.core.types import Curve
 
@@ -55,6 +58,41 @@ class RankAgreement:
             "epochs": list(self.points),
             "octaves": [round(value, 4) for value in self.values],
             "n_trials": list(self.n_trials),
+        }
+
+
+class Floor:
+    """Epochs from which on a model is made of what trials have come to.
+
+    share: of max_epochs, rounded as a rung is; None: where the agreement with max_epochs, measured anew
+    each time, is at least `agreement`. Both in [0, 1].
+    """
+
+    def __init__(self, max_epochs: int, share: float | None, agreement: float) -> None:
+        self._max_epochs, self._agreement = max_epochs, agreement
+        self._fixed = None if share is None else share_in_epochs(share, max_epochs)
+        # the first and the last that were measured
+        self._measured: tuple[tuple[int, RankAgreement], ...] = ()
+
+    def epochs(self, curves: Mapping[int, Curve | None]) -> int:
+        """A function of the curves: what is kept serves the record alone."""
+        if self._fixed is not None:
+            return self._fixed
+        measured = measure(curves, self._max_epochs)
+        epochs = measured.least_epochs(self._agreement)
+        self._measured = (*self._measured[:1], (epochs, measured))
+        return epochs
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        """The last measurement, and the first and last floor; empty where it is fixed."""
+        if self._fixed is not None:
+            return {}
+        found = self._measured
+        return {
+            "least_agreement": self._agreement,
+            "least_epochs": {"first": found[0][0], "last": found[-1][0]} if found else {},
+            "rank_agreement": found[-1][1].diagnostics if found else {},
         }
 
 

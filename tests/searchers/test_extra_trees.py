@@ -40,11 +40,52 @@ def search(searcher, n, space=SPACE, seed=0, epochs=8, value=objective):
 
 
 def test_it_is_random_until_enough_trials_have_come_far_enough():
-    ours, theirs = search(ExtraTrees(32), 20, epochs=7), search(Random(), 20, epochs=7)
+    """With a fixed share, which headers of earlier journals name."""
+    ours, theirs = (search(s, 20, epochs=7) for s in (ExtraTrees(32, least_share=0.25), Random()))
     assert ours == theirs, "7 epochs are less than a quarter of 32"
-    learned = search(ExtraTrees(32), 20, epochs=8)
+    learned = search(ExtraTrees(32, least_share=0.25), 20, epochs=8)
     assert {i: learned[i] for i in range(8)} == search(Random(), 8, epochs=8)
     assert learned != search(Random(), 20, epochs=8)
+
+
+def told(curve, least_agreement, max_epochs=64, n=12):
+    """The diagnostics of a searcher after a proposal that knows n trials with curve(trial_id)."""
+    searcher = ExtraTrees(max_epochs, least_agreement=least_agreement)
+    searcher.begin(SPACE, 0)
+    rest = search(Random(), n)
+    trials = {i: Trial(i, rest[i].config, 0, tuple(curve(i))) for i in range(n)}
+    searcher.propose(n, trials)
+    return searcher.diagnostics
+
+
+def test_a_model_begins_where_ranks_agree_with_the_end_as_far_as_they_were_measured():
+    def steady(i):
+        return [i + 1 / e for e in range(1, 9 if i < 8 else 3)]
+
+    def crossing(i):
+        return [(i * 5 % 8 if e == 8 else -i) + 1 / e for e in range(1, 9 if i < 8 else 3)]
+
+    # eight trials at 8 of 64 epochs; three octaves are the prior's, .68
+    unmeasured = 0.88**3
+    assert told(steady, unmeasured)["counts"] == {"by model": 1, "proposals": 1}
+    assert told(steady, unmeasured + 0.01)["counts"]["random, too early"] == 1
+    said = told(steady, 0.6)
+    assert said["least_agreement"] == 0.6 and said["rank_agreement"]["epochs"][-1] == 64
+    assert said["rank_agreement"]["n_trials"] == [12, 8, 8, 0, 0, 0]
+    octaves = said["rank_agreement"]["octaves"]
+    assert min(octaves[:3]) > 0.88 and octaves[3:] == [0.88] * 3
+    assert said["least_epochs"] == {"first": 3, "last": 3}, "5 by the prior alone"
+    assert told(crossing, 0.6)["least_epochs"] == {"first": 7, "last": 7}
+
+
+def test_a_floor_of_nothing_and_a_floor_of_all():
+    def curve(i):
+        return [i + 1.0, i + 0.5]
+
+    assert told(curve, 0.0, n=8)["counts"]["by model"] == 1
+    assert told(curve, 1.0, n=8)["counts"]["random, too early"] == 1
+    assert told(curve, 1.0, max_epochs=2, n=8)["counts"]["by model"] == 1
+    assert "rank_agreement" not in ExtraTrees(8, least_share=0.25).diagnostics
 
 
 @pytest.mark.slow
@@ -147,6 +188,8 @@ def test_a_proposal_with_200_finished_trials_takes_no_time_to_speak_of():
         {"random_every": 1},
         {"n_least": 2},
         {"least_share": 1.5},
+        {"least_agreement": -0.1},
+        {"least_agreement": 1.1},
         {"least_correlation": -1.5},
         {"measure_every": 0},
     ],
@@ -162,7 +205,7 @@ def test_proposals_begin_at_the_rung_of_a_quarter_whatever_r_is():
     for max_epochs in range(8, 401):
         rungs = [rung.to_epoch for rung in hyperband_plan(max_epochs, 2).brackets[0].rungs]
         for epochs, why in ((rungs[-3], "all objectives equal"), (rungs[-4], "too early")):
-            searcher = ExtraTrees(max_epochs)
+            searcher = ExtraTrees(max_epochs, least_share=0.25)
             searcher.begin(SPACE, 0)
             searcher.propose(8, {i: Trial(i, {}, 0, (1.0,) * epochs) for i in range(8)})
             assert searcher.diagnostics["counts"] == {"proposals": 1, f"random, {why}": 1}, (
