@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from suite.core.brackets import Plan, PlannedBracket, hyperband_plan
+from suite.core.brackets import Plan, PlannedBracket, hyperband_plan, share_in_epochs
 from suite.core.checked_rounds import CheckedRounds, octaves
 from suite.core.errors import ConfigError, check_integer
 from suite.core.scheduler import Round, best
@@ -15,10 +15,11 @@ from suite.core.types import Curve, Decision, Train
 from suite.surrogates.comparable_objectives import comparable
 from suite.surrogates.forest import Forest, MeasuredForest
 from suite.surrogates.gate import Gate
-from suite.surrogates.rank_agreement import Floor
 
 N_LEAST = 8
 """Trials at a rung for a model of it."""
+LEAST_SHARE = 0.25
+"""Of max_epochs: the rung from which on there is one."""
 
 
 class Swift(CheckedRounds):
@@ -29,11 +30,10 @@ class Swift(CheckedRounds):
     save=False: exactly Hyperband's epochs. save=True: a bracket that begins when a model exists
     takes share·n_s trials; inside rounds a gate (suite.surrogates.gate, chance p) drops trials at
     epochs R·2^(-k/2) >= r_i/4, never one that the model (a forest, hyperparameters to objective)
-    has in the best half of those launched. A model exists once 8 trials have reached least_share·R
-    epochs; where that is None, as many as have a measured rank agreement with R of least_agreement
-    (suite.surrogates.rank_agreement). Its out-of-bag rank correlation is measured at every refresh;
-    below least_correlation Hyperband's own rule stands: all n_s trials begin, and no trial is
-    dropped inside a round. gate_needs_model: no trial is dropped before there is a model either.
+    has in the best half of those launched. A model exists once 8 trials have reached R/4. Its
+    out-of-bag rank correlation is measured at every refresh; below least_correlation Hyperband's
+    own rule stands: all n_s trials begin, and no trial is dropped inside a round. gate_needs_model:
+    no trial is dropped before there is a model either.
 
     max_epochs: R, eta: η; refresh_every: trials begun between two fits of the model.
     Source: none published; brackets of Li et al. 2018 (JMLR 18:6765), Algorithm 1.
@@ -50,17 +50,11 @@ class Swift(CheckedRounds):
         least_correlation: float = 0.3,
         refresh_every: int = 8,
         gate_needs_model: bool = False,
-        least_share: float | None = 0.25,
-        least_agreement: float = 0.5,
         overlap: bool = True,
     ) -> None:
         planned = hyperband_plan(max_epochs, eta)
         check_integer("refresh_every", refresh_every, 1)
-        shares = {"share": share, "least_correlation": least_correlation}
-        shares["least_agreement"] = least_agreement
-        if least_share is not None:
-            shares["least_share"] = least_share
-        for name, value in shares.items():
+        for name, value in (("share", share), ("least_correlation", least_correlation)):
             if not 0 <= value <= 1:
                 raise ConfigError(f"{name}={value}: must lie in [0, 1].")
         if not 0 <= p < 0.5:
@@ -68,7 +62,6 @@ class Swift(CheckedRounds):
         self._eta, self._save, self._share = eta, save, share
         self._trust = MeasuredForest(least_correlation, "hyperband")
         self._refresh_every = refresh_every
-        self._floor = Floor(max_epochs, least_share, least_agreement)
         rungs = sorted({r.to_epoch for b in planned.brackets for r in b.rungs})
         self._gate = Gate(tuple(rungs), p)
         self._curves: dict[int, Curve | None] = {}
@@ -91,7 +84,7 @@ class Swift(CheckedRounds):
     def diagnostics(self) -> Mapping[str, Any]:
         if not self._save:
             return {}
-        model = self._trust.diagnostics | self._floor.diagnostics | {"vetoes": self._n_vetoes}
+        model = self._trust.diagnostics | {"vetoes": self._n_vetoes}
         return {"gate": dict(self._gate.diagnostics), "model": model}
 
     def ask_continuing(self) -> Decision:
@@ -134,8 +127,8 @@ class Swift(CheckedRounds):
         seen.
         """
         self._model, self._good, self._poor = None, -math.inf, False
-        observed = comparable(self._curves, N_LEAST)
-        if observed is None or observed[0] < self._floor.epochs(self._curves):
+        observed = comparable(self._curves, N_LEAST, share_in_epochs(LEAST_SHARE, self._max_epochs))
+        if observed is None:
             return
         known = {i: y for i, y in observed[1].items() if len(self._met.get(i, ())) > 0}
         X, y = [self._met[i] for i in known], list(known.values())

@@ -40,7 +40,7 @@ class ExtraTrees(Searcher):
         random_every: int = 4,
         n_least: int = 8,
         least_share: float | None = None,
-        least_agreement: float = 0.7,
+        least_agreement: float = 0.6,
         n_trees: int = 60,
         least_correlation: float = 0.0,
         measure_every: int = 8,

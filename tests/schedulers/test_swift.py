@@ -79,32 +79,6 @@ def test_a_model_exists_at_the_rung_of_a_quarter_however_it_is_rounded(max_epoch
     assert begun == -(-third.n_trials * 8 // 10), "eight trials are there after two brackets"
 
 
-def test_a_model_may_exist_from_where_ranks_agree_with_the_end():
-    def shares(least_share, curve):
-        """Of each bracket's trials those that began, and what was measured."""
-        scheduler = told_points(
-            Swift(64, 2, save=True, p=0.0, least_share=least_share, least_agreement=0.6)
-        )
-        played, of = play(scheduler, curve), scheduler.bracket_of
-        n = [
-            sum(of[i] == b.s for i in played.epochs) / b.n_trials for b in scheduler.plan().brackets
-        ]
-        return n, scheduler.diagnostics["model"]
-
-    def reversed_late(trial_id, to_epoch):
-        """The best at 64 epochs are the worst before."""
-        curve = learnable(trial_id, to_epoch)
-        return (*curve[:63], 2 - curve[63]) if to_epoch == 64 else curve
-
-    fixed, said = shares(0.25, learnable)
-    assert fixed[1] == 1 > fixed[2] and "rank_agreement" not in said
-    measured, said = shares(None, learnable)
-    assert measured[1] < 1 and said["least_epochs"]["last"] < 4 < 16
-    assert min(said["rank_agreement"]["octaves"]) > 0.88
-    _, said = shares(None, reversed_late)
-    assert said["least_epochs"]["last"] > 32 > 5 == said["least_epochs"]["first"]
-
-
 def test_a_model_that_ranks_nothing_is_not_trusted_and_all_trials_begin():
     scheduler = told_points(Swift(64, 2, save=True, p=0.0))
     played = play(scheduler, power_law)  # a function of the trial's number, not of its point
@@ -148,8 +122,6 @@ def test_a_job_ends_at_the_next_check_point():
         ({"p": 0.5}, "p=0.5"),
         ({"least_correlation": -0.1}, "least_correlation=-0.1"),
         ({"refresh_every": 0}, "refresh_every=0"),
-        ({"least_share": 1.5}, "least_share=1.5"),
-        ({"least_agreement": -1}, "least_agreement=-1"),
         ({"eta": 1}, "eta=1"),
     ],
 )
