@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.core.errors import JournalError
-from suite.report import figures, problems, ranks, regret_chapter
+from suite.report import figures, node_hours, problems, ranks, regret_chapter
 from suite.report.figures import Figure
 from suite.report.groups import collect
 from suite.report.output import attempt
@@ -32,7 +33,8 @@ class Report:
     """Everything that a report shows. The formatters (markdown, html, text) only lay it out.
 
     unreadable: a line for each damaged journal. margin: of equivalence in quality. chapter: on
-    regret, None where no table is known. ranking, judged: over tables, None where there are too few.
+    regret, None where no table is known. ranking: over tables, None where there are too few. judged:
+    over tables, a judgement for each number of workers; none where there are too few.
     failures: a line for each part that could not be made, with the reason.
     """
 
@@ -41,10 +43,10 @@ class Report:
     margin: Margin
     chapter: regret_chapter.Chapter | None
     ranking: ranks.Ranks | None
-    judged: problems.Problems | None = None
+    judged: Sequence[problems.Problems] = ()
     chapter_figures: Sequence[Figure] = ()
     ranks_figures: Sequence[Figure] = ()
-    judged_figures: Sequence[Figure] = ()
+    judged_figures: Sequence[Sequence[Figure]] = ()
     failures: Sequence[str] = ()
 
     @property
@@ -55,6 +57,11 @@ class Report:
     def completed(self) -> list[RunView]:
         """All completed runs, those too that a newer run of the same seed replaces."""
         return [run.view for group in self.groups for run in (*group.runs, *group.left_out)]
+
+    @property
+    def judged_with_figures(self) -> list[tuple[problems.Problems, Sequence[Figure]]]:
+        drawn = self.judged_figures or [()] * len(self.judged)
+        return list(zip(self.judged, drawn, strict=True))
 
     @property
     def ranks_sentences(self) -> Sequence[str]:
@@ -80,7 +87,14 @@ def read(folders: Sequence[Path], margin: Margin | None = None) -> Report:
         lambda: regret_chapter.chapter(groups, ranked=ranking is not None),
         failures,
     )
-    judged = attempt("the judgement over tables", lambda: problems.judge(groups), failures)
+    judged = attempt("the judgement over tables", lambda: problems.judge_all(groups), failures)
+    judged = [
+        attempt(
+            "regret over node-hours", functools.partial(node_hours.with_node_hours, one), failures
+        )
+        or one
+        for one in judged or ()
+    ]
     comparisons = [Comparison(group) for group in groups]
     return Report(
         comparisons, unreadable, margin or Margin(), chapter, ranking, judged, failures=failures
@@ -104,7 +118,7 @@ def drawn(report: Report, out: Path) -> Report:
         report,
         comparisons=comparisons,
         ranks_figures=figures.of_ranks(ranking, out, failures) if ranking else (),
-        judged_figures=figures.of_problems(judged, out, failures) if judged else (),
+        judged_figures=[figures.of_problems(one, out, failures) for one in judged],
         chapter_figures=figures.of_regret(chapter, out, failures) if chapter else (),
         failures=failures,
     )

@@ -57,14 +57,20 @@ def of_regret(chapter: regret_chapter.Chapter, out: Path, failures: list[str]) -
 
 
 def of_problems(judged: problems.Problems, out: Path, failures: list[str]) -> list[Figure]:
-    """The performance profile over tables."""
-    from suite.report import problems_figure
+    """The performance profile over tables, and regret over node-hours."""
+    from suite.report import node_hours_figure, problems_figure
 
-    def draw() -> list[Figure]:
-        path = problems_figure.draw(judged, out / problems_figure.NAME)
-        return [Figure(path, *problems_figure.caption(judged))] if path is not None else []
-
-    return attempt("the performance profile", draw, failures) or []
+    drawn = []
+    for what, module in (
+        ("the performance profile", problems_figure),
+        ("the figure of node-hours", node_hours_figure),
+    ):
+        # Of several judgements the number of workers is in the files' names.
+        beyond = judged.title.removeprefix(problems.TITLE).strip(", ").replace(" ", "-")
+        name = module.NAME.replace(".png", f"-{beyond}.png") if beyond else module.NAME
+        path = attempt(what, functools.partial(module.draw, judged, out / name), failures)
+        drawn += [Figure(path, *module.caption(judged))] if path is not None else []
+    return drawn
 
 
 def of_retrained(group: Group, out: Path, prefix: str, failures: list[str]) -> list[Figure]:

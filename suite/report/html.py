@@ -18,7 +18,6 @@ from suite.report.html_cards import cards
 from suite.report.html_runs import made, runs_table
 from suite.report.html_style import CSS, SCRIPT
 from suite.report.output import attempt
-from suite.report.problems import TITLE as OVERALL
 from suite.report.problems import Problems
 from suite.report.regret_chapter import TITLE, Chapter, Table
 from suite.report.runs import Group
@@ -69,7 +68,10 @@ def page(report: Report, out: Path | None = None) -> str:
     if failures:
         body.append(_box("warn", "Could not be made", failures))
     body += sections
-    body.append(_judged(report.judged, report.judged_figures, room))
+    body += [
+        _judged(i, judged, figures, room)
+        for i, (judged, figures) in enumerate(report.judged_with_figures)
+    ]
     body.append(_on_tables(report.chapter, report.chapter_figures, room))
     body.append(_over_tables(report.ranks_sentences, report.ranks_figures, room))
     return f"""<!doctype html>
@@ -158,10 +160,9 @@ def _section(
     return "\n".join(parts)
 
 
-def _judged(judged: Problems | None, figures: Sequence[Figure], room: Room) -> str:
-    if judged is None:
-        return ""
-    parts = [f'<section id="problems"><h2>{escape(OVERALL)}</h2>']
+def _judged(index: int, judged: Problems, figures: Sequence[Figure], room: Room) -> str:
+    name = f"problems{index or ''}"
+    parts = [f'<section id="{name}"><h2>{escape(judged.title)}</h2>']
     for table in judged.tables:
         parts += [f"<h4>{escape(table.title)}</h4>", _plain_table(table)]
     parts += [_sentences(judged.sentences), *(_figure(figure, room) for figure in figures)]

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 
 from suite.report.measures import say_p
 from suite.report.ranks import critical_difference, friedman, mean_ranks
-from suite.report.regret_chapter import Compared, Table, compare, pairs, regrets, show
+from suite.report.regret import scale
+from suite.report.regret_chapter import Clock, Compared, Table, compare, pairs, regrets, show
 from suite.report.runs import Group
 from suite.report.statistics import ALPHA, N_RESAMPLES, mean, mean_interval
+from suite.results.find import natural
 
 TITLE = "Over all tables"
 FLOOR = 0.002
 """Regrets below it count as it in ratios: a ratio of two regrets near 0 says nothing."""
 LEAST_TABLES = 3
+CLOCKS: tuple[Clock, ...] = ("epochs", "seconds")
 LEAST_FAMILIES = 5
 """Below it an interval over families would be one of a handful of values."""
 
@@ -30,8 +33,9 @@ LEAST_FAMILIES = 5
 class Problem:
     """A curve table: what each algorithm's winners found there. family: of the catalogue, else the table.
 
-    regrets, at_time: algorithm -> mean normalised regret over paired seeds, of the winner at max_epochs, and
-    of the best value at the time the baseline took. compared: against the baseline, by seed.
+    regrets: algorithm -> mean normalised regret over paired seeds, of the winner at max_epochs. at_epochs,
+    at_time: of the best value so far when the baseline's epochs, or its time, were used: mean over pairs of
+    the difference to the baseline's. compared: against the baseline, by seed.
     """
 
     title: str
@@ -40,15 +44,18 @@ class Problem:
     group: Group
     compared: Mapping[str, Compared]
     regrets: Mapping[str, float]
+    at_epochs: Mapping[str, float]
     at_time: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Problems:
-    """tables: ratios over all, by family, ranks. to_best: algorithm -> of each table, its mean regret over
-    that of the best algorithm there, both floored.
+    """title: what this judgement is called; several of a report differ in the number of workers. tables:
+    ratios over all, by family, ranks. to_best: algorithm -> of each table, its mean regret over that of the
+    best algorithm there, both floored.
     """
 
+    title: str
     problems: tuple[Problem, ...]
     algorithms: tuple[str, ...]
     baseline: str
@@ -57,7 +64,24 @@ class Problems:
     to_best: Mapping[str, tuple[float, ...]]
 
 
-def judge(groups: Sequence[Group]) -> Problems | None:
+def judge_all(groups: Sequence[Group]) -> list[Problems]:
+    """One judgement; where some table was searched with several numbers of workers, one of each number."""
+    on_tables = [group for group in groups if any(scale(run.view) for run in group.runs)]
+    of: dict[str, set[str]] = {}
+    for group in on_tables:
+        of.setdefault(group.first.header.table, set()).add(group.workers)
+    if all(len(numbers) == 1 for numbers in of.values()):
+        judged = [judge(on_tables)]
+    else:
+        numbers = sorted({group.workers for group in on_tables}, key=natural)
+        judged = [
+            judge([g for g in on_tables if g.workers == n], f"{TITLE}, {n} workers")
+            for n in numbers
+        ]
+    return [one for one in judged if one is not None]
+
+
+def judge(groups: Sequence[Group], title: str = TITLE) -> Problems | None:
     """None where fewer than LEAST_TABLES tables have the same baseline and two algorithms in common.
 
     Of several groups of one table the one with the most runs counts.
@@ -88,7 +112,7 @@ def judge(groups: Sequence[Group]) -> Problems | None:
         for name in names
     }
     said = tuple(_sentences(problems, names, baseline, by_table))
-    return Problems(problems, names, baseline, tables, said, to_best)
+    return Problems(title, problems, names, baseline, tables, said, to_best)
 
 
 def _problem(group: Group) -> Problem | None:
@@ -97,25 +121,35 @@ def _problem(group: Group) -> Problem | None:
     compared = {c.name: c for c in compare(group)}
     found = {name: mean(c.mine) for name, c in compared.items()}
     known = {name: value for name, value in found.items() if value is not None}
-    at_time = {}
-    for name, c in compared.items():
-        column = [regrets(run, base, (1.0,), "seconds")[0] for run, base in c.runs]
-        value = mean([v for v in column if v is not None])
-        if value is not None:
-            at_time[name] = value
     title = group.first.header.table
-    return Problem(title, group.family or title, group.data, group, compared, known, at_time)
+    at = [_at_equal(clock, compared) for clock in CLOCKS]
+    return Problem(title, group.family or title, group.data, group, compared, known, *at)
+
+
+def _at_equal(clock: Clock, compared: Mapping[str, Compared]) -> dict[str, float]:
+    """Mean paired difference when as much was used as the baseline's run used; none without a value."""
+    means = {}
+    for name, c in compared.items():
+        ends = [
+            (regrets(run, base, (1.0,), clock)[0], regrets(base, base, (1.0,), clock)[0])
+            for run, base in c.runs
+        ]
+        value = mean([x - b for x, b in ends if x is not None and b is not None])
+        if value is not None:
+            means[name] = value
+    return means
 
 
 def _floored(regret: float) -> float:
     return max(regret, FLOOR)
 
 
-def log_ratios(problems: Sequence[Problem], name: str, baseline: str) -> dict[str, list[float]]:
-    """Family -> log of the ratio of floored mean regrets, a number a table."""
+def log_ratios(problems: Sequence[Problem], name: str) -> dict[str, list[float]]:
+    """Family -> log of the ratio of floored mean regrets over pairs, a number a table."""
     logs: dict[str, list[float]] = {}
     for p in problems:
-        ratio = _floored(p.regrets[name]) / _floored(p.regrets[baseline])
+        mine, theirs = mean(p.compared[name].mine), mean(p.compared[name].theirs)
+        ratio = _floored(mine or 0.0) / _floored(theirs or 0.0)
         logs.setdefault(p.family, []).append(math.log(ratio))
     return logs
 
@@ -149,15 +183,20 @@ def geometric(
 def _overall(problems: Sequence[Problem], names: Sequence[str], baseline: str) -> Table:
     rows = []
     for name in names:
-        difference = [p.regrets[name] - p.regrets[baseline] for p in problems]
-        timed = [p for p in problems if name in p.at_time and baseline in p.at_time]
-        at_time = mean([p.at_time[name] - p.at_time[baseline] for p in timed])
-        epochs = [_epochs(p, name) / _epochs(p, baseline) for p in problems]
-        cells = [show(mean([p.regrets[name] for p in problems]) or 0.0)]
+        difference = [mean(p.compared[name].differences) or 0.0 for p in problems]
+        equal = [
+            mean([at[name] for p in problems if name in (at := getattr(p, attribute))])
+            for attribute in ("at_epochs", "at_time")
+        ]
+        epochs = [_epochs(p, name) for p in problems]
+        cells = [
+            _range([len(p.compared[name].mine) for p in problems]),
+            show(mean([p.regrets[name] for p in problems]) or 0.0),
+        ]
         if name == baseline:
-            rows.append((name, str(len(problems)), *cells, "1", "-", "-", "-", "-", "1.00"))
+            rows.append((name, str(len(problems)), *cells, "1", *"-----", "1.00"))
             continue
-        ratio, ends = geometric(log_ratios(problems, name, baseline))
+        ratio, ends = geometric(log_ratios(problems, name))
         better, worse = _wins(problems, name)
         worst = max(range(len(problems)), key=difference.__getitem__)
         rows.append(
@@ -167,20 +206,21 @@ def _overall(problems: Sequence[Problem], names: Sequence[str], baseline: str) -
                 f"{better} / {worse} / {len(problems) - better - worse}",
                 f"{_signed(difference[worst])} {problems[worst].title}",
                 _signed(mean(difference) or 0.0),
-                "-" if at_time is None else _signed(at_time),
+                *("-" if value is None else _signed(value) for value in equal),
                 f"{statistics.fmean(epochs):.2f}",
             )
         )  # fmt: skip
     head = (
-        "algorithm", "tables", "mean regret", "geometric ratio [95 % CI over families]",
-        "better / worse / open", "worst table", "mean difference", "difference at equal time", "epochs",
+        "algorithm", "tables", "seeds", "mean regret", "geometric ratio [95 % CI over families]",
+        "better / worse / open", "worst table", "mean difference", "difference at equal epochs",
+        "difference at equal time", "epochs",
     )  # fmt: skip
     return Table(f"Winners' normalised regret against {baseline}", head, tuple(rows))
 
 
 def _by_family(problems: Sequence[Problem], names: Sequence[str], baseline: str) -> Table:
     sizes = Counter(p.family for p in problems)
-    of = {name: log_ratios(problems, name, baseline) for name in names}
+    of = {name: log_ratios(problems, name) for name in names}
     rows = [
         (name, *(f"{math.exp(statistics.fmean(of[name][family])):.2f}" for family in sizes))
         for name in names
@@ -197,8 +237,10 @@ def _ranks(problems: Sequence[Problem], names: Sequence[str]) -> Table:
     return Table(title, ("algorithm", "mean rank"), tuple((n, f"{m:.2f}") for n, m in rows))
 
 
-def _epochs(problem: Problem, name: str) -> int:
-    return sum(run.view.n_epochs for run, _ in problem.compared[name].runs) or 1
+def _epochs(problem: Problem, name: str) -> float:
+    """Of an algorithm's runs, as a multiple of the baseline's of the same seeds."""
+    runs = problem.compared[name].runs
+    return sum(run.view.n_epochs for run, _ in runs) / (sum(b.view.n_epochs for _, b in runs) or 1)
 
 
 def _wins(problems: Sequence[Problem], name: str) -> tuple[int, int]:
@@ -220,9 +262,11 @@ def _sentences(
     families = Counter(p.family for p in problems)
     seeds = [len(p.compared[baseline].runs) for p in problems]
     simulated = " SIMULATED TIME." if any(p.group.simulated for p in problems) else ""
+    workers = ", ".join(sorted({p.group.workers for p in problems}, key=natural))
     lines = [
-        f"n = {len(problems)} tables in {len(families)} families, {_range(seeds)} seeds each; "
-        f"{', '.join(f'{n} {kind}' for kind, n in kinds.items())}.{simulated} Each table counts once.",
+        f"n = {len(problems)} tables in {len(families)} families, {_range(seeds)} seeds of {baseline} each; "
+        f"workers: {workers}; {', '.join(f'{n} {kind}' for kind, n in kinds.items())}.{simulated} "
+        "Each table counts once.",
         f"Geometric ratio: of mean regrets, those below {FLOOR} counted as {FLOOR}; below 1 is better. "
         + (
             f"Its interval resamples families ({N_RESAMPLES:,} times)."
@@ -231,8 +275,11 @@ def _sentences(
         ),
         "Better, worse, open: tables on which the 95 % interval of the mean difference over seeds lies "
         "below 0, above 0, or holds 0 (or has too few seeds).",
-        f"At equal time: best value so far at the time {baseline} took; an algorithm that ended earlier "
-        "keeps its last value. Node-hours are equal there, for both had the same workers all the time.",
+        "At equal epochs, at equal time: mean paired difference of the best value so far of any epoch, when "
+        f"as many epochs, or as much time, were used as {baseline} used; an algorithm that ended earlier "
+        "keeps its last value. Mean difference is that of the winners, whatever was used: read it with the "
+        f"column `epochs`, times {baseline}'s. Node-hours are equal at equal time, for both had the same "
+        "workers all the time.",
     ]
     if len(names) > 2:
         _, chi2, p_value = friedman([[p.regrets[name] for name in names] for p in problems])

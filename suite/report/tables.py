@@ -13,7 +13,6 @@ from suite.report.escaping import for_markdown
 from suite.report.figures import Figure
 from suite.report.measures import Measure, cell, measures, parts, saved_by_prediction, tests
 from suite.report.output import attempt
-from suite.report.problems import TITLE as OVERALL
 from suite.report.problems import Problems
 from suite.report.regret_chapter import TITLE, Chapter, Table
 from suite.report.runs import Group
@@ -129,7 +128,7 @@ def chapter_as_text(chapter: Chapter, width: int = WIDTH) -> str:
 
 def judged_as_text(judged: Problems, width: int = WIDTH) -> str:
     """What holds over all tables; columns that do not fit continue below."""
-    lines = [OVERALL, *_tables_as_text(judged.tables, width), ""]
+    lines = [judged.title, *_tables_as_text(judged.tables, width), ""]
     lines += [line for sentence in judged.sentences for line in _folded(sentence, width)]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -145,7 +144,8 @@ def _tables_as_text(tables: Sequence[Table], width: int) -> list[str]:
 
 def judged_as_markdown(judged: Problems, figures: Sequence[tuple[str, str]]) -> list[str]:
     """The same for report.md; figures: (file name, caption)."""
-    lines = [f"## {OVERALL}", "", *markdown_figures(figures), *_tables_as_markdown(judged.tables)]
+    lines = [f"## {for_markdown(judged.title)}", "", *markdown_figures(figures)]
+    lines += _tables_as_markdown(judged.tables)
     return [*lines, *markdown_sentences(judged.sentences)]
 
 
@@ -246,8 +246,7 @@ def report_as_text(report: Report) -> str:
     for group in report.groups:
         text = attempt(group.title, functools.partial(as_text, group, report.margin), failures)
         texts += [text] if text is not None else []
-    if report.judged:
-        texts.append(judged_as_text(report.judged))
+    texts += [judged_as_text(judged) for judged in report.judged]
     if report.chapter:
         texts.append(chapter_as_text(report.chapter))
     if report.ranking:
@@ -266,8 +265,8 @@ def report_as_markdown(report: Report) -> str:
         section = functools.partial(as_markdown, comparison.group, report.margin, captions)
         text = attempt(comparison.group.title, section, failures)
         sections += [text] if text is not None else []
-    if report.judged:
-        sections += judged_as_markdown(report.judged, _captions(report.judged_figures))
+    for judged, figures in report.judged_with_figures:
+        sections += judged_as_markdown(judged, _captions(figures))
     if report.chapter:
         sections += chapter_as_markdown(report.chapter, _captions(report.chapter_figures))
     if report.ranks_sentences:

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from kit.report_runs import on_table, row
+from kit.report_runs import MAX_EPOCHS, on_table, row
 from suite import report
 from suite.report import problems, problems_figure, tables
 from suite.report.groups import collect
@@ -37,7 +37,7 @@ def test_each_table_counts_once_and_the_ratio_is_geometric(tmp_path):
     assert said["geometric ratio [95 % CI over families]"] == f"{expected:.2f}"
     assert said["better / worse / open"] == "2 / 1 / 0"
     assert said["worst table"] == "+0.1000 t3"
-    assert said["mean difference"] == "-0.0667"
+    assert said["mean difference"] == "-0.0667" and said["seeds"] == "6"
     assert row(found.tables[2], "a")["mean rank"] == f"{4 / 3:.2f}"
     # On t3 the baseline is the best, and a has twice its regret.
     assert found.to_best["a"] == pytest.approx((1, 1, ratios[2]))
@@ -47,8 +47,8 @@ def test_more_seeds_of_a_table_are_no_more_evidence(tmp_path):
     runs(tmp_path / "few", n=6, names=("a", "b"))
     runs(tmp_path / "many", n=9, names=("a", "b"))
     few, many = judged(tmp_path / "few"), judged(tmp_path / "many")
-    assert "n = 3 tables in 3 families, 6 seeds each" in few.sentences[0]
-    assert "n = 3 tables in 3 families, 9 seeds each" in many.sentences[0]
+    assert "n = 3 tables in 3 families, 6 seeds of hyperband each" in few.sentences[0]
+    assert "n = 3 tables in 3 families, 9 seeds of hyperband each" in many.sentences[0]
     assert few.tables[2].rows == many.tables[2].rows
     tested = [[line for line in x.sentences if "Friedman" in line] for x in (few, many)]
     assert tested[0] == tested[1] != []
@@ -77,10 +77,60 @@ def test_two_tables_are_too_few_and_another_baseline_is_named(tmp_path):
     assert problems.judge([]) is None
 
 
+def test_an_algorithm_that_trains_more_is_read_at_the_baselines_epochs_and_time(tmp_path):
+    """a: 8 epochs of its winner in 200 s, and 4 trials of one epoch; the baseline: 9 epochs in 100 s."""
+    for table in TABLES:
+        for seed in range(6):
+            at = {"seed": seed, "table": table, "model": f"{table}_table"}
+            on_table(tmp_path / f"{table}-h{seed}", 0.5, **at)
+            more = {"n_epochs": MAX_EPOCHS + 4, "n_stopped": 3, "seconds": 200.0}
+            on_table(tmp_path / f"{table}-a{seed}", 0.3, algorithm="a", **more, **at)
+    said = row(judged(tmp_path).tables[0], "a")
+    assert (said["mean difference"], said["epochs"]) == ("-0.2000", f"{12 / 9:.2f}")
+    # Of its first 9 epochs 6 are the winner's, which then is at 0.5; after 100 s it has 4 and is at 0.7.
+    assert said["difference at equal epochs"] == "+0.0000"
+    assert said["difference at equal time"] == "+0.2000"
+
+
+def test_differences_are_paired_where_algorithms_have_other_numbers_of_seeds(tmp_path):
+    for table in TABLES:
+        for seed in range(9):
+            at = {"seed": seed, "table": table, "model": f"{table}_table"}
+            on_table(tmp_path / f"{table}-h{seed}", 0.3 + seed / 10, **at)
+            if seed < 6:
+                on_table(tmp_path / f"{table}-a{seed}", 0.4 + seed / 10, algorithm="a", **at)
+    said = row(judged(tmp_path).tables[0], "a")
+    assert (said["seeds"], said["mean difference"]) == ("6", "+0.1000")
+    assert said["difference at equal epochs"] == said["difference at equal time"] == "+0.1000"
+    # 0.55 against 0.45 over the six pairs; the baseline's mean over its nine seeds is 0.6.
+    assert said["geometric ratio [95 % CI over families]"] == f"{0.55 / 0.45:.2f}"
+
+
+def test_numbers_of_workers_are_kept_apart_and_named(tmp_path):
+    runs(tmp_path / "two")
+    for table, (base, other) in TABLES.items():
+        for seed in range(6):
+            cluster = {"simulated": True, "n_workers": 8, "config": {"backend": {"workers": 8}}}
+            at = {"seed": seed, "table": table, "model": f"{table}_table", **cluster}
+            on_table(tmp_path / f"8-{table}-h{seed}", base, **at)
+            on_table(tmp_path / f"8-{table}-a{seed}", other, algorithm="a", **at)
+    found = problems.judge_all(collect([tmp_path])[0])
+    assert [one.title for one in found] == [
+        "Over all tables, 2 workers",
+        "Over all tables, 8 workers",
+    ]
+    assert [one.sentences[0].count("workers: 8") for one in found] == [0, 1]
+    page = (report.write([tmp_path]) / "report.html").read_text()
+    assert (
+        page.count("Over all tables, 8 workers") == 1
+        and page.count("Over all tables, 2 workers") == 1
+    )
+
+
 def test_it_stands_in_every_form_of_the_report(tmp_path):
     runs(tmp_path, names=("a", "b"))
     whole = report.contents.read([tmp_path])
-    sentence = whole.judged.sentences[0]
+    sentence = whole.judged[0].sentences[0]
     assert sentence[:40] in tables.report_as_text(whole)
     assert sentence in tables.report_as_markdown(whole)
     folder = report.write([tmp_path])
