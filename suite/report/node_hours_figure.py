@@ -9,7 +9,7 @@ from typing import Any
 
 from suite.report import style
 from suite.report.node_hours import over_tables, used
-from suite.report.problems import FLOOR, Problems
+from suite.report.problems import FLOOR, Problems, workers_of
 
 NAME = "node-hours.png"
 _MOST, _POINTS = 2.0, 100
@@ -56,7 +56,10 @@ def draw(judged: Problems, path: Path) -> Path | None:
         panels[0].set_ylabel("normalised regret, geometric mean")
         _legend(figure, judged, looks)
         data = sorted({p.data for p in judged.problems if p.data})
-        words = f"n = {len(judged.problems)} tables  ·  regrets below {FLOOR} count as {FLOOR}"
+        words = (
+            f"n = {len(judged.problems)} tables  ·  workers: {workers_of(judged.problems)}  ·  "
+            f"regrets below {FLOOR} count as {FLOOR}"
+        )
         simulated = any(p.group.simulated for p in judged.problems)
         return style.footed(figure, words, " and ".join(data), simulated, path)
 
@@ -66,8 +69,9 @@ def caption(judged: Problems) -> tuple[str, str]:
     return (
         "Regret over node-hours",
         "Normalised regret of the best value so far, mean over seeds, geometric mean over "
-        f"n = {len(judged.problems)} tables, against node-hours (workers times wall clock), times "
-        f"{judged.baseline}'s on the same table with the same seed. Left: a run that ended keeps its last "
+        f"n = {len(judged.problems)} tables (workers: {workers_of(judged.problems)}), "
+        f"against node-hours (workers times wall clock), times {judged.baseline}'s on the same table with the "
+        "same seed. Left: a run that ended keeps its last "
         "value. Right: when a run ends, the next seed's begins and the best so far is kept.",
     )
 

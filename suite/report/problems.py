@@ -262,11 +262,10 @@ def _sentences(
     families = Counter(p.family for p in problems)
     seeds = [len(p.compared[baseline].runs) for p in problems]
     simulated = " SIMULATED TIME." if any(p.group.simulated for p in problems) else ""
-    workers = ", ".join(sorted({p.group.workers for p in problems}, key=natural))
     lines = [
         f"n = {len(problems)} tables in {len(families)} families, {_range(seeds)} seeds of {baseline} each; "
-        f"workers: {workers}; {', '.join(f'{n} {kind}' for kind, n in kinds.items())}.{simulated} "
-        "Each table counts once.",
+        f"workers: {workers_of(problems)}; {', '.join(f'{n} {kind}' for kind, n in kinds.items())}."
+        f"{simulated} Each table counts once.",
         f"Geometric ratio: of mean regrets, those below {FLOOR} counted as {FLOOR}; below 1 is better. "
         + (
             f"Its interval resamples families ({N_RESAMPLES:,} times)."
@@ -291,6 +290,10 @@ def _sentences(
     if left := [title for title, p in of.items() if p not in problems]:
         lines.append(f"Not in these numbers, of another baseline: {', '.join(left)}.")
     return lines
+
+
+def workers_of(problems: Sequence[Problem]) -> str:
+    return ", ".join(sorted({p.group.workers for p in problems}, key=natural))
 
 
 def _range(numbers: Sequence[int]) -> str:
