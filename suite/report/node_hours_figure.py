@@ -70,8 +70,8 @@ def caption(judged: Problems) -> tuple[str, str]:
         "Regret over node-hours",
         "Normalised regret of the best value so far, mean over seeds, geometric mean over "
         f"n = {len(judged.problems)} tables (workers: {workers_of(judged.problems)}), "
-        f"against node-hours (workers times wall clock), times {judged.baseline}'s on the same table with the "
-        "same seed. Left: a run that ended keeps its last "
+        f"against node-hours (workers times wall clock), times {judged.baseline}'s on the same table "
+        "with the same seed. Left: a run that ended keeps its last "
         "value. Right: when a run ends, the next seed's begins and the best so far is kept.",
     )
 
