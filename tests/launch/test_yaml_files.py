@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from kit.mutations import bounded
 from suite.core.errors import ConfigError
 from suite.launch import cli
 from suite.launch.compose import compose
@@ -213,3 +214,48 @@ def test_interpolations_that_fail_are_named_and_secrets_are_not(words, says, mon
     assert cli.main(["plan", "model=table_target", *words]) == 1
     out, err = capsys.readouterr()
     assert says in err and "Traceback" not in err and "planted-4f1c9" not in out + err
+
+
+# A list of other lines of the model's YAML, each of which names the one before.
+def doubling(n, line, first="abcdefghij"):
+    return f"x0: {first}\n" + "".join(
+        f"x{i + 1}: {line.format(f'${{model.x{i}}}')}\n" for i in range(n)
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(doubling(60, "{0}{0}"), id="each line the one before, twice"),
+        pytest.param(doubling(60, "\"${{oc.decode:'{0}{0}'}}\""), id="through a resolver"),
+        pytest.param(doubling(60, "['{0}', '{0}']"), id="a list"),
+        pytest.param(doubling(60, "{{a: '{0}', b: '{0}'}}"), id="a mapping"),
+        pytest.param(doubling(1, "{0}" * 20_000, "x" * 200_000), id="a long text many times"),
+        pytest.param(
+            doubling(1, "{0}", "x" * 100_000)
+            + "".join(f"y{i}: ${{model.x0}}\n" for i in range(200)),
+            id="a long text in many values",
+        ),
+    ],
+)
+def test_interpolations_that_write_out_without_end_are_refused_soon(text, tmp_path, capsys):
+    """On 0e27403: hours, or all memory."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text(
+        f"_target_: models.synthetic_curves.TableTarget\nfixed: {{}}\n{text}"
+    )
+    with bounded(120):
+        assert cli.main(["plan", "--config-dir", str(tmp_path), "model=mine"]) == 1
+    err = capsys.readouterr().err
+    assert len(err) < 1000 and ("write the value out" in err or "shorten it" in err), err
+
+
+def test_omegaconf_is_as_it_was_where_nothing_is_composed():
+    from omegaconf import OmegaConf
+    from omegaconf.basecontainer import BaseContainer
+
+    before = dict(vars(BaseContainer))
+    compose(["model=table_target"])
+    assert dict(vars(BaseContainer)) == before
+    lines = OmegaConf.create({"x0": "ab"} | {f"x{i + 1}": f"${{x{i}}}" * 2 for i in range(11)})
+    assert len(lines.x11) == 2**12

@@ -15,6 +15,7 @@ from suite.core.errors import ConfigError, unknown_name
 from suite.core.settings import shown
 from suite.launch import words as typed_words
 from suite.launch.checks import check_folder, check_plain
+from suite.launch.compose.interpolations import bounded_interpolations
 from suite.launch.compose.refusals import refusals
 from suite.launch.compose.reseed import reseed, set_number
 from suite.launch.compose.sources import catalogued, checked_files, once_read
@@ -33,8 +34,8 @@ NEEDED = ("scheduler", "predictor", "searcher", "model", "backend", "tracking")
 CHOSEN = (*NEEDED, "task", "algorithm", "experiment")
 """All groups of which a file is chosen."""
 _NO_SETTINGS = ("algorithm_name",)
-_MAX_NODES = 100_000
-"""Values of a configuration, with each interpolation written out."""
+_MAX_NODES, _MAX_CHARACTERS = 100_000, 10_000_000
+"""Values of a configuration and the characters of its texts, with each interpolation written out."""
 
 
 def compose(
@@ -252,11 +253,12 @@ class Loader:
         with open_dict(composed):
             composed.algorithm_name = name
         resolve = _Resolved()
-        plain: Plain = {
-            key: resolve(composed[key])
-            for key in composed
-            if key not in ("hydra", "algorithm_name")
-        }
+        with bounded_interpolations(in_all=True):
+            plain: Plain = {
+                key: resolve(composed[key])
+                for key in composed
+                if key not in ("hydra", "algorithm_name")
+            }
         plain["choices"] = {"algorithm": name, **{g: chosen.get(g) for g in GROUPS}}
         check_plain(plain)
         if missing := {"name", "seed", "n_seeds", "common"} - set(plain):
@@ -322,16 +324,17 @@ class _Resolved:
     """Nodes as plain dicts and lists, interpolations resolved; counted, for they may refer to each other."""
 
     def __init__(self) -> None:
-        self._n = 0
+        self._n = self._n_characters = 0
 
     def __call__(self, node: Any) -> Any:
         from omegaconf import OmegaConf
 
         self._n += 1
-        if self._n > _MAX_NODES:
+        self._n_characters += len(node) if isinstance(node, str) else 0
+        if self._n > _MAX_NODES or self._n_characters > _MAX_CHARACTERS:
             raise ConfigError(
-                f"configuration: more than {_MAX_NODES} values with each interpolation "
-                "written out; shorten it."
+                f"configuration: more than {_MAX_NODES} values, or {_MAX_CHARACTERS} characters, with each "
+                "interpolation written out; shorten it."
             )
         if OmegaConf.is_dict(node):
             return {key: self(node[key]) for key in node} if not node._is_none() else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from suite.core.errors import ConfigError, unknown_name
+from suite.launch.compose.interpolations import bounded_interpolations, too_much
 from suite.run.paths import CONF
 
 # Hydra's words for a list where one run takes one value.
@@ -22,7 +23,8 @@ def refusals() -> Iterator[None]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        yield
+        with bounded_interpolations():
+            yield
     except MissingConfigException as error:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         if group and error.options:
@@ -39,7 +41,9 @@ def refusals() -> Iterator[None]:
                 f"{listed[1]}: names several values, and one run takes one; put -m into the command for a "
                 "sweep over them."
             ) from None
-        raise ConfigError(_unset(error) or _one_line(error)) from None
+        # OmegaConf repeats our words once for each string that the value stands in.
+        words = too_much() if too_much() in str(error) else _unset(error) or _one_line(error)
+        raise ConfigError(words) from None
     except RecursionError:
         raise ConfigError(
             "configuration: nests too deeply, or an interpolation ${...} refers to itself; "
