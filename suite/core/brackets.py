@@ -111,7 +111,8 @@ def hyperband_plan(max_epochs: int, eta: int) -> Plan:
     (17, 69)
     """
     check_integer("eta", eta, 2, "(Li et al. 2018 use 3 or 4)")
-    check_integer("max_epochs", max_epochs, 1)
+    # Here too, and not in Plan alone: the brackets of a number of ten thousand digits have no end.
+    check_integer("max_epochs", max_epochs, 1, most=MAX_TRIAL_EPOCHS)
     s_max = 0
     while eta ** (s_max + 1) <= max_epochs:
         s_max += 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from suite.core.errors import ConfigError, unknown_name
+from suite.core.printable import printable
 
 _FILE = "curve_tables.yaml"
 _COMMIT, _SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
@@ -132,19 +133,38 @@ def parse(text: str) -> Mapping[str, Entry]:
 
     Raises ConfigError by file, family, table and key.
     """
+    entries: dict[str, Entry] = {}
+    for family, shared in _families(text).items():
+        if not isinstance(shared, Mapping) or not isinstance(shared.get("tables"), Mapping):
+            raise ConfigError(f"{_FILE}: {printable(family)}: must be a family with `tables`.")
+        for name, own in shared["tables"].items():
+            where = f"{_FILE}: {printable(name)}"
+            if name in entries:
+                raise ConfigError(f"{where}: stands twice; name one of them anew.")
+            if not isinstance(own, Mapping | None):
+                raise ConfigError(f"{where}: must hold the keys of its own, as {{file: x.csv}}.")
+            values = {k: v for k, v in shared.items() if k != "tables"} | dict(own or {})
+            entries[name] = _entry(where, {"name": name, "family": family, **values})
+    return entries
+
+
+def _families(text: str) -> Mapping[Any, Any]:
+    """The file's mapping. Raises ConfigError, with the line where the file is no YAML."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries: dict[str, Entry] = {}
-    for family, shared in yaml.load(text, Loader=loader).items():
-        if not isinstance(shared, Mapping) or not isinstance(shared.get("tables"), Mapping):
-            raise ConfigError(f"{_FILE}: {family}: must be a family with `tables`.")
-        for name, own in shared["tables"].items():
-            if name in entries:
-                raise ConfigError(f"{_FILE}: {name}: stands twice; name one of them anew.")
-            values = {k: v for k, v in shared.items() if k != "tables"} | (own or {})
-            entries[name] = _entry(f"{_FILE}: {name}", {"name": name, "family": family, **values})
-    return entries
+    try:
+        families = yaml.load(text, Loader=loader)
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        reason = printable(getattr(error, "problem", None) or error, most=200)
+        raise ConfigError(f"{_FILE}:{line} is not YAML ({reason}); correct the file.") from None
+    except RecursionError:
+        raise ConfigError(f"{_FILE}: nests too deeply; write it flat.") from None
+    if not isinstance(families, Mapping):
+        raise ConfigError(f"{_FILE}: must hold families with their `tables`.")
+    return families
 
 
 def _entry(where: str, values: Mapping[str, Any]) -> Entry:
@@ -162,6 +182,8 @@ def _entry(where: str, values: Mapping[str, Any]) -> Entry:
         entry = settings.parse(Entry, given)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: nests too deeply; write its keys flat.") from None
     if not entry.scales:
         raise ConfigError(
             f"{where}: scales: missing; name the scale of each hyperparameter, {{lr: log}}."
@@ -171,9 +193,13 @@ def _entry(where: str, values: Mapping[str, Any]) -> Entry:
     digests = {"sha256": entry.sha256, "published.sha256": entry.published.sha256}
     for key, digest in digests.items():
         if not _SHA256.fullmatch(digest):
-            raise ConfigError(f"{where}: {key}={digest}: must be 64 hexadecimal digits.")
+            raise ConfigError(
+                f"{where}: {key}={printable(digest, most=80)}: must be 64 hexadecimal digits."
+            )
     if entry.commit is not None and not _COMMIT.fullmatch(entry.commit):
-        raise ConfigError(f"{where}: commit={entry.commit}: must be 40 hexadecimal digits.")
+        raise ConfigError(
+            f"{where}: commit={printable(entry.commit, most=80)}: must be 40 hexadecimal digits."
+        )
     return entry
 
 

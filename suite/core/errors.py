@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from numbers import Integral
 
+from suite.core.printable import printable
+
 
 class SuiteError(Exception):
     """Base of all errors that the suite raises on purpose; the command line prints them without a
@@ -51,9 +53,10 @@ class DivergedError(TrialError):
 
 def unknown_name(what: str, name: object, known: Iterable[object]) -> ConfigError:
     """A ConfigError for `name`, listing the known names and, where one is close, proposing it."""
-    names = sorted(str(k) for k in known)
+    # A stranger's name may have any length, and to look for what is close to it would take as long.
+    names, shown = sorted(str(k) for k in known), printable(name, most=200)
     return ConfigError(
-        f"{what}={name}: unknown; known are {', '.join(names)}.{close_name(str(name), names)}"
+        f"{what}={shown}: unknown; known are {', '.join(names)}.{close_name(shown, names)}"
     )
 
 

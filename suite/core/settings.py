@@ -21,6 +21,7 @@ from suite.core.errors import ConfigError, close_name, unknown_name
 
 T = TypeVar("T")
 LARGEST = 2**63 - 1
+_MOST_SHOWN = 300
 _WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false", "gpu": "cuda"}
 
 
@@ -32,7 +33,7 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(
-            f"{where.rstrip('.')}={shown(values)}: must be a group of settings; see conf/."
+            f"{where.rstrip('.')}={_brief(values)}: must be a group of settings; see conf/."
         )
     hints = get_type_hints(cls, include_extras=True)
     known = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
@@ -100,12 +101,19 @@ def shown(value: Any) -> str:
 def _refusal(value: Any, annotation: Any, name: str, reason: str) -> ConfigError:
     words = _legal_words(annotation)
     if words and isinstance(value, str):
+        value = _brief(value)
         guess = _WORDS.get(value.lower())
         hint = f" Did you mean {guess}?" if guess in words else close_name(value, words)
         return ConfigError(f"{name}={value}: must be {_rule(annotation)}.{hint}")
     inside = reason.partition(" - at `$")[2].rstrip("`")
     where = f" (at {name}{inside})" if inside else ""
-    return ConfigError(f"{name}={shown(value)}: must be {_rule(annotation)}{where}.")
+    return ConfigError(f"{name}={_brief(value)}: must be {_rule(annotation)}{where}.")
+
+
+def _brief(value: Any) -> str:
+    """A value in an error: it may be of any length."""
+    text = shown(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _of_yaml(annotation: Any) -> Any:

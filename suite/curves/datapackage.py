@@ -255,7 +255,8 @@ def read(folder: Path) -> tuple[dict[str, Any], CurveTable]:
     header = next(iter(read_rows(name, text)), [])
     schema = resource.get("schema")
     fields = schema.get("fields") if isinstance(schema, dict) else None
-    columns = [f.get("name") for f in fields or [] if isinstance(f, dict)]
+    fields = fields if isinstance(fields, list) else []
+    columns = [f.get("name") for f in fields if isinstance(f, dict)]
     if columns != header:
         pairs = zip(
             [*columns, *[None] * len(header)], [*header, *[None] * len(columns)], strict=False

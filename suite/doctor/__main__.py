@@ -173,6 +173,9 @@ def launched(options: argparse.Namespace, overrides: Sequence[str]) -> NoReturn:
         watch.done()
         if rank == 0:
             say(options, early, f"{wanted} ranks asked for, a world of {comm.Get_size()}")
+        else:
+            # Rank 0 may not be there: a shell inside of a task has the variables of that task.
+            print(f"suite.doctor: rank {rank}: {size.value}; rank 0 says more", file=sys.stderr)
         _leave(1, rank)
     watch.again(options.timeout + world.START_S)
     if (mine := comm.Get_rank()) > 0:

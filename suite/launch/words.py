@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -45,16 +45,22 @@ def check_words(words: Sequence[str]) -> None:
                 raise ConfigError(f"{name}=...: nests deeper than {MAX_DEPTH} levels; flatten it.")
 
 
-def check_choices(words: Sequence[str], groups: Collection[str]) -> None:
-    """Raise ConfigError for a group (model, scheduler) that is given something else than one file's name."""
+def check_choices(words: Sequence[str], is_group: Callable[[str], bool]) -> None:
+    """Raise ConfigError for a group (model, scheduler) that is given something else than one file's name.
+
+    is_group: whether there is a folder of that name.
+    """
     for word in words:
-        key, _, value = word.lstrip("+").partition("=")
+        given, equals, value = word.lstrip("+~").partition("=")
+        key = given.partition("@")[0]
+        if not key.strip():
+            raise ConfigError(f"{word[:60]}: names no setting; write name=value.")
         is_name = (
             value.strip() and not _OTHER_TYPE.fullmatch(value) and value.strip()[0] not in "[{"
         )
-        if (key in groups or "/" in key) and "=" in word and not is_name:
+        if equals and not is_name and ("/" in key or is_group(key)):
             raise ConfigError(
-                f"{key}={value}: must be the name of a file in conf/{key}/ (without .yaml)."
+                f"{given}={value[:60]}: must be the name of a file in conf/{key}/ (without .yaml)."
             )
 
 

@@ -80,3 +80,8 @@ def test_a_share_of_r_is_the_rung_of_that_share(eta):
         for bracket in hyperband_plan(max_epochs, eta).brackets:
             for k, rung in enumerate(reversed(bracket.rungs)):
                 assert share_in_epochs(eta**-k, max_epochs) == rung.to_epoch, max_epochs
+
+
+def test_brackets_of_a_number_without_end_are_refused_at_once():
+    with pytest.raises(ConfigError, match="max_epochs=.*must be an integer <= 1000000"):
+        hyperband_plan(10**4000, 2)

@@ -85,6 +85,22 @@ def test_a_digest_that_is_none_is_refused():
         parse(changed("rl", "rl_ppo_pong", sha256="abc"))
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: {tables: {b: [}", "line 1: is not YAML"),
+        ("a: \x1b", "is not YAML"),
+        ("- a", "must hold families"),
+        ("a: 3", "a: must be a family with `tables`"),
+        ("a: {tables: {b: [1]}}", "b: must hold the keys of its own"),
+        (f"a: {{tables: {{b: {{mode: {'[' * 5000}{']' * 5000}}}}}}}", "b: nests too deeply|b: "),
+    ],
+)
+def test_a_catalogue_that_cannot_be_read_is_named(text, says):
+    with pytest.raises(ConfigError, match=rf"curve_tables\.yaml: .*({says})"):
+        parse(text)
+
+
 def test_one_name_is_one_table():
     twice = TEXT + "again:\n  tables:\n    mlpf: {}\n"
     with pytest.raises(ConfigError, match="mlpf: stands twice"):

@@ -277,6 +277,7 @@ def _changed(table: Path, change: Any) -> None:
         (lambda p: p["resources"][0].update(bytes=3), "described as 3"),
         (lambda p: p["resources"][0].update(hash="sha256:00"), "described as sha256:00"),
         (lambda p: p["resources"][0]["schema"]["fields"].pop(1), "row 1, column 2: width"),
+        (lambda p: p["resources"][0]["schema"].update(fields=2**53), "row 1, column 1: "),
         (lambda p: p["resources"][0].pop("curves"), "did not write this package"),
         (lambda p: p.update(resources=[]), "must be one table"),
     ],

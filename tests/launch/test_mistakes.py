@@ -33,6 +33,11 @@ MISTAKES = [
     ("seed=0,1", "seed=0,1: names several values", "put -m into the command"),
     ("overlap", "overlap: is no override (key=value)", ""),
     ("~seed", "seed: missing", "name it on the command line"),
+    ("~searcher=4.0", "searcher=4.0: must be the name of a file", "conf/searcher/"),
+    ("=nan", "=nan: names no setting", "write name=value"),
+    ("@=true", "@=true: names no setting", "write name=value"),
+    ("eta=" + "9" * 5000, "eta=...: a number of more than 300 digits", "shorten it"),
+    ("model@x=3", "model@x=3: must be the name of a file", "conf/model/"),
 ]  # fmt: skip
 
 

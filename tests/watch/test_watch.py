@@ -7,12 +7,15 @@ import sys
 import pytest
 
 from kit.driving import compose
+from kit.mutations import bounded
 from suite.core.run_settings import RunSettings
 from suite.launch import execute
 from suite.run import journal as journals
 from suite.watch import __main__ as watch
 from suite.watch.following import FollowedRun
 from suite.watch.frame import sparkline
+
+RANDOM, ASHA = "suite.schedulers.random_search.RandomSearch", "suite.schedulers.asha.Asha"
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +154,27 @@ def test_it_ends_when_the_runs_are_over_and_finds_those_that_begin_later(tmp_pat
         looked += 1
     assert [run.status for run in runs] == ["completed", "completed"]
     assert looked < 40
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "is_known"),
+    [
+        ({"max_epochs": 2**63 - 1, "eta": 2}, False),
+        ({"_target_": RANDOM, "max_epochs": 2, "n_trials": 10**6}, True),
+        ({"_target_": RANDOM, "max_epochs": 2, "n_trials": 2**62}, False),
+        ({"_target_": ASHA, "max_epochs": 10**6, "n_trials": 2**62, "eta": 2}, False),
+        ({"_target_": "suite.watch.__main__.main"}, False),
+    ],
+)  # fmt: skip
+def test_the_plan_of_a_strangers_scheduler_is_bounded(tmp_path, lines, scheduler, is_known):
+    header = json.loads(lines[0])
+    own = header["config"]["scheduler"] if "_target_" not in scheduler else {}
+    header["config"]["scheduler"] = {**own, **scheduler}
+    folder = grown(tmp_path, json.dumps(header).encode() + b"\n" + b"".join(lines[1:9]))
+    run = FollowedRun(folder)
+    with bounded(60):
+        run.look()
+    assert not run.error and (run.n_planned is not None) == is_known
 
 
 def test_bad_input_is_named(tmp_path, capsys):

@@ -8,8 +8,8 @@ publisher's format; `swiftbench fetch curves` says which.
 
 from __future__ import annotations
 
+import csv
 import importlib
-import json
 import math
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -17,8 +17,8 @@ from typing import Protocol
 
 File = tuple[str, bytes]
 
-FAULTS = (ValueError, LookupError, TypeError, RecursionError, OverflowError,
-          json.JSONDecodeError, zipfile.BadZipFile)  # fmt: skip
+FAULTS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, csv.Error,
+          zipfile.BadZipFile)  # fmt: skip
 """What a reader of another format raises."""
 
 

@@ -147,7 +147,7 @@ class Loader:
             return loaded
 
         typed_words.check_words(overrides)
-        typed_words.check_choices(overrides, CHOSEN)
+        typed_words.check_choices(overrides, self._is_group)
         first = composed(list(overrides))
         words = typed_words.as_typed(overrides, lambda group: _leaf(first, group))
         return first if words == list(overrides) else composed(words)
@@ -162,9 +162,14 @@ class Loader:
             }
             check_keys(words, own, CHOSEN, self._common_names())
 
+    def _is_group(self, name: str) -> bool:
+        """Whether Hydra would look for a file: of ours, or of a group in the folder of --config-dir."""
+        return name in CHOSEN or bool(self._impl.repository.group_exists(name))
+
     def parsed(self, overrides: Sequence[str]) -> list[Any]:
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
+        typed_words.check_words(overrides)
         return OverridesParser.create(config_loader=self._impl).parse_overrides(list(overrides))
 
     def is_sweep(self, composed: Any) -> bool:
@@ -187,7 +192,6 @@ class Loader:
             )
         words = [f"{key}={value}" for key, value in (params or {}).items()]
         words += list(master.hydra.overrides.task)
-        typed_words.check_words(words)
         axes = {override.get_key_element(): override for override in self.parsed(words)}
         typed_words.check_sweep("sweep", math.prod(map(_n_values, axes.values())))
         return BasicSweeper.split_arguments(list(axes.values()), None)[0]
