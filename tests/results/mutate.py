@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import io
 import json
 import shutil
 import sys
@@ -18,6 +19,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from kit import mutations as m
 from suite.compare.__main__ import main as compare
@@ -31,6 +34,8 @@ from suite.retrain import variability
 from suite.run.journal import NAME
 from suite.track import rows
 from suite.verify.checks import verify
+from suite.watch.following import FollowedRun
+from suite.watch.frame import frame
 
 JOURNAL_READERS: dict[str, Callable[[Path], str]] = {}
 _COMPOSED: dict[tuple[str, ...], dict[str, Any]] = {}
@@ -96,6 +101,18 @@ def verified(folder: Path) -> str:
     return "pass" if verdict.holds else "fail: " + "; ".join(
         check.text for check in verdict.checks if check.status == "fail"
     )  # fmt: skip
+
+
+@reader
+def watched(folder: Path) -> str:
+    """What `swiftbench watch` puts onto a terminal."""
+    followed = FollowedRun(folder, clock=lambda: 0.0)
+    followed.look()
+    out = io.StringIO()
+    Console(file=out, width=160).print(frame([followed], 160))
+    if m.has_control(out.getvalue().replace("\n", "")):
+        raise AssertionError("Traceback: a terminal would obey it")
+    return out.getvalue()
 
 
 @reader

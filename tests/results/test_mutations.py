@@ -104,3 +104,14 @@ def test_the_report_reads_what_can_be_read(run):
         *m.sample(m.line_changes(data), 15, SEED),
     ]
     assert not figures(run, changed, ["report", "compared"]).bad
+
+
+def test_a_watched_run_is_shown_or_unreadable(run):
+    data = (run / NAME).read_bytes()
+    changed = [
+        *orders(data),
+        *m.flipped_bytes(data, 30, SEED),
+        *m.sample(m.header_changes(data), 40, SEED),
+        *m.sample(m.line_changes(data), 40, SEED),
+    ]
+    assert not figures(run, changed, ["watched"]).bad
