@@ -71,6 +71,7 @@ class Table(Target):
         self.space = Space(self.table.parameters, rows=self.table.configs)
         self.metric = Metric(described.metric, described.mode, described.unit)
         self.data = described.data
+        self.most_epochs = self.table.n_epochs
         self._name = printable(described.file, most=200)
         self.repeats = repeats
         self._row = {_key(config): i for i, config in enumerate(self.table.configs)}

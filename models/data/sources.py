@@ -16,6 +16,7 @@ from typing import Any
 
 from models.data import babi, curve_tables
 from suite.core.errors import DataError
+from suite.files import published_tables
 
 LISTING = "listing.json"
 """The publisher's answer, as received, in the data set's folder: `--verify` needs no network."""
@@ -117,6 +118,8 @@ _TABLES = tuple(
     for entry in curve_tables.copied()
 )
 
+_LCBENCH = next(entry for entry in published_tables().values() if entry.family == "lcbench")
+
 SOURCES = {
     source.name: source
     for source in (
@@ -179,6 +182,19 @@ SOURCES = {
             f"{len(_TABLES)} tables of recorded learning curves, for model=..._table",
             ", ".join(dict.fromkeys(f"{e.source}: {e.licence}" for e in curve_tables.copied())),
             _TABLES,
+        ),
+        Source(
+            "lcbench",
+            "YAHPO Gym's network of LCBench, for model=lcbench (Pfisterer et al. 2022)",
+            _LCBENCH.licence,
+            (
+                File(
+                    "model.onnx",
+                    (_LCBENCH.address,),
+                    _LCBENCH.published.n_bytes,
+                    f"sha256:{_LCBENCH.published.sha256}",
+                ),
+            ),
         ),
     )
 }

@@ -81,6 +81,12 @@ class Simulate(Backend):
     def n_workers(self) -> int:
         return self.workers
 
+    def check(self, target: Target) -> None:
+        super().check(target)
+        # A table was read when it was made; another recording may not be there, or the target really trains.
+        if target.space.rows is None:
+            target.replay(target.space.lowest(), 0)
+
     def open(self, run: RunContext) -> Runner:
         return Simulation(run.target, self, run.forecaster, run.seed, run.max_epochs)
 

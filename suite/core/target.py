@@ -87,6 +87,10 @@ class Target(ABC):
     """
     parallel: str | None = None
     """Dotted name of the group class with which several ranks train one trial; None: one rank."""
+    most_epochs: int | None = None
+    """Epochs of the longest training that there is (a curve table's); None: any number. A run that asks for
+    more is refused before it begins.
+    """
     group: Any = None
     """The group, set before `stage`'s first trial where there is one."""
     default_configuration: Mapping[str, Any] | None = None

@@ -57,15 +57,14 @@ def _check_table(settings: RunSettings, scheduler: Scheduler, target: Target) ->
     """Raise ConfigError where the plan asks a table for more than it holds: now, and not after the last epoch
     that it has.
     """
-    if (rows := target.space.rows) is None:
-        return
     plan, given = scheduler.plan(), f"max_epochs={settings.max_epochs}"
-    if plan.n_trials > len(rows):
+    rows, n_epochs = target.space.rows, target.most_epochs
+    if rows is not None and plan.n_trials > len(rows):
         raise ConfigError(
             f"{given}: the scheduler asks for {plan.n_trials} configurations, the table has {len(rows)}; "
             "lower max_epochs (or n_trials), or take a larger table."
         )
-    if rows and plan.max_epochs > (n_epochs := len(target.replay(rows[0], 0).values)):
+    if n_epochs is not None and plan.max_epochs > n_epochs:
         raise ConfigError(
             f"{given}: the curves of {settings.model_name} have {n_epochs} epochs; "
             f"use max_epochs={n_epochs} or fewer."

@@ -1,12 +1,17 @@
 """What every target promises: each file of conf/model."""
 
+import atexit
+import functools
 import os
 import re
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from kit.driving import compose, names
+from kit.onnx_file import write_lcbench
 from suite.core.errors import DataError
 from suite.core.target import TABLES
 from suite.files import published_tables
@@ -34,6 +39,15 @@ LIMIT = 96  # training examples of targets that can be told to take so few
 EVENTS = 16  # of mlpf, each of hundreds of elements
 
 
+@functools.cache
+def _lcbench_root():
+    """A data root with a fixture network; removed when the process ends."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    write_lcbench(Path(folder.name))
+    return folder.name
+
+
 def _small(name):
     """A model's leaf, its data cut to what 18 epochs in a test can take."""
     leaf = compose(f"model={name}")["model"]
@@ -42,6 +56,8 @@ def _small(name):
         "limit": EVENTS if name.startswith("mlpf") else LIMIT,
         "side": 16,
     }  # pixels: a CPU takes eight 64 x 64 ones a second
+    if name == "lcbench":
+        leaf |= {"folder": _lcbench_root(), "sha256": None}
     return leaf | {key: value for key, value in small.items() if key in leaf}
 
 

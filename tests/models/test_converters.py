@@ -189,7 +189,7 @@ def test_lcbench_asks_the_network_for_the_tables_task(monkeypatch):
     asked = {}
 
     class Session:
-        def __init__(self, content, providers):
+        def __init__(self, content, options, providers):
             asked["content"] = content
 
         def run(self, _, inputs):
@@ -199,7 +199,11 @@ def test_lcbench_asks_the_network_for_the_tables_task(monkeypatch):
             seconds = np.where(epoch == 3, 1.0, 2.0 * epoch)
             return [np.hstack([seconds, 50 + epoch / 10, *[epoch] * 4])]
 
-    monkeypatch.setitem(sys.modules, "onnxruntime", types.SimpleNamespace(InferenceSession=Session))
+    monkeypatch.setitem(
+        sys.modules,
+        "onnxruntime",
+        types.SimpleNamespace(InferenceSession=Session, SessionOptions=types.SimpleNamespace),
+    )
     head, lines = converted("lcbench", "lcbench_167104", {"model.onnx": b"network"})
     assert asked["content"] == b"network" and set(asked["x_cat"][:, 0].tolist()) == {6}
     assert asked["x_cont"].shape == (500 * 52, 8) and asked["x_cont"][:3, 0].tolist() == [1, 2, 3]
