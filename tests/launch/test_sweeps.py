@@ -28,8 +28,10 @@ BEYOND = ("beyond", "beyond_asha", "beyond_others")
 
 def experiments():
     """Hundreds of combinations are composed of those on all tables."""
-    for name in names("experiment"):
-        yield pytest.param(name, marks=[pytest.mark.slow] if name in BEYOND else [])
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name in BEYOND else [])
+        for name in names("experiment")
+    ]
 
 
 @pytest.mark.parametrize("name", experiments())
