@@ -62,8 +62,13 @@ def read(path: Path) -> Runs:
     return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
 
 
-def show(runs: Runs, of: dict[str, str], variants: list[str], seeds: range) -> None:
-    """A row a variant: over all tables, over families, wins and losses, and each family's ratio."""
+def show(
+    runs: Runs, of: dict[str, str], variants: list[str], seeds: range, baseline: str = BASELINE
+) -> None:
+    """A row a variant against the baseline: ratio over families, over tables, wins and losses, and each
+    family's ratio.
+    """
+    print(f"against {baseline}")
     families = list(dict.fromkeys(of.values()))
     sizes = Counter(of.values())
     print("variant | families equal | tables equal [95 % CI over families] | better / worse / open | mean "
@@ -73,7 +78,7 @@ def show(runs: Runs, of: dict[str, str], variants: list[str], seeds: range) -> N
         differences, better, worse, epochs = [], 0, 0, []
         for table, family in of.items():
             mine, theirs = (
-                [runs[name, table, seed] for seed in seeds] for name in (variant, BASELINE)
+                [runs[name, table, seed] for seed in seeds] for name in (variant, baseline)
             )
             means = [statistics.fmean(r for r, _ in side) for side in (mine, theirs)]
             logs[family].append(math.log(max(means[0], FLOOR) / max(means[1], FLOOR)))
@@ -125,6 +130,8 @@ def main() -> None:
                     out.flush()
     print(f"SIMULATED TIME; n = {len(of)} tables, {len(seeds)} seeds from {seeds[0]}, 50 workers")
     show(runs, of, variants[1:], seeds)
+    if len(variants) == 3:
+        show(runs, of, variants[2:], seeds, baseline=variants[1])
 
 
 if __name__ == "__main__":
