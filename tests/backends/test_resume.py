@@ -64,17 +64,18 @@ def _die(folder, make, predictor, target, n_lines, torn):
 
 
 @pytest.mark.parametrize(
-    "torn",
+    ("torn", "is_chosen"),
     [
-        pytest.param(False, id="after_a_line", marks=pytest.mark.slow),
-        pytest.param(True, id="within_a_line"),
+        pytest.param(False, lambda n: True, id="after_a_line", marks=pytest.mark.slow),
+        pytest.param(True, lambda n: n % 6 == 0, id="within_each_sixth_line"),
+        pytest.param(True, lambda n: n % 6 > 0, id="within_a_line", marks=pytest.mark.slow),
     ],
 )
-def test_killed_at_every_journal_line_and_resumed(whole, tmp_path, torn):
+def test_killed_at_every_journal_line_and_resumed(whole, tmp_path, torn, is_chosen):
     done, make, predictor, target = whole
     lines = read(tmp_path / "whole" / journals.NAME)[1]
     assert lines[-2]["do"] == [["shutdown", "completed", ""]]
-    for n_lines in range(len(lines) - 2):
+    for n_lines in filter(is_chosen, range(len(lines) - 2)):
         folder = tmp_path / f"cut-{n_lines}"
         _die(folder, make, predictor, target, n_lines, torn)
         again = resumed(folder, make(), target, predictor=predictor, seed=3)

@@ -11,7 +11,10 @@ from suite.core.run_settings import RunSettings
 from suite.launch import siblings
 from suite.run import journal as journals
 
-SETTINGS = RunSettings.of(compose("model=table_target"))
+
+@pytest.fixture(scope="module")
+def settings():
+    return RunSettings.of(compose("model=table_target"))
 
 
 def sibling(experiment, name, overlap=True):
@@ -21,24 +24,24 @@ def sibling(experiment, name, overlap=True):
     return folder
 
 
-def test_the_look_costs_the_same_beside_thousands_of_runs(tmp_path, monkeypatch):
+def test_the_look_costs_the_same_beside_thousands_of_runs(settings, tmp_path, monkeypatch):
     for i in range(200):
         sibling(tmp_path, f"{i}-hyperband-seed0")
     read = []
     header = journals.read_header
     monkeypatch.setattr(journals, "read_header", lambda path: read.append(path) or header(path))
-    siblings.check_overlap(SETTINGS, tmp_path / "200-hyperband-seed0")
+    siblings.check_overlap(settings, tmp_path / "200-hyperband-seed0")
     assert len(set(read)) == len(read) == siblings.LOOKED_AT
     # Spread over the names, so that another setting of a sweep is met.
     assert len({path.parent.name[0] for path in read}) > 8
 
 
-def test_an_experiment_that_mixes_two_things_is_refused(tmp_path):
+def test_an_experiment_that_mixes_two_things_is_refused(settings, tmp_path):
     sibling(tmp_path, "0-hyperband-seed0", overlap=False)
     with pytest.raises(ConfigError, match="0-hyperband-seed0 of this experiment has overlap=false"):
-        siblings.check_overlap(SETTINGS, tmp_path / "1-hyperband-seed0")
+        siblings.check_overlap(settings, tmp_path / "1-hyperband-seed0")
     # Its own folder is not another run's.
-    siblings.check_overlap(SETTINGS, tmp_path / "0-hyperband-seed0")
+    siblings.check_overlap(settings, tmp_path / "0-hyperband-seed0")
 
 
 def put_pipe(path):
@@ -61,10 +64,10 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_sibling_neither_hangs_nor_stops_a_new_run(tmp_path, kind):
+def test_a_bad_sibling_neither_hangs_nor_stops_a_new_run(settings, tmp_path, kind):
     (tmp_path / "a").mkdir()
     BAD[kind](tmp_path / "a" / journals.NAME)
     (tmp_path / "a file").write_text("")
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    siblings.check_overlap(SETTINGS, tmp_path / "b")
-    siblings.check_overlap(SETTINGS, tmp_path / "nowhere" / "b")
+    siblings.check_overlap(settings, tmp_path / "b")
+    siblings.check_overlap(settings, tmp_path / "nowhere" / "b")

@@ -1,6 +1,7 @@
 """The bAbI network: equal to Keras' layers and optimiser, resumable, every setting at work."""
 
 import copy
+import importlib.util
 import json
 import os
 import subprocess
@@ -16,7 +17,9 @@ from models.data import babi, babi_generator
 from suite.core.errors import ConfigError, DataError, DivergedError
 from suite.core.seeds import stream
 
-pytest.importorskip("tensorflow")
+# Looked for and not imported: every process of pytest collects this file.
+if importlib.util.find_spec("tensorflow") is None:
+    pytest.skip("the extra tensorflow is not installed", allow_module_level=True)
 GOOD = {"learning_rate": 3e-3, "dropout": 0.1, "rho": 0.9, "weight_decay": 1e-3}
 WORDS = (23, 24, 12)
 LIMIT = 100  # no multiple of 32: the last batch holds 4
@@ -80,6 +83,7 @@ def test_first_weights_are_spread_as_keras_spreads_them():
     assert not equal(ours[:3], babi_network.initial_weights(WORDS, 4)[:3])
 
 
+@pytest.mark.slow
 def test_without_dropout_it_says_what_keras_layers_say(target):
     import tensorflow as tf
 

@@ -157,6 +157,7 @@ def test_an_event_is_treated_alike_alone_or_with_others_or_with_more_padding(sta
         np.testing.assert_allclose(a, b[rows], rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_twice_the_padding_is_half_the_loss_and_nothing_else(staged):
     one, two = staged(pad=128), staged(pad=256)
     a, b = (target.start(CONFIG, 1) for target in (one, two))

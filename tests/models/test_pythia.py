@@ -124,6 +124,7 @@ def test_the_command_writes_shows_and_says(tmp_path, capsys):
     assert "take another folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pile_up_adds_soft_particles(made, tmp_path, monkeypatch):
     monkeypatch.setattr(pythia, "POOL", 20)
     monkeypatch.setattr(pythia, "_pools", {})

@@ -329,6 +329,7 @@ def test_the_figure_is_drawn_and_no_label_lies_on_another(tmp_path, monkeypatch,
     assert crowded(drawn[0]) == []
 
 
+@pytest.mark.slow
 def test_the_report_holds_the_figure_of_a_run_that_was_trained_again(tmp_path, monkeypatch):
     monkeypatch.setattr(TableTarget, "default_configuration", DEFAULT)
     folder = run(tmp_path / "run")
