@@ -159,7 +159,7 @@ def _load(description: Description, folders: Sequence[str]) -> CurveTable:
 
 def _bytes(description: Description, folders: Sequence[str]) -> bytes:
     """The file's content, from the first folder that has it."""
-    name, shown = printable(description.file, most=200), printable(", ".join(folders))
+    name, shown = printable(description.file, most=200), printable(", ".join(folders), most=500)
     for folder in folders:
         try:
             return read_bytes(
@@ -168,12 +168,12 @@ def _bytes(description: Description, folders: Sequence[str]) -> bytes:
         except (FileNotFoundError, NotADirectoryError) as error:
             reason = error.strerror
         except OSError as error:
-            shown = printable(folder)
+            shown = printable(folder, most=500)
             reason = error.strerror
             break
         except ValueError:  # a NUL or half a character in a name
             raise ConfigError(
-                f"table {name}, folder={printable(folder)}: no file has such a name; mend the name."
+                f"table {name}, folder={printable(folder, most=500)}: no file has such a name; mend the name."
             ) from None
     raise DataError(
         f"table {name}: {reason} in folder={shown}; {_remedy(description, folders)}."

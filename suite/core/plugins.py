@@ -17,6 +17,7 @@ from suite.core import moved
 from suite.core.errors import ConfigError, unknown_name
 
 OWN = ("suite.", "models.")
+_MOST_CHARACTERS = 500
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
@@ -59,6 +60,10 @@ def find(path: str, what: str, base: type | None = None) -> Any:
     base: what it must be a subclass of, None: any class.
     Raises ConfigError where it is outside the allowed packages, missing, or of another kind.
     """
+    if len(path) > _MOST_CHARACTERS:
+        raise ConfigError(
+            f"{what}._target_={path[:80]}...: must have at most {_MOST_CHARACTERS} characters."
+        )
     if not path.startswith(allowed_prefixes()):
         raise ConfigError(
             f"{what}._target_={path}: must begin with {' or '.join(allowed_prefixes())}; "

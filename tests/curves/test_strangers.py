@@ -252,12 +252,16 @@ def test_a_descriptor_that_is_no_json_of_ours_is_named(table, text):
          f"{c}: &{c} [{', '.join(['*' + b] * 9)}]\n" for b, c in zip("abcdefg", "bcdefgh", strict=True)),
      "_target_: models.recorded_curves.Table\nfolder: \"\\0\"\ndescription: {file: x, hyperparameters: [a], "
      "curve: {prefix: v, first: 1, last: 1}, metric: m, mode: min}",
+     "_target_: " + "x" * 140_000, "_target_: models.recorded_curves.Table\nfolder: " + "x" * 5000
+     + "\ndescription: {file: x, hyperparameters: [a], curve: {prefix: v, first: 1, last: 1}, metric: m, "
+     "mode: min}",
      "\x1b[2J", "a: \"\\x", "a: ${b}", "- 1"],
 )  # fmt: skip
 def test_a_model_s_yaml_that_cannot_be_read_is_named(tmp_path, text):
     (tmp_path / "m.yaml").write_text(text)
-    with pytest.raises(SuiteError, match=r"m\.yaml|model|table x"):
+    with pytest.raises(SuiteError, match=r"m\.yaml|model|table x") as caught:
         recorder.check(tmp_path / "m.yaml")
+    assert len(str(caught.value)) < 3000
 
 
 _json = st.recursive(

@@ -37,6 +37,7 @@ MISTAKES = [
     ("=nan", "=nan: names no setting", "write name=value"),
     ("@=true", "@=true: names no setting", "write name=value"),
     ("eta=" + "9" * 5000, "eta=...: a number of more than 300 digits", "shorten it"),
+    ("hydra.sweeper.params.seed=1", "Could not override 'hydra.sweeper.params.seed'", "use +hydra"),
     ("model@x=3", "model@x=3: must be the name of a file", "conf/model/"),
 ]  # fmt: skip
 
