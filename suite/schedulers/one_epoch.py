@@ -20,8 +20,7 @@ class OneEpoch(Rounds):
 
     A control: what it reaches on a table needs no decision after the first epoch.
     Source: Egele, Guyon, Sun and Balaprakash 2023 (arXiv 2307.15422), the baseline "1-Epoch".
-    Deviation: the numbers of trials follow Hyperband's, so that the two compare at known cost; the
-    source gives every method the same number of trials.
+    Deviation: the numbers of trials follow Hyperband's, so that the two compare at known cost.
     Raises ConfigError for eta < 2, max_epochs < 1, n_trials < 1, k outside 1..n_trials.
 
     >>> scheduler = OneEpoch(max_epochs=4, n_trials=2, k=1)
