@@ -81,6 +81,10 @@ NEW_IN_BACKENDS = {"agreement": "refuse"}
 """Settings of conf/backend that are younger than 0e27403 -> what journals without them continue with."""
 
 
+NEW_IN_BUDGET = {"hours": None, "allow_short": False}
+"""Settings of `budget` that are younger than 0e27403 -> what journals without them continue with."""
+
+
 _CHOICES = ("algorithm", "scheduler", "predictor", "searcher", "model", "task", "backend")
 """What a header of today says of the YAML files that were chosen; one of 0e27403 does not."""
 
@@ -102,6 +106,8 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
         today["backend"] = {"_target_": BACKENDS[kind], **settings}
     if isinstance(today.get("backend"), Mapping):
         today["backend"] = {**today["backend"], **_missing(today["backend"])}
+    if isinstance(today.get("budget"), Mapping):
+        today["budget"] = {**NEW_IN_BUDGET, **today["budget"]}
     today.pop("algorithm_name", None)
     if not isinstance(today.get("name", ""), str):
         # name=20261128 was a number then; the folder has its digits.

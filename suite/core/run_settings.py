@@ -50,10 +50,16 @@ class VirtualClusterSettings:
 
 @dataclass(frozen=True)
 class Budget:
-    """Where schedulers end that have no end of their own; None: their own rule."""
+    """Where schedulers end that have no end of their own; None: their own rule.
+
+    hours: of the run's clock, real or simulated; of schedulers that read it (price). allow_short: also
+    hours in which no mean training ends.
+    """
 
     n_trials: Positive | None
     n_epochs: Positive | None
+    hours: Annotated[float, Meta(gt=0)] | None
+    allow_short: bool
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from suite.core.brackets import Plan
+from suite.core.machine import Machine
 from suite.core.types import Curve, Decision, Predict, Train
 
 Curves = Mapping[int, Curve | None]
@@ -27,8 +28,8 @@ What is sent back (an Answer) depends on what was asked for, which a Generator's
 
 
 class Scheduler(ABC):
-    """Chooses epochs. Knows integers, curves, and the encoded configurations it is given; no clock,
-    no worker.
+    """Chooses epochs. Knows integers, curves, and the encoded configurations it is given; no clock and
+    no worker, but for what the journal holds of them (`on_machine`).
 
     `stopped_at` names the trials that a prediction stopped; `objectives` are minimised.
     """
@@ -52,6 +53,18 @@ class Scheduler(ABC):
 
     def on_config(self, trial_id: int, x: Sequence[float]) -> None:  # noqa: B027 (optional hook)
         """Called once a trial, before its first `tell`. x: its configuration, encoded to [0, 1]^d."""
+
+    def on_candidates(  # noqa: B027 (optional hook)
+        self, n: int | None, points: Callable[[Sequence[int]], Sequence[Sequence[float]]]
+    ) -> None:
+        """Called once, before the first `ask`, where configurations do not depend on what was seen.
+
+        points: trial ids -> their encoded configurations, in [0, 1]^d, before any of them begins. n: ids
+        are below it (a table's rows, say); None: any. A scheduler that uses it `chooses_trials`.
+        """
+
+    def on_machine(self, machine: Machine) -> None:  # noqa: B027 (optional hook)
+        """Called once, before the first `ask`, of a scheduler that `reads_clock`."""
 
     def ask_continuing(self) -> Decision:
         """Like `ask`, but never starts a bracket whose size depends on results still to come.
@@ -90,6 +103,18 @@ class Scheduler(ABC):
     def deterministic(self) -> bool:
         """True: the order of arrival changes nothing. False: only a prefix of a run is reproducible."""
         return True
+
+    @property
+    def reads_clock(self) -> bool:
+        """Whether decisions rest on times and workers, as the journal holds them."""
+        return False
+
+    @property
+    def chooses_trials(self) -> bool:
+        """Whether which trials begin, and how many, is decided as the run goes: at most those of `plan`,
+        and by any id.
+        """
+        return False
 
     @property
     def needs_std(self) -> bool:

@@ -49,6 +49,11 @@ class Searcher(ABC):
         """
 
     @property
+    def n_configurations(self) -> int | None:
+        """Trials that it can propose for, from 0 on; None: any number. Known after `begin`."""
+        return None if self.space.rows is None else len(self.space.rows)
+
+    @property
     def diagnostics(self) -> Mapping[str, Any]:
         """Self-measurements of a learned rule, and how often it fell back; for the record."""
         return {}

@@ -14,6 +14,7 @@ from suite.core.run_settings import Leaf, RunSettings
 from suite.core.scheduler import Scheduler
 from suite.core.searcher import Searcher
 from suite.core.target import Target, make_target
+from suite.launch.epoch_seconds import check_hours
 from suite.run.conductor import Conductor
 from suite.schedulers.virtual_cluster import VirtualCluster
 from suite.track.contract import make_tracker
@@ -49,6 +50,7 @@ def assemble(settings: RunSettings) -> Parts:
     _check_predictor(settings, scheduler)
     make_tracker(settings.tracking)
     _check_table(settings, scheduler, target)
+    check_hours(settings, scheduler, target, backend)
     conductor = conductor_of(settings, search, resident_trials=backend.resident_trials)
     return Parts(scheduler, target, conductor, backend)
 
@@ -114,6 +116,11 @@ def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
     scheduler = _made(Scheduler, leaf, "scheduler")  # type: ignore[type-abstract]
     if not logical:
         return scheduler
+    if scheduler.reads_clock:
+        raise ConfigError(
+            f"overlap=logical: a virtual cluster has no clock, and {type(scheduler).__name__} ends by one "
+            "(budget.hours); use overlap=true, or budget.hours=null."
+        )
     return VirtualCluster(
         scheduler,
         settings.virtual_cluster.nominal_workers,

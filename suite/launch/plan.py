@@ -13,6 +13,7 @@ from suite.core.run_settings import RunSettings
 from suite.core.settings import shown
 from suite.core.target import loud, mark
 from suite.launch.assemble import Parts, assemble
+from suite.launch.epoch_seconds import epoch_s
 from suite.launch.runs import Runs
 from suite.schedulers.virtual_cluster import VirtualCluster
 
@@ -53,7 +54,7 @@ class Planned:
     def of(cls, settings: RunSettings, n_runs: int = 1) -> Planned:
         """By the seconds that are known without measuring. Raises ConfigError for what cannot be run."""
         parts = assemble(settings)
-        return cls(settings, parts, n_runs, *_epoch_s(parts))
+        return cls(settings, parts, n_runs, *epoch_s(parts.target, parts.backend))
 
     def with_epoch_s(self, epoch_s: float, basis: str) -> Planned:
         """The same with other seconds an epoch."""
@@ -89,29 +90,6 @@ class Planned:
                 rungs.append((rung.n_trials, rung.to_epoch - before))
                 before = rung.to_epoch
         return tuple(rungs)
-
-
-def _epoch_s(parts: Parts) -> tuple[float, str]:
-    """Seconds of an epoch, and what they rest on: the target's figure; where time is simulated, the mean of
-    the recordings, or else the backend's.
-    """
-    target, yours = parts.target, "give yours: epoch_s=S, or --measure"
-    if not parts.backend.simulated:
-        where = f"{type(target).__module__.replace('.', '/')}"
-        return target.epoch_s, f"as {where} states it for the hardware named there; {yours}"
-    recordings = [target.replay(row, 0) for row in target.space.rows or ()]
-    seconds = [
-        a + b
-        for one in recordings
-        if one.train_s
-        for a, b in zip(one.train_s, one.eval_s or (0.0,) * len(one.train_s), strict=True)
-    ]
-    if seconds:
-        return math.fsum(seconds) / len(seconds), "the mean of the recorded ones"
-    simulated = getattr(parts.backend, "epoch_s", None)
-    if simulated is None:
-        return target.epoch_s, "the target's"
-    return float(simulated), f"made up (backend.epoch_s={simulated:g})"
 
 
 def planned(runs: Runs) -> list[Planned]:
@@ -170,6 +148,7 @@ def text(plan: Planned, n_given: int | None) -> str:
     brackets, n_decisions = _brackets(planned)
     # A virtual cluster waits for what real workers have not trained yet.
     about = "at least" if isinstance(parts.scheduler, VirtualCluster) else "about"
+    end_h = settings.budget.hours if parts.scheduler.reads_clock else None
     lines = [
         f"{settings.choices.algorithm} on {settings.model_name} ({loud(target.data)} data), "
         f"max_epochs {parts.scheduler.max_epochs}, overlap {_overlap(settings, parts)}",
@@ -188,6 +167,12 @@ def text(plan: Planned, n_given: int | None) -> str:
         f"{_workers(n_workers)}",
         f"epoch       {plan.epoch_s:.4g} s, {plan.basis}",
     ]
+    if end_h is not None:
+        n = n_workers * end_h * 3600 / (plan.epoch_s * parts.scheduler.max_epochs)
+        lines.append(
+            f"budget      {end_h:g} h on {_workers(n_workers)}: as many node-hours as {n:.3g} trainings to "
+            f"max_epochs={parts.scheduler.max_epochs} take; the hours above are a bound without it"
+        )
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ It keeps workers, jobs, retries and curves; it does no I/O.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from suite.core import types as t
@@ -15,6 +15,7 @@ from suite.core.scheduler import Scheduler, ranking
 from suite.core.searcher import Searcher
 from suite.core.seeds import stream_seed
 from suite.core.space import Space
+from suite.run.machine_log import MachineLog
 from suite.run.questions import Questions
 from suite.run.reported_curve import ReportCounts
 from suite.run.trials import (
@@ -82,6 +83,12 @@ class Conductor:
         # The job that evaluates the winner.
         self._scoring: int | None = None
         self._unscored = ""
+        # For a scheduler that decides by the clock; it holds nothing that is not in the events.
+        self._machine = MachineLog(self.force) if scheduler.reads_clock else None
+        if self._machine is not None:
+            scheduler.on_machine(self._machine)
+        if scheduler.chooses_trials and not searcher.adaptive:
+            scheduler.on_candidates(searcher.n_configurations, self._points)
         self._handlers: dict[type, Callable[[Any], list[t.Command] | None]] = {
             t.WorkerJoined: self._joined,
             t.EpochReport: self._epoch,
@@ -111,6 +118,8 @@ class Conductor:
         if self.shutdown is not None and not isinstance(event, t.Resumed):
             self.n_dropped += 1
             return NOTHING
+        if self._machine is not None:
+            self._machine.saw(event, self.in_flight)
         kind = type(event)
         if kind in _SILENT:
             self._handlers[kind](event)
@@ -303,6 +312,10 @@ class Conductor:
         self.force.forgive(self._trials[job.trial_id].failed_on)
         self.given_up[job.trial_id] = self._notes.given_up[job.trial_id] = why
         self.scheduler.tell(job.trial_id, None)
+
+    def _points(self, trial_ids: Sequence[int]) -> list[Sequence[float]]:
+        """What these trials' encoded configurations are, of a searcher that looks at no results."""
+        return [self.space.encode(self.searcher.propose(i, {})) for i in trial_ids]
 
     def _meet(self, trial_id: int) -> TrialState:
         if (trial := self._trials.get(trial_id)) is None:

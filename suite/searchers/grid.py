@@ -65,6 +65,10 @@ class Grid(Searcher):
         self._order: list[int] = []
         self._moved: dict[int, int] = {}
 
+    @property
+    def n_configurations(self) -> int:
+        return math.prod(self._shape)
+
     def propose(self, trial_id: int, trials: Mapping[int, Trial]) -> Config:
         n_points = math.prod(self._shape)
         if trial_id >= n_points:

@@ -46,19 +46,29 @@ class Forest:
 
         Of trees on bootstrap samples: those of `fit` have seen every row.
         """
+        return self._bagged(X, y)[1]
+
+    def fit_out_of_bag(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+        """`out_of_bag`, and its trees are kept: `predict` answers by them. As a random forest does it."""
+        self._trees, answers = self._bagged(X, y)
+        return answers
+
+    def _bagged(self, X: ArrayLike, y: ArrayLike) -> tuple[list[Any], NDArray[np.float64]]:
+        """Trees on bootstrap samples, and their out-of-bag predictions."""
         X, y = _checked(X, y)
         total, count = np.zeros(len(y)), np.zeros(len(y))
         rng = stream(self._seed, "bootstrap")
+        trees = []
         for i in range(self._n_trees):
             drawn = rng.integers(0, len(y), len(y))
             out = np.ones(len(y), dtype=bool)
             out[drawn] = False
+            with _unchecked():
+                trees.append(self._tree(i).fit(X[drawn], y[drawn], check_input=False))
             if out.any():
-                with _unchecked():
-                    tree = self._tree(i).fit(X[drawn], y[drawn], check_input=False)
-                total[out] += tree.tree_.predict(X[out])[:, 0]
+                total[out] += trees[-1].tree_.predict(X[out])[:, 0]
                 count[out] += 1
-        return np.where(count > 0, total / np.maximum(count, 1), y.mean())
+        return trees, np.where(count > 0, total / np.maximum(count, 1), y.mean())
 
 
 class MeasuredForest:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,17 +123,18 @@ def measure(curves: Mapping[int, Curve | None], max_epochs: int) -> RankAgreemen
         ids = [i for i in ranks if i in scores]
         x = np.array([scores[i] for i in ids])
         u = np.array([ranks[i] for i in ids])
-        z, value, n = _octave(x, u)
+        z, value, n = corrected(x, u)
         values.append(value)
         counts.append(n)
         scores = dict(zip(ids, z.tolist(), strict=True))
     return RankAgreement(points, tuple(values), tuple(counts))
 
 
-def _octave(
+def corrected(
     x: NDArray[np.float64], u: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float, int]:
-    """Scores at an octave's end, its agreement, and the number of trials that this was measured on.
+    """Scores at an octave's end as if no trial had been selected, its agreement, and the number of
+    trials that this was measured on (0: it is the prior). As `measure` says it.
 
     x: (n,) scores at the beginning; u: (n,) scores of the same trials among themselves at the end.
     """
@@ -155,13 +156,18 @@ def _octave(
     return (u - middle) / (scale * math.sqrt(1 + kappa * kappa)), rho, n
 
 
-def _scores(curves: Mapping[int, Curve], epochs: int) -> dict[int, float]:
-    """Normal scores of the trials that have come so far, by their values there; low is good."""
+def normal_scores(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Phi^-1((rank - 1/2) / n) of each value; low is good, equal values have the mean of their ranks."""
     from scipy.special import ndtri
     from scipy.stats import rankdata
 
+    ranks = rankdata(values)
+    return np.asarray(ndtri((ranks - 0.5) / len(ranks)))
+
+
+def _scores(curves: Mapping[int, Curve], epochs: int) -> dict[int, float]:
+    """Normal scores of the trials that have come so far, by their values there; low is good."""
     values = {i: curve[epochs - 1] for i, curve in curves.items() if len(curve) >= epochs}
     if not values:
         return {}
-    ranks = rankdata(list(values.values()))
-    return dict(zip(values, ndtri((ranks - 0.5) / len(ranks)).tolist(), strict=True))
+    return dict(zip(values, normal_scores(list(values.values())).tolist(), strict=True))

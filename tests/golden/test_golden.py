@@ -21,7 +21,8 @@ GOLDEN = Path(__file__).parent
 SMALL = ("max_epochs=8", "eta=2", "+common.n_curves=3", "overlap=false", "predictor=svr")
 OURS = (
     "asha", "calibrated_gate", "fast_hyperband", "fit_and_threshold", "hyperband", "one_epoch", "pasha",
-    "random_search", "random_search_filling", "successive_halving", "swift", "swift_asha", "swift_hyperband",
+    "price", "random_search", "random_search_filling", "successive_halving", "swift", "swift_asha",
+    "swift_hyperband",
 )  # fmt: skip
 # What makes a small run show what its scheduler is about.
 MORE = {
@@ -29,6 +30,7 @@ MORE = {
     "asha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
     "one_epoch": ("scheduler.n_trials=18", "scheduler.k=17"),
     "pasha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
+    "price": ("scheduler.n_epochs=80", "scheduler.lowest_share=0.25"),
     "random_search": ("scheduler.n_trials=5",),
     "random_search_filling": ("scheduler.n_workers=3", "scheduler.most=9"),
     "successive_halving": ("scheduler.min_epochs=2",),

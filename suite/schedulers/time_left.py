@@ -1,0 +1,151 @@
+"""What is left of a budget, as a scheduler that fills it asks: of time on all workers, or of epochs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suite.core.machine import Machine
+from suite.surrogates.speeds import Speeds
+
+MS_PER_HOUR = 3_600_000
+
+
+class Budget(ABC):
+    """max_epochs: R."""
+
+    def __init__(self, max_epochs: int) -> None:
+        self.max_epochs = max_epochs
+
+    @abstractmethod
+    def used(self) -> float:
+        """The share that is used; 1 or more: nothing is left."""
+
+    @abstractmethod
+    def n_trainings(self) -> float:
+        """Trials that all of it trains to R; at least 1."""
+
+    @abstractmethod
+    def fit(self, trial_ids: Sequence[int], epochs: NDArray[np.int_]) -> NDArray[np.bool_]:
+        """Whether each of these trials, which have come to `epochs`, can come to R in what is left."""
+
+    @abstractmethod
+    def fit_fresh(self) -> float:
+        """The share of new trials that can come to R in what is left, by what was measured."""
+
+    @property
+    def wants_speeds(self) -> bool:
+        """Whether to train paused trials on, rather than new ones, until more is known of their speed."""
+        return False
+
+    def begins(self, trial_id: int, n_epochs: int) -> None:  # noqa: B027 (optional hook)
+        """So many epochs of this trial are handed out."""
+
+    def told(self, trial_id: int) -> None:  # noqa: B027 (optional hook)
+        """A job of this trial is over."""
+
+    @property
+    def overhead_epochs(self) -> float:
+        """What a job takes besides its epochs, in epochs."""
+        return 0.0
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        return {}
+
+
+class EpochBudget(Budget):
+    """n_epochs in all, however many workers train them. Knows no time: an epoch is an epoch."""
+
+    def __init__(self, max_epochs: int, n_epochs: int) -> None:
+        super().__init__(max_epochs)
+        self._n_epochs, self._handed_out = n_epochs, 0
+
+    def used(self) -> float:
+        return self._handed_out / self._n_epochs
+
+    def n_trainings(self) -> float:
+        return max(self._n_epochs / self.max_epochs, 1.0)
+
+    def fit(self, trial_ids: Sequence[int], epochs: NDArray[np.int_]) -> NDArray[np.bool_]:
+        return np.asarray(self.max_epochs - epochs <= self._n_epochs - self._handed_out)
+
+    def fit_fresh(self) -> float:
+        return float(self.max_epochs <= self._n_epochs - self._handed_out)
+
+    def begins(self, trial_id: int, n_epochs: int) -> None:
+        self._handed_out += n_epochs
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        return {"n_epochs": self._n_epochs, "handed_out": self._handed_out}
+
+
+class TimeBudget(Budget):
+    """end_ms: milliseconds since the run's begin until which trainings must be over.
+
+    A trial that would have to restart, because no idle worker holds it, needs the measured overhead of a
+    job besides. Until the speed of n_speeds trials is known, new ones are taken to fit. Of the speeds see
+    `suite.surrogates.speeds`.
+    """
+
+    def __init__(self, max_epochs: int, end_ms: int, n_speeds: int, machine: Machine) -> None:
+        super().__init__(max_epochs)
+        self._end_ms, self._n_speeds, self._machine = end_ms, n_speeds, machine
+        self._speeds = Speeds(min(2, max_epochs))
+
+    @property
+    def _left_ms(self) -> int:
+        return self._end_ms - self._machine.now_ms
+
+    def used(self) -> float:
+        return self._machine.now_ms / self._end_ms
+
+    def n_trainings(self) -> float:
+        mean_ms, n = self._speeds.mean_ms, max(self._machine.n_workers, 1)
+        return n * max(1.0, self._end_ms / (self.max_epochs * mean_ms)) if mean_ms else float(n)
+
+    def fit(self, trial_ids: Sequence[int], epochs: NDArray[np.int_]) -> NDArray[np.bool_]:
+        left_ms, overhead_ms = self._left_ms, self._machine.overhead_ms
+        needed_ms = (self.max_epochs - epochs) * self._speeds.of(trial_ids)
+        fits = np.asarray((needed_ms <= left_ms) & (left_ms > 0))
+        for i in np.flatnonzero(fits & (needed_ms + overhead_ms > left_ms)).tolist():
+            fits[i] = self._machine.is_resident(trial_ids[i])
+        return fits
+
+    def fit_fresh(self) -> float:
+        left_ms = self._left_ms
+        if len(self._speeds) < self._n_speeds:
+            return float(left_ms > 0)
+        return float((self._speeds.known() * self.max_epochs <= left_ms).mean())
+
+    @property
+    def wants_speeds(self) -> bool:
+        # Where the lowest rung is one epoch, new ones alone would never make a speed known.
+        return len(self._speeds) < self._n_speeds <= self._speeds.n_seen
+
+    def told(self, trial_id: int) -> None:
+        self._speeds.saw(trial_id, self._machine.epochs_ms(trial_id))
+
+    @property
+    def overhead_epochs(self) -> float:
+        mean_ms = self._speeds.mean_ms
+        return self._machine.overhead_ms / mean_ms if mean_ms else 0.0
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        """handed_back: the share of node time that workers had no use for after their last job."""
+        machine, end_ms = self._machine, self._end_ms
+        idle_ms = sum(max(end_ms - last, 0) for last in machine.last_busy_ms)
+        n = max(len(machine.last_busy_ms), 1)
+        return {
+            "end_s": end_ms / 1000,
+            "over_s": max(machine.now_ms - end_ms, 0) / 1000,
+            "handed_back": round(idle_ms / (n * end_ms), 4),
+            "epoch_s": round(self._speeds.mean_ms / 1000, 3),
+            "job_overhead_s": machine.overhead_ms / 1000,
+        }

@@ -1,0 +1,83 @@
+"""What a scheduler is told of times: integers, the same from events and from the journal's lines."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.driving import conductor, play
+from suite.core import types as t
+from suite.core.errors import ConfigError
+from suite.run.journal import decode, encode
+from suite.run.machine_log import MachineLog
+from suite.run.trials import Notes
+from suite.run.workforce import Workforce
+from suite.schedulers.hyperband import Hyperband
+from suite.schedulers.price import Price
+
+JOB = t.Job(0, 7, 0, 9, {}, 0)
+FLYING = {0: (1, JOB)}
+
+
+def log(*events, flying=FLYING):
+    made = MachineLog(Workforce(1))
+    for event in events:
+        made.saw(event, flying)
+    return made
+
+
+def report(epoch, train_s, time_s, eval_s=0.0, worker=1):
+    return t.EpochReport(worker, 0, epoch, 0.5, {}, train_s, eval_s, time_s)
+
+
+@given(st.floats(0, 1e6), st.lists(st.floats(1e-4, 1e4), min_size=1, max_size=9), st.integers(1, 4))
+def test_a_batch_and_its_line_of_the_journal_are_the_same_milliseconds(origin_s, seconds, first):
+    ends = [0.0]
+    for one in seconds:
+        ends.append(ends[-1] + one)
+    n = len(seconds)
+    batch = t.EpochBatch(
+        1, 0, 1, [0.5] * n, "loss", [0.5] * n, origin_s, ends, round(origin_s + ends[-1], 6)
+    )
+    line = encode([batch], [], Notes())
+    one, other = log(batch), log(*decode(line))
+    assert one.epochs_ms(7) == other.epochs_ms(7) and one.now_ms == other.now_ms
+    assert all(type(ms) is int and ms >= 1 for ms in one.epochs_ms(7))
+
+
+def test_time_never_goes_back():
+    made = log(t.WorkerJoined(1, 5.0), t.WorkerLost(2, "", 3.0), t.Checkpointed(1, 0, 1, 4.9996))
+    assert made.now_ms == 5000 and made.last_busy_ms == [5000]
+
+
+def test_overhead_is_what_a_job_takes_besides_its_epochs():
+    made = log(
+        report(1, 1.0, 3.0, eval_s=0.5),
+        report(2, 1.0, 4.0),
+        t.JobFinished(1, 0, 0.3, 0.2, 3.25, 5.0),
+    )
+    assert (
+        made.epochs_ms(7) == [1500, 1000]
+        and made.overhead_ms == 750
+        and made.last_busy_ms == [5000]
+    )
+
+
+def test_messages_of_jobs_that_are_not_in_flight_say_what_time_it_is_and_no_more():
+    made = log(report(1, 1.0, 3.0, worker=2), t.JobFinished(1, 5, 0, 0, 9.0, 7.0))
+    assert made.epochs_ms(7) == () and made.overhead_ms == 0 and made.now_ms == 7000
+
+
+def test_an_epoch_trained_again_takes_the_place_of_the_first():
+    made = log(report(1, 1.0, 3.0), report(2, 2.0, 5.0), report(2, 4.0, 9.0), report(9, 1.0, 10.0))
+    assert made.epochs_ms(7) == [1000, 4000]
+
+
+def test_only_schedulers_that_ask_for_the_clock_have_one():
+    assert conductor(Hyperband(4, 2))._machine is None
+    assert conductor(Price(4))._machine is None
+    assert conductor(Price(4, hours=1.0))._machine is not None
+
+
+def test_a_scheduler_that_needs_a_clock_and_has_none_says_so():
+    with pytest.raises(ConfigError, match="hours: needs a clock"):
+        play(Price(4, hours=1.0))
