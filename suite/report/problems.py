@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from suite.report.measures import say_p
 from suite.report.ranks import critical_difference, friedman, mean_ranks
-from suite.report.regret import scale
+from suite.report.regret import scale, table_of
 from suite.report.regret_chapter import Clock, Compared, Table, compare, pairs, regrets, show
 from suite.report.runs import Group
 from suite.report.statistics import ALPHA, N_RESAMPLES, mean, mean_interval
@@ -69,7 +69,7 @@ def judge_all(groups: Sequence[Group]) -> list[Problems]:
     on_tables = [group for group in groups if any(scale(run.view) for run in group.runs)]
     of: dict[str, set[str]] = {}
     for group in on_tables:
-        of.setdefault(group.first.header.table, set()).add(group.workers)
+        of.setdefault(table_of(group.first.view), set()).add(group.workers)
     if all(len(numbers) == 1 for numbers in of.values()):
         judged = [judge(on_tables)]
     else:
@@ -121,7 +121,7 @@ def _problem(group: Group) -> Problem | None:
     compared = {c.name: c for c in compare(group)}
     found = {name: mean(c.mine) for name, c in compared.items()}
     known = {name: value for name, value in found.items() if value is not None}
-    title = group.first.header.table
+    title = table_of(group.first.view)
     at = [_at_equal(clock, compared) for clock in CLOCKS]
     return Problem(title, group.family or title, group.data, group, compared, known, *at)
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from suite.core.catalogue import Entry
+from suite.files import published_tables
 from suite.results.run_view import RunView
 
 
 def table_of(view: RunView) -> str:
-    """The curve table's name where the header has a reference, else the model's."""
-    return view.header.table
+    """The curve table's name: of one of the catalogue its task, of another its file's; of no table the
+    model's.
+    """
+    entry = published(view)
+    return entry.name if entry is not None else view.header.table
+
+
+def published(view: RunView) -> Entry | None:
+    """The catalogue's entry of the table that a run searched; None for another target."""
+    file = f"{view.header.table}.csv"
+    return next((one for one in published_tables().values() if one.file == file), None)
 
 
 def final(view: RunView) -> float | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suite.core.target import loud, mark
-from suite.files import published_tables
+from suite.report.regret import published
 from suite.results.header import RunHeader
 from suite.results.run_view import RunView
 
@@ -134,8 +134,8 @@ class Group:
     @property
     def family(self) -> str:
         """Of a table of the catalogue, those with which it was published; empty for another target."""
-        file = f"{self.first.header.table}.csv"
-        return next((one.family for one in published_tables().values() if one.file == file), "")
+        entry = published(self.first.view)
+        return entry.family if entry is not None else ""
 
     @property
     def metric(self) -> str:

@@ -2,6 +2,7 @@
 
 import html
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from kit.report_runs import MAX_EPOCHS, on_table, row
 from suite import report
 from suite.report import problems, problems_figure, tables
 from suite.report.groups import collect
+from suite.report.regret import table_of
 
 # Regrets are the values - 0.1. a halves the baseline's on t1 and t2, doubles it on t3.
 TABLES = {"t1": (0.5, 0.3), "t2": (0.3, 0.2), "t3": (0.2, 0.3)}
@@ -137,3 +139,11 @@ def test_it_stands_in_every_form_of_the_report(tmp_path):
     page = (folder / "report.html").read_text()
     assert html.escape(sentence) in page and "Performance profile" in page
     assert (folder / problems_figure.NAME).stat().st_size > 5000
+
+
+def test_a_table_of_the_catalogue_is_named_by_its_task():
+    def named(table):
+        return table_of(SimpleNamespace(header=SimpleNamespace(table=table)))
+
+    assert named("mlpf_delphes") == "mlpf" and named("lcbench_34539") == "lcbench_34539"
+    assert named("widths") == "widths"
