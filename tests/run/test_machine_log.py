@@ -1,7 +1,9 @@
 """What a scheduler is told of times: integers, the same from events and from the journal's lines."""
 
+import itertools
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kit.driving import conductor, play
@@ -30,22 +32,19 @@ def report(epoch, train_s, time_s, eval_s=0.0, worker=1):
 
 
 @given(st.floats(0, 1e6), st.lists(st.floats(1e-4, 1e4), min_size=1, max_size=9), st.integers(1, 4))
+# Raw, the second epoch has 1.4994 ms; of times with six decimals, as the journal has them, 1.5.
+@example(4e-7, [0.001, 0.0014994], 1)
 def test_a_batch_and_its_line_of_the_journal_are_the_same_milliseconds(origin_s, seconds, first):
-    ends = [0.0]
-    for one in seconds:
-        ends.append(ends[-1] + one)
-    n = len(seconds)
-    batch = t.EpochBatch(
-        1, 0, 1, [0.5] * n, "loss", [0.5] * n, origin_s, ends, round(origin_s + ends[-1], 6)
-    )
-    line = encode([batch], [], Notes())
-    one, other = log(batch), log(*decode(line))
+    ends = [0.0, *itertools.accumulate(seconds)]
+    n, over_s = len(seconds), round(origin_s + ends[-1], 6)
+    batch = t.EpochBatch(1, 0, first, [0.5] * n, "loss", [0.5] * n, origin_s, ends, over_s)
+    one, other = log(batch), log(*decode(encode([batch], [], Notes())))
     assert one.epochs_ms(7) == other.epochs_ms(7) and one.now_ms == other.now_ms
     assert all(type(ms) is int and ms >= 1 for ms in one.epochs_ms(7))
 
 
 def test_time_never_goes_back():
-    made = log(t.WorkerJoined(1, 5.0), t.WorkerLost(2, "", 3.0), t.Checkpointed(1, 0, 1, 4.9996))
+    made = log(t.WorkerJoined(1, 5.0), t.WorkerLost(2, "", 3.0), t.Checkpointed(1, 0, 1, 4.0))
     assert made.now_ms == 5000 and made.last_busy_ms == [5000]
 
 

@@ -240,6 +240,28 @@ def test_without_an_end_epochs_are_the_budget_and_somebody_comes_to_the_end(
     assert not scheduler.reads_clock
 
 
+def test_where_the_last_that_could_be_finished_fails_another_is_trained_to_the_end():
+    """Beyond the budget: else the run would have no result."""
+    lost = []
+
+    def curve(trial_id, to_epoch):
+        if to_epoch > R // 2 and len(lost) < 3 and trial_id not in lost:
+            lost.append(trial_id)
+        return None if trial_id in lost and to_epoch > R // 2 else power_law(trial_id, to_epoch)
+
+    played = play(price(n_epochs=2 * R), curve, workers=2, shuffle=0)
+    assert len(lost) == 3 and played.winner is not None
+
+
+def test_failed_trials_rank_last_where_they_failed():
+    scheduler = price()
+    play(scheduler, lambda i, e: None if i % 3 == 0 else power_law(i, e), workers=2)
+    scores = scheduler._ladder.scores
+    worst = [score for i, score in zip(scheduler._ids, scores, strict=True) if i % 3 == 0]
+    others = [score for i, score in zip(scheduler._ids, scores, strict=True) if i % 3]
+    assert len(set(worst)) == 1 and worst[0] > max(others)
+
+
 def test_no_more_trials_than_were_asked_for():
     scheduler = price(n_trials=7)
     played = play(scheduler, workers=3)
