@@ -70,6 +70,24 @@ def test_hours_follow_the_seconds_that_are_given(capsys):
     assert "epoch_s=S, or --measure" in stated
 
 
+def test_a_budget_of_hours_is_said_in_trainings(capsys):
+    words = (
+        "algorithm=price",
+        "model=table_target",
+        "backend=simulate",
+        "backend.workers=8",
+        "max_epochs=20",
+    )
+    assert cli.main(["plan", *words, "budget.hours=2"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "budget      2 h on 8 workers: as many node-hours as 48 trainings to max_epochs=20 take"
+        in said
+    )
+    assert cli.main(["plan", *words]) == 0
+    assert "budget  " not in capsys.readouterr().out
+
+
 def test_a_sweeps_hours_are_those_of_its_runs_after_each_other(capsys):
     text = plan(capsys, "-m", "seed=0,1,2", "epoch_s=60", "workers=50", "overlap=false")
     assert (

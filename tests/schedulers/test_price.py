@@ -223,6 +223,19 @@ def test_a_simulated_run_of_the_command_line_is_verified(tmp_path, no_fsync):
     assert measured["policy"] == "rank" and measured["decides_by"] == "times in the journal"
 
 
+def test_a_real_run_ends_by_its_own_clock_and_is_verified(tmp_path, no_fsync):
+    """About two seconds, whatever the machine does: later epochs are fewer trials."""
+    words = (
+        "model=table_target", "model.sleep_s=0.002", "algorithm=price", "backend=inline", f"max_epochs={R}",
+        f"budget.hours={2 / 3600}", "tracking=later", "report=false",
+    )  # fmt: skip
+    outcome = run(configured(*words), tmp_path / "run")
+    assert outcome.status == "completed" and verify(tmp_path / "run", "run").holds
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    budget = record["measured"]["scheduler"]["budget"]
+    assert budget["end_s"] == 2.0 and budget["epoch_s"] >= 0.002
+
+
 # --- budgets of epochs --------------------------------------------------------------------------------
 
 
