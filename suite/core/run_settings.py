@@ -79,7 +79,7 @@ class RunSettings:
     budget: Budget
     max_attempts: Positive
     min_workers: Positive
-    n_jobs: Positive | None
+    n_jobs: Annotated[int, Meta(ge=1, le=4096)] | None
     score_test: bool
     keep_checkpoints: Literal["winner", "all"]
     report: bool

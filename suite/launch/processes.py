@@ -10,7 +10,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,23 +21,34 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from suite.core.errors import SuiteError
+from suite.run import limit
+from suite.worker.devices import THREADS
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_PATIENCE_S = 60.0
-"""For a task that was asked to end: it closes its files."""
+_READY = "ready"
+_PATIENCE_S = 20.0
+"""For a task that was asked to end: it closes its files. Slurm kills 30 s after its SIGTERM."""
+
+
+class CannotStartError(SuiteError):
+    """No process of this machine gets as far as its first task."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """In place of a result: the process was killed. exit_code: -9 for signal 9, as Python says it."""
+    """In place of a result: why there is none."""
 
-    exit_code: int | None
+    reason: str
 
-    def __str__(self) -> str:
-        code = self.exit_code
-        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        return f"its process was ended {how}"
+    @classmethod
+    def ended(cls, code: int | None) -> Lost:
+        """code: as multiprocessing has it, -9 for signal 9; None: it lives, and said nothing."""
+        if code is None:
+            return cls(f"its process did not end within {_PATIENCE_S:.0f} s and was killed")
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        return cls(f"its process was ended {how}")
 
 
 @dataclass
@@ -43,6 +56,7 @@ class _Worker(Generic[Task]):
     process: BaseProcess
     pipe: Connection
     task: Task | None = None
+    is_ready: bool = False
 
 
 class Processes(Generic[Task, Result]):
@@ -52,7 +66,8 @@ class Processes(Generic[Task, Result]):
     its linear algebra, unless the environment says otherwise: n of them share the machine.
 
     A context: at its end processes with a task are asked to end by SIGTERM, and `left` holds what they
-    still said. They ignore Ctrl-C, which a terminal sends to all: this process decides.
+    still said. They ignore Ctrl-C, which a terminal sends to all, and SIGUSR1: this process decides.
+    Raises CannotStartError where no process becomes ready (a program that is read from a pipe, say).
 
     >>> with Processes(abs, 2) as processes:
     ...     sorted(result for _, result in processes.done([-1, -2, 3]))
@@ -60,7 +75,7 @@ class Processes(Generic[Task, Result]):
     """
 
     def __init__(self, work: Callable[[Task], Result], n: int) -> None:
-        self._work, self._n = work, n
+        self._work, self._n, self._was_ready = work, n, False
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker[Task]] = []
         self.left: list[tuple[Task, Result | Lost]] = []
@@ -83,7 +98,8 @@ class Processes(Generic[Task, Result]):
             wanted = is_more and (len(pipes) < self._n or len(ahead) < self._n)
             ready = wait(pipes, 0 if wanted else None) if pipes else []
             for worker in [worker for worker in self._workers if worker.pipe in ready]:
-                yield self._result(worker)
+                if (pair := self._heard(worker)) is not None:
+                    yield pair
             if not ready and wanted:
                 try:
                     ahead.append(next(following))
@@ -101,15 +117,15 @@ class Processes(Generic[Task, Result]):
 
     def _send(self, worker: _Worker[Task], task: Task) -> None:
         worker.task = task
-        # Where it was killed while it waited, `_result` says so.
+        # Where it was killed while it waited, `_heard` says so.
         with contextlib.suppress(OSError):
             worker.pipe.send(task)
 
     def _started(self) -> _Worker[Task]:
-        before = {name: os.environ.get(name) for name in _THREADS}
+        before = {name: os.environ.get(name) for name in THREADS}
         mine, its = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(its, self._work), daemon=True)
-        for name in _THREADS:
+        for name in THREADS:
             os.environ.setdefault(name, "1")
         try:
             process.start()
@@ -122,15 +138,28 @@ class Processes(Generic[Task, Result]):
         self._workers.append(worker)
         return worker
 
-    def _result(self, worker: _Worker[Task]) -> tuple[Task, Result | Lost]:
-        task, worker.task = worker.task, None
-        assert task is not None
+    def _heard(self, worker: _Worker[Task]) -> tuple[Task, Result | Lost] | None:
+        """What a process said of its task; None: that it is ready. Call it where its pipe has something."""
         try:
-            return task, worker.pipe.recv()
+            said = worker.pipe.recv()
         except (EOFError, OSError):
             self._workers.remove(worker)
+            worker.pipe.close()
             worker.process.join(_PATIENCE_S)
-            return task, Lost(worker.process.exitcode)
+            lost = Lost.ended(worker.process.exitcode)
+            if not self._was_ready:
+                raise CannotStartError(
+                    f"n_jobs={self._n}: no process can be begun ({lost.reason}); use n_jobs=1."
+                ) from None
+            assert worker.task is not None
+            return worker.task, lost
+        if not worker.is_ready:
+            assert said == _READY
+            worker.is_ready = self._was_ready = True
+            return None
+        task, worker.task = worker.task, None
+        assert task is not None
+        return task, said
 
     def __exit__(
         self,
@@ -138,35 +167,61 @@ class Processes(Generic[Task, Result]):
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        # A second Ctrl-C does not cut off what the first one asked for.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        # A second signal does not cut off what the first one asked for.
+        with _ignored(signal.SIGINT, signal.SIGTERM):
             self._end()
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def _end(self) -> None:
         for worker in self._workers:
             worker.process.terminate()
         until = time.monotonic() + _PATIENCE_S
-        for worker in list(self._workers):
+        for worker in self._workers:
             if worker.task is not None:
-                worker.pipe.poll(max(until - time.monotonic(), 0.0))
-                self.left.append(
-                    self._result(worker) if worker.pipe.poll() else (worker.task, Lost(None))
-                )
+                self.left.append((worker.task, self._last_words(worker, until)))
+            # It waits for its next task: this is the end of them.
+            worker.pipe.close()
         for worker in self._workers:
             worker.process.join(max(until - time.monotonic(), 0.1))
             if worker.process.is_alive():
                 worker.process.kill()
         self._workers = []
 
+    def _last_words(self, worker: _Worker[Task], until: float) -> Result | Lost:
+        with contextlib.suppress(EOFError, OSError):
+            while worker.pipe.poll(max(until - time.monotonic(), 0.0)):
+                if worker.is_ready:
+                    said: Result | Lost = worker.pipe.recv()
+                    return said
+                worker.is_ready = worker.pipe.recv() == _READY
+            return Lost.ended(None)
+        worker.process.join(1.0)
+        return Lost.ended(worker.process.exitcode)
+
+
+@contextlib.contextmanager
+def _ignored(*numbers: signal.Signals) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 def _serve(pipe: Connection, work: Callable[[Task], Result]) -> None:
     """A process: one task after the other, until its parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        try:
-            pipe.send(work(pipe.recv()))
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            return
+    limit.listen(worker=True)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        pipe.send(_READY)
+        while True:
+            task = pipe.recv()
+            try:
+                said: Result | Lost = work(task)
+            except Exception as error:
+                traceback.print_exc()
+                said = Lost(f"{type(error).__name__}: {error}")
+            pipe.send(said)

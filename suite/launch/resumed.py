@@ -7,6 +7,7 @@ journal until they are given anew.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -83,7 +84,9 @@ def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -
                 "only backend..., tracking..., report, min_workers and n_jobs can."
             )
     others = [word for word in words if word not in of_leaves]
-    fresh = RunSettings.of({**compose(others), "compare_across_overlap": True, "resume": None})
+    fresh = RunSettings.of(
+        {**_composed(tuple(others)), "compare_across_overlap": True, "resume": None}
+    )
     anew = {name: getattr(fresh, name) for name in FROM_COMMAND_LINE}
     named = {_key(word) for word in words if word.startswith("backend")}
     if named <= {f"backend.{name}" for name in OF_THE_MACHINE}:
@@ -97,6 +100,12 @@ def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -
         for word in of_leaves:
             _put(before, _key(word), _value(given, _key(word)))
     return RunSettings.of({**before, **anew})
+
+
+@functools.lru_cache(maxsize=256)
+def _composed(words: tuple[str, ...]) -> Mapping[str, Any]:
+    """Read only: the runs of a sweep share few of them, and each takes a tenth of a second."""
+    return compose(words)
 
 
 def outside_settings(config: Mapping[str, Any], folder: Path) -> Iterator[OutsideSetting]:
@@ -172,7 +181,7 @@ def _defaults(header: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(chosen.get(group), str) and re.fullmatch(r"\w+", chosen[group])
     ]
     try:
-        return compose(words)
+        return _composed(tuple(words))
     except ConfigError:
         return {}
 

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import shlex
 import signal
+import statistics
 import sys
 import tempfile
 import threading
@@ -26,7 +27,9 @@ from suite.launch.execute import RECORD, STOPPED
 from suite.launch.processes import Lost, Processes
 from suite.launch.progress import Sweep, is_live
 from suite.results.find import find_runs
+from suite.run import batch
 from suite.run import journal as journals
+from suite.run.limit import Limit
 
 FROM_RUNS = 32
 """n_jobs=null: a sweep of fewer simulated runs takes one process; to begin another costs a second."""
@@ -44,14 +47,16 @@ class Ended:
 
 @dataclass(frozen=True)
 class Kind:
-    """Runs of one algorithm in a sweep that are still to be run: n of them, and the settings of the first."""
+    """Runs of one algorithm in a sweep, n of them still to be run. samples: settings of two of them, of
+    different tables where there are several.
+    """
 
-    settings: RunSettings
+    samples: tuple[RunSettings, ...]
     n: int
 
     @property
     def algorithm(self) -> str:
-        return self.settings.choices.algorithm
+        return self.samples[0].choices.algorithm
 
 
 def kinds_of(
@@ -61,12 +66,15 @@ def kinds_of(
 
     counted: settings, and how many runs have them but for the seed. done: runs that are `completed`.
     """
-    first: dict[str, RunSettings] = {}
+    settings: dict[str, list[RunSettings]] = {}
     counts: Counter[str] = Counter()
-    for settings, n in counted if simulated else ():
-        first.setdefault(settings.choices.algorithm, settings)
-        counts[settings.choices.algorithm] += n
-    return [Kind(first[name], max(n - done.get(name, 0), 0)) for name, n in counts.items()]
+    for each, n in counted if simulated else ():
+        settings.setdefault(each.choices.algorithm, []).append(each)
+        counts[each.choices.algorithm] += n
+    return [
+        Kind((of[0], *of[len(of) // 2 :][: len(of) > 1]), max(counts[name] - done.get(name, 0), 0))
+        for name, of in settings.items()
+    ]
 
 
 def completed(folder: Path) -> Counter[str]:
@@ -86,9 +94,10 @@ def n_processes(kinds: Sequence[Kind], n_runs: int) -> int:
     """
     if not kinds or launcher.launched():
         return 1
-    n_jobs = kinds[0].settings.n_jobs
+    n_jobs = kinds[0].samples[0].n_jobs
     if n_jobs is None:
-        n_jobs = len(os.sched_getaffinity(0)) if n_runs >= FROM_RUNS else 1
+        n_cores = len(os.sched_getaffinity(0))
+        n_jobs = min(n_cores, batch.n_cores() or n_cores) if n_runs >= FROM_RUNS else 1
     return max(min(n_jobs, n_runs), 1)
 
 
@@ -128,31 +137,48 @@ def side_by_side(
     A killed process costs the run that it was running, and no other. After Ctrl-C or SIGTERM the runs under
     way are closed as interrupted.
     """
-    outcomes, is_over = [], False
-    with _sigterm_as_ctrl_c(), Processes(_ended, n) as processes:
+    outcomes: list[Outcome] = []
+    is_over, due, processes = False, _Due(runs), Processes(_ended, n)
+    with _sigterm_as_ctrl_c():
         try:
-            sampled = _sampled(processes, kinds) if n_runs >= FROM_RUNS else {}
+            sampled = _sampled(n, kinds) if sum(kind.n for kind in kinds) >= FROM_RUNS else {}
             line = _Line(n_runs, n, kinds, sampled)
-            for begin, ended in processes.done(runs):
-                outcomes.append(_outcome(begin, ended))
-                line.clear()
-                say(outcomes[-1])
-                yield outcomes[-1]
-                line.ended(outcomes[-1])
-                if is_cut(outcomes[-1]):
-                    break
-            else:
-                is_over = True
-            line.clear()
+            with processes:
+                for begin, ended in processes.done(due):
+                    outcomes.append(_outcome(begin, ended))
+                    line.clear()
+                    say(outcomes[-1])
+                    yield outcomes[-1]
+                    line.ended(outcomes[-1])
+                    if is_cut(outcomes[-1]):
+                        break
+                else:
+                    is_over = due.paused is None
         except KeyboardInterrupt:
-            pass
+            is_over = False
     # Of a sweep that was cut: what its last runs came to.
-    for begin, ended in processes.left:
-        outcomes.append(_outcome(begin, ended))
-        say(outcomes[-1])
-        yield outcomes[-1]
+    last = [_outcome(begin, ended, asked=True) for begin, ended in processes.left]
+    for outcome in [*last, *([due.paused] if due.paused is not None else ())]:
+        outcomes.append(outcome)
+        say(outcome)
+        yield outcome
     if not is_over and not any(map(is_cut, outcomes)):
         raise KeyboardInterrupt
+
+
+class _Due:
+    """The runs, until the job's time ends or SIGUSR1 comes; then `paused` says so: no further one begins."""
+
+    def __init__(self, runs: Iterable[Begin]) -> None:
+        self._runs = iter(runs)
+        self.paused: Outcome | None = None
+
+    def __iter__(self) -> Iterator[Begin]:
+        for begin in self._runs:
+            if begin.how == "auto" and (why := Limit(0.0).due()):
+                self.paused = Outcome("paused", why, begin.folder, begin.settings.label)
+                return
+            yield begin
 
 
 @contextlib.contextmanager
@@ -191,38 +217,52 @@ def _after_its_end(begin: Begin) -> Outcome:
     return Outcome("interrupted", STOPPED, begin.folder, begin.settings.label)
 
 
-def _outcome(begin: Begin, ended: Ended | Lost) -> Outcome:
+def _outcome(begin: Begin, ended: Ended | Lost, *, asked: bool = False) -> Outcome:
+    """asked: to end; a process may do so before its run has begun."""
     if isinstance(ended, Ended):
         return ended.outcome
+    if asked:
+        return Outcome("interrupted", STOPPED, begin.folder, begin.settings.label)
     return Outcome(
         "failed",
-        f"{ended}; resume={shlex.quote(short(begin.folder.parent))} continues the sweep.",
+        f"{ended.reason}; resume={shlex.quote(short(begin.folder.parent))} continues the sweep.",
         begin.folder,
         begin.settings.label,
     )
 
 
-def _sampled(processes: Processes[Begin, Ended], kinds: Sequence[Kind]) -> Mapping[str, float]:
-    """Seconds of one run of each algorithm, measured here in a folder that is thrown away."""
-    print(f"measuring one run of each algorithm ({len(kinds)}) ...", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix="swiftbench-") as folder:
-        n = 0
+def _sampled(n: int, kinds: Sequence[Kind]) -> Mapping[str, float]:
+    """Seconds of a run of each algorithm that has runs left, measured here in a folder that is thrown away.
 
-        def samples(again: Sequence[Kind]) -> Iterator[Begin]:
-            nonlocal n
-            for kind in again:
-                n += 1
-                settings = dataclasses.replace(kind.settings, resume=None)
-                yield Begin(settings, Path(folder) / str(n), "new")
-
-        seconds: dict[str, float] = {}
-        for _ in range(2):
-            again = [k for k in kinds if seconds.get(k.algorithm, 0.0) < _REPEATED_S]
-            for begin, ended in processes.done(samples(again)):
-                name = begin.settings.choices.algorithm
+    Of two tables the mean. What is measured while other work uses the cores is too long.
+    """
+    left = [kind for kind in kinds if kind.n]
+    print(f"measuring a run of each algorithm ({len(left)}) ...", file=sys.stderr, flush=True)
+    seconds: dict[tuple[int, int], float] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="swiftbench-") as folder,
+        Processes[Begin, Ended](_ended, n) as processes,
+    ):
+        # The first time, a process imports what all need: what is short is measured again.
+        for again in range(2):
+            samples = {
+                Path(folder) / f"{i}-{j}-{again}": (i, j)
+                for i, kind in enumerate(left)
+                for j in range(len(kind.samples))
+                if seconds.get((i, j), 0.0) < _REPEATED_S
+            }
+            begins = [
+                Begin(dataclasses.replace(left[i].samples[j], resume=None), place, "new")
+                for place, (i, j) in samples.items()
+            ]
+            for begin, ended in processes.done(begins):
+                key = samples[begin.folder]
                 if isinstance(ended, Ended) and ended.outcome.status == "completed":
-                    seconds[name] = min(ended.wall_s, seconds.get(name, ended.wall_s))
-    return seconds
+                    seconds[key] = min(ended.wall_s, seconds.get(key, ended.wall_s))
+    measured: dict[str, list[float]] = {}
+    for (i, _), wall_s in seconds.items():
+        measured.setdefault(left[i].algorithm, []).append(wall_s)
+    return {name: statistics.fmean(each) for name, each in measured.items()}
 
 
 class _Line:
@@ -242,8 +282,7 @@ class _Line:
             all_s = sum(kind.n * sampled.get(kind.algorithm, 0.0) for kind in kinds)
             low, high = min(sampled.values()), max(sampled.values())
             text += (
-                f": about {hours(all_s / n)} (one run of each algorithm took {low:.2g} to "
-                f"{high:.2g} s)"
+                f": about {hours(all_s / n)} (a run of an algorithm took {low:.2g} to {high:.2g} s)"
             )
         print(text, file=sys.stderr, flush=True)
 

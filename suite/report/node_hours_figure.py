@@ -46,7 +46,7 @@ def draw(judged: Problems, path: Path) -> Path | None:
                 axes.plot(shares, line, **(looks[name] | {"linewidth": width}))
                 end = used(judged.problems, name)
                 if not looped and end <= _MOST:
-                    value = line[min(int(end / _MOST * _POINTS), _POINTS - 1)]
+                    value = line[max(math.ceil(end / _MOST * _POINTS) - 1, 0)]
                     axes.plot([end], [value], "o", markersize=4.5, color=looks[name]["color"])
             axes.set_xlim(0, _MOST)
             axes.set_xlabel(f"node-hours, times {style.escape(judged.baseline)}'s")

@@ -50,6 +50,14 @@ def end_time_s(environment: Mapping[str, str] | None = None) -> float | None:
     return None
 
 
+def n_cores() -> int | None:
+    """Cores of this node that the job has; None outside of one, or where Slurm does not say.
+
+    Where a site does not bind jobs to their cores, a process could use all of the node.
+    """
+    return whole_number(os.environ.get("SLURM_CPUS_ON_NODE")) if job_id() else None
+
+
 def restarts() -> dict[str, int]:
     """How often the batch system has started this job again; empty if unknown."""
     n = whole_number(os.environ.get("SLURM_RESTART_COUNT"))

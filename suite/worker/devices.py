@@ -12,7 +12,7 @@ from typing import Any
 
 from suite.core.errors import ConfigError
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # The drivers of AMD's and NVIDIA's GPUs.
 KFD, NVIDIA = Path("/dev/kfd"), Path("/dev/nvidiactl")
 
@@ -21,7 +21,7 @@ def limit_threads(n: int) -> None:
     """Give this process `n` threads for its numerics. Raises ConfigError for n < 1."""
     if n < 1:
         raise ConfigError(f"backend.threads={n}: must be an integer >= 1.")
-    for name in _THREADS:
+    for name in THREADS:
         os.environ[name] = str(n)
     if (
         "torch" in sys.modules

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from suite.launch import cli, side_by_side
+from suite.launch.processes import _PATIENCE_S
 from suite.launch.side_by_side import Kind, completed, n_processes
 from suite.run import journal as journals
 
@@ -34,7 +35,7 @@ def test_the_journals_are_those_of_one_process(tmp_path, capfd):
     assert lines(tmp_path / "one") == lines(tmp_path / "two")
     assert out.count(": completed") == 34
     assert re.search(
-        r"34 simulated runs in 2 processes \(n_jobs\): about \d+ s \(one run of each algorithm took .* s\)",
+        r"34 simulated runs in 2 processes \(n_jobs\): about \d+ s \(a run of an algorithm took .* s\)",
         err,
     )
     header = journals.read_header(tmp_path / "two" / "0-hyperband-seed0" / journals.NAME)
@@ -43,11 +44,14 @@ def test_the_journals_are_those_of_one_process(tmp_path, capfd):
 
 def test_one_process_where_a_run_trains_or_the_sweep_is_small(monkeypatch):
     settings = type("Settings", (), {"n_jobs": None})
-    kinds = [Kind(settings, 40)]
+    kinds = [Kind((settings,), 40)]
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     assert n_processes(kinds, 40) == 8
     assert n_processes(kinds, 31) == 1
     assert n_processes([], 40) == 1
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "4")
+    assert n_processes(kinds, 40) == 4
     settings.n_jobs = 3
     assert (n_processes(kinds, 2), n_processes(kinds, 40)) == (2, 3)
     monkeypatch.setattr(side_by_side.launcher, "launched", lambda: True)
@@ -56,7 +60,7 @@ def test_one_process_where_a_run_trains_or_the_sweep_is_small(monkeypatch):
 
 def test_no_processes_are_none(tmp_path, capsys):
     assert run(tmp_path / "none", "seed=range(3)", "n_jobs=0") == 1
-    assert "n_jobs=0: must be an integer >= 1 or null" in capsys.readouterr().err
+    assert "n_jobs=0: must be an integer >= 1 and <= 4096 or null" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 
@@ -78,30 +82,61 @@ def wait_for_a_run(folder):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_sweep_and_resume_runs_the_rest(tmp_path):
-    words = ["seed=range(60)", "n_jobs=2"]
+    words = ["seed=range(30)", "n_jobs=2"]
     process = command(tmp_path / "cut", *words)
     wait_for_a_run(tmp_path / "cut")
+    began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130 and "Traceback" not in err
+    # Runs of less than a second are closed, and nobody waits for more.
+    assert time.monotonic() - began < _PATIENCE_S
     n_done = completed(tmp_path / "cut").total()
-    assert 0 < n_done < 120 and out.count(": completed") <= n_done
+    assert 0 < n_done < 60 and out.count(": completed") <= n_done
     assert (
         cli.main([f"resume={tmp_path / 'cut'}", "report=false", "tracking=later", "n_jobs=2"]) == 0
     )
-    assert completed(tmp_path / "cut") == {"hyperband": 60, "asha": 60}
+    assert completed(tmp_path / "cut") == {"hyperband": 30, "asha": 30}
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_hours_are_measured_ends_the_command_and_begins_no_run(tmp_path):
+    process = command(tmp_path / "cut", "seed=range(30)", "n_jobs=2")
+    for line in process.stderr:
+        if "measuring a run" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130 and "completed" not in out
+    assert not (tmp_path / "cut").exists()
+
+
+@pytest.mark.slow
+def test_sigusr1_pauses_the_sweep_as_a_batch_script_asks(tmp_path):
+    words = ("seed=range(30)", "n_jobs=2", "resume=auto")
+    process = command(tmp_path / "runs", *words)
+    wait_for_a_run(tmp_path / "runs")
+    # mpirun and srun send it to every process.
+    os.killpg(process.pid, signal.SIGUSR1)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 75 and "paused: SIGUSR1 came" in err
+    assert "ended by signal" not in err
+    n_done = completed(tmp_path / "runs").total()
+    assert 0 < n_done < 60
+    assert run(tmp_path / "runs", *words) == 0
+    assert completed(tmp_path / "runs").total() == 60
 
 
 @pytest.mark.slow
 def test_a_killed_process_costs_one_run(tmp_path):
-    process = command(tmp_path / "runs", "seed=range(60)", "n_jobs=2")
+    process = command(tmp_path / "runs", "seed=range(30)", "n_jobs=2")
     wait_for_a_run(tmp_path / "runs")
     os.kill(children(process.pid)[-1], signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 1
     assert err.count("its process was ended by signal 9") == 2  # as it ended, and at the end
-    assert "1 of 120 runs did not complete" in err
-    assert completed(tmp_path / "runs").total() == 119
+    assert "1 of 60 runs did not complete" in err
+    assert completed(tmp_path / "runs").total() == 59
 
 
 def children(pid):
