@@ -84,9 +84,7 @@ def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -
                 "only backend..., tracking..., report, min_workers and n_jobs can."
             )
     others = [word for word in words if word not in of_leaves]
-    fresh = RunSettings.of(
-        {**_composed(tuple(others)), "compare_across_overlap": True, "resume": None}
-    )
+    fresh = RunSettings.of({**_composed(others), "compare_across_overlap": True, "resume": None})
     anew = {name: getattr(fresh, name) for name in FROM_COMMAND_LINE}
     named = {_key(word) for word in words if word.startswith("backend")}
     if named <= {f"backend.{name}" for name in OF_THE_MACHINE}:
@@ -102,9 +100,19 @@ def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -
     return RunSettings.of({**before, **anew})
 
 
+def _composed(words: Sequence[str]) -> Mapping[str, Any]:
+    """What conf/ says of these words, to be read only: a sweep's runs share few of them, and to compose one
+    takes a tenth of a second.
+    """
+    variables = sorted(item for item in os.environ.items() if item[0].startswith("SUITE_"))
+    return _composed_once(tuple(words), tuple(variables))
+
+
 @functools.lru_cache(maxsize=256)
-def _composed(words: tuple[str, ...]) -> Mapping[str, Any]:
-    """Read only: the runs of a sweep share few of them, and each takes a tenth of a second."""
+def _composed_once(
+    words: tuple[str, ...], variables: tuple[tuple[str, str], ...]
+) -> Mapping[str, Any]:
+    """variables: by which YAML files name folders."""
     return compose(words)
 
 
@@ -181,7 +189,7 @@ def _defaults(header: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(chosen.get(group), str) and re.fullmatch(r"\w+", chosen[group])
     ]
     try:
-        return _composed(tuple(words))
+        return _composed(words)
     except ConfigError:
         return {}
 
