@@ -27,7 +27,7 @@ class Machine(Protocol):
 
     @property
     def last_busy_ms(self) -> Sequence[int]:
-        """Of each worker that ever joined: when its last job ended, or it joined."""
+        """Of each worker that is there: when its last job ended, or it joined."""
 
     def epochs_ms(self, trial_id: int) -> Sequence[int]:
         """Duration of each epoch of a trial so far, training and validation; at least 1 each."""

@@ -55,6 +55,10 @@ class MachineLog:
         self._now_ms = max(self._now_ms, _ms(event.time_s))
         if isinstance(event, t.WorkerJoined):
             self._last_busy[event.worker] = self._now_ms
+        elif isinstance(event, t.WorkerLost):
+            self._last_busy.pop(event.worker, None)
+        elif isinstance(event, t.Resumed):
+            self._last_busy.clear()
         elif isinstance(event, t.EpochReport | t.EpochBatch | t.JobFinished | t.JobFailed):
             worker, job = in_flight.get(event.job_id, (None, None))
             if job is None or worker != event.worker:

@@ -138,7 +138,9 @@ class TimeBudget(Budget):
 
     @property
     def diagnostics(self) -> dict[str, Any]:
-        """handed_back: the share of node time that workers had no use for after their last job."""
+        """handed_back: the share of their time that workers had no use for after their last job. over_s: from
+        the end to the run's, with the winner's evaluation.
+        """
         machine, end_ms = self._machine, self._end_ms
         idle_ms = sum(max(end_ms - last, 0) for last in machine.last_busy_ms)
         n = max(len(machine.last_busy_ms), 1)

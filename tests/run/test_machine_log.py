@@ -66,6 +66,13 @@ def test_messages_of_jobs_that_are_not_in_flight_say_what_time_it_is_and_no_more
     assert made.epochs_ms(7) == () and made.overhead_ms == 0 and made.now_ms == 7000
 
 
+def test_a_worker_that_is_gone_hands_nothing_back():
+    joined = [t.WorkerJoined(1, 1.0), t.WorkerJoined(2, 1.5)]
+    assert log(*joined).last_busy_ms == [1000, 1500]
+    assert log(*joined, t.WorkerLost(1, "", 3.0)).last_busy_ms == [1500]
+    assert log(*joined, t.Resumed(3.0)).last_busy_ms == []
+
+
 def test_an_epoch_trained_again_takes_the_place_of_the_first():
     made = log(report(1, 1.0, 3.0), report(2, 2.0, 5.0), report(2, 4.0, 9.0), report(9, 1.0, 10.0))
     assert made.epochs_ms(7) == [1000, 4000]
