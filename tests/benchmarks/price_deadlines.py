@@ -73,7 +73,8 @@ class DeadlinePassedError(Exception):
 @functools.cache
 def composed(task: str, algorithm: str) -> dict[str, Any]:
     words = (f"task={task}", f"algorithm={algorithm}", *BASELINES.get(algorithm, ()))
-    return compose("backend=simulate", "score_test=false", "tracking=later", "eta=2", *words)
+    words = (*words, "eta=2", "budget.allow_short=true")
+    return compose("backend=simulate", "score_test=false", "tracking=later", *words)
 
 
 def simulated(
