@@ -73,6 +73,8 @@ class InlineRunner:
             device,
         )
         self._facts, self._clock, self._make_meter = dict(facts or {}), clock, meter
+        # The job whose end was the last event.
+        self._over: int | None = None
 
     def run(self, driver: Decider) -> None:
         # A run's clock starts when it can train: imports and first kernels are not its own.
@@ -89,7 +91,16 @@ class InlineRunner:
         # The shorter of two epochs: one may have been disturbed.
         epochs_s: deque[float] = deque(maxlen=2)
 
+        def ends() -> bool:
+            """Whether a budget is used up: the job that trains ends with its epoch."""
+            used = driver.budget_used(clock.now())
+            todo.extend(driver.handle([used]) if used is not None else ())
+            return driver.ending
+
+        self._worker.paused = lambda: self._limit.due() or ends()
+
         def send(event: t.Event) -> None:
+            self._over = event.job_id if isinstance(event, t.JobFinished | t.JobFailed) else None
             if isinstance(event, t.EpochReport):
                 epochs_s.append(event.train_s + event.eval_s)
                 self._limit.measured(min(epochs_s))
@@ -110,9 +121,10 @@ class InlineRunner:
             raise StoppedError(why)
         send(t.WorkerJoined(0, facts=self._facts | data))
         while todo and not self._limit.due():
+            ends()
             match todo.popleft():
                 case t.Start(worker, job):
-                    self._worker.run(worker, job, send)
+                    self._train(worker, job, send, driver)
                 case t.Score(worker, job):
                     self._worker.score(worker, job, send)
                 case t.Ask(request):
@@ -125,3 +137,13 @@ class InlineRunner:
             raise StoppedError(
                 f"min_workers={driver.min_workers}: backend=inline has one; lower it."
             )
+
+    def _train(
+        self, worker: int, job: t.Job, send: Callable[[t.Event], None], driver: Decider
+    ) -> None:
+        """Not at all where the budget was used up before; and to the end of an epoch if it is meanwhile."""
+        self._over = None
+        if not driver.ending:
+            self._worker.run(worker, job, send)
+        if driver.ending and self._over != job.job_id:
+            send(t.JobStopped(worker, job.job_id))

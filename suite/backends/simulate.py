@@ -15,10 +15,10 @@ import math
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from msgspec import Meta
 
 from suite.backends.contract import Backend, RunContext, Runner
+from suite.backends.durations import Durations
 from suite.backends.forecasts import Forecaster
 from suite.core import types as t
 from suite.core.curve_table import Recording
@@ -27,8 +27,6 @@ from suite.core.seeds import stream
 from suite.core.target import Target
 from suite.run.driver import Driver
 
-# Trials whose durations are drawn at once.
-_BLOCK = 64
 # Wall limits in a row without a new epoch after which no later one will bring any.
 _IDLE_LIMITS = 10
 
@@ -91,48 +89,6 @@ class Simulate(Backend):
         return Simulation(run.target, self, run.forecaster, run.seed, run.max_epochs)
 
 
-class Durations:
-    """Seconds of each epoch of each trial, drawn by (seed, trial), in whatever order asked."""
-
-    def __init__(self, cluster: Simulate, seed: int, max_epochs: int) -> None:
-        self._cluster, self._seed, self._max_epochs = cluster, seed, max_epochs
-        self._blocks: dict[int, list[list[float]]] = {}
-        self._ends: dict[int, list[float]] = {}
-
-    def ends(self, trial_id: int, recording: Recording) -> list[float]:
-        """Seconds from a trial's begin to the end of its epochs 0, 1, 2, ... (the first is 0)."""
-        if (ends := self._ends.get(trial_id)) is not None:
-            return ends
-        if recording.train_s is not None:
-            evals = recording.eval_s or (0.0,) * len(recording.train_s)
-            each = [a + b for a, b in zip(recording.train_s, evals, strict=True)]
-            ends = [0.0, *itertools.accumulate(each)]
-        else:
-            block, row = divmod(trial_id, _BLOCK)
-            if block not in self._blocks:
-                # Seconds beyond a float's range become infinite; `_start` names the settings.
-                with np.errstate(over="ignore"):
-                    self._blocks[block] = self._draw(block)
-            ends = self._blocks[block][row]
-        self._ends[trial_id] = ends
-        return ends
-
-    def _draw(self, block: int) -> list[list[float]]:
-        cluster = self._cluster
-        rng = stream(self._seed, "durations", block)
-        shape = (_BLOCK, self._max_epochs)
-        seconds = cluster.epoch_s * np.exp(cluster.trial_sigma * rng.standard_normal((_BLOCK, 1)))
-        seconds = seconds * np.maximum(1 + cluster.epoch_noise * rng.standard_normal(shape), 0.05)
-        seconds = (
-            np.where(rng.random(shape) < cluster.straggler_share, cluster.straggler_factor, 1)
-            * seconds
-        )
-        ends = np.zeros((_BLOCK, self._max_epochs + 1))
-        np.cumsum(seconds, axis=1, out=ends[:, 1:])
-        rows: list[list[float]] = ends.tolist()
-        return rows
-
-
 @dataclass(slots=True)
 class _Running:
     """A job on its worker: when its first epoch began, and when it will be over."""
@@ -166,6 +122,9 @@ class Simulation:
         self._held: list[t.Event] = []
         self._recordings: dict[int, tuple[Recording, int | None]] = {}
         self.now_s = 0.0
+        # When the budget will be used up, as things are; whether the jobs were told.
+        self._budget_end_s: float | None = None
+        self._told_ending = False
         # Of the wall limits in a row without progress: how many, and what had been reached.
         self._idle_limits, self._reached = 0, (0, 0)
 
@@ -213,6 +172,51 @@ class Simulation:
                     answer = self._forecaster.answer(request)
                     after_s = self._cluster.predictor_s
                     self._at(self.now_s + after_s, lambda answer=answer: self._answer(answer))
+        self._watch_budget()
+
+    # --- the budget ---------------------------------------------------------------------------
+
+    def _watch_budget(self) -> None:
+        if self._driver.ending and not self._told_ending:
+            self._told_ending = True
+            for worker, running in list(self._running.items()):
+                self._end_with_epoch(worker, running)
+        end_s = self._driver.budget_end_s()
+        if end_s is not None and end_s != self._budget_end_s:
+            self._budget_end_s = end_s
+            self._at(max(end_s, self.now_s), self._check_budget)
+
+    def _check_budget(self) -> None:
+        # An earlier reckoning: a worker has come or gone since.
+        if (used := self._driver.budget_used(self.now_s)) is not None:
+            self._tell(used)
+
+    def _end_with_epoch(self, worker: int, running: _Running) -> None:
+        """The job ends with its present epoch, where that is not its last."""
+        job, ends = running.job, running.ends
+        trained = (self.now_s - running.began_s) * running.speed
+        last = job.from_epoch + 1
+        # An epoch that ends just now has ended.
+        while last < job.to_epoch and ends[last] - ends[job.from_epoch] < trained - 1e-9:
+            last += 1
+        limit = job.to_epoch if running.bad_epoch is None else min(job.to_epoch, running.bad_epoch)
+        if last < limit:
+            end_s = running.began_s + (ends[last] - ends[job.from_epoch]) / running.speed
+            self._at(max(end_s, self.now_s), lambda: self._stopped(worker, running, last))
+
+    def _stopped(self, worker: int, running: _Running, last: int) -> None:
+        if self._running.get(worker) is not running:
+            return
+        del self._running[worker]
+        job_id, at_s = running.job.job_id, round(self.now_s, 6)
+        events = self._reports(worker, running, last)
+        events.append(t.Checkpointed(worker, job_id, last, at_s))
+        events.append(t.JobStopped(worker, job_id, at_s))
+        if self._cluster.dispatch == "waves":
+            self._held += events
+            self._end_of_wave()
+        else:
+            self._tell(*events)
 
     # --- workers ------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ Natural = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Epochs = Annotated[int, Meta(ge=1, le=1_000_000)]
 """Of one trial. Each epoch is a line of the journal, and curves are held in memory."""
+Hours = Annotated[float, Meta(gt=0, le=1e8)]
 Leaf = Mapping[str, Any]
 """A `_target_` and its constructor's arguments."""
 
@@ -52,13 +53,15 @@ class VirtualClusterSettings:
 class Budget:
     """Where schedulers end that have no end of their own; None: their own rule.
 
-    hours: of the run's clock, real or simulated; of schedulers that read it (price). allow_short: also
-    hours in which no mean training ends.
+    hours: of the run's clock, over resumes, real or simulated. node_hours: of that clock, times the nodes
+    whose workers are there, idle ones too. At either, any run ends. allow_short: also where no mean training
+    ends before.
     """
 
     n_trials: Positive | None
     n_epochs: Positive | None
-    hours: Annotated[float, Meta(gt=0)] | None
+    hours: Hours | None
+    node_hours: Hours | None
     allow_short: bool
 
 

@@ -277,6 +277,28 @@ class Scored:
     time_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetUsed:
+    """A budget of the run is used up: no job begins any more, those that train end with their epoch.
+
+    limit: the conductor's setting that is reached (suite.run.budget.LIMITS).
+    """
+
+    kind: ClassVar[str] = "budget_used"
+    limit: str
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobStopped:
+    """After BudgetUsed: the job ended with an epoch before its last; its checkpoint was written before."""
+
+    kind: ClassVar[str] = "job_stopped"
+    worker: int
+    job_id: int
+    time_s: float = 0.0
+
+
 Event = (
     WorkerJoined
     | EpochReport
@@ -289,12 +311,14 @@ Event = (
     | ForecastFailed
     | Resumed
     | Scored
+    | BudgetUsed
+    | JobStopped
 )
 EVENTS: dict[str, type] = {
     cls.kind: cls
     for cls in (
         WorkerJoined, EpochReport, Checkpointed, JobFinished, JobFailed,
-        WorkerLost, Forecast, ForecastFailed, Resumed, Scored,
+        WorkerLost, Forecast, ForecastFailed, Resumed, Scored, BudgetUsed, JobStopped,
     )
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from inspect import signature
 from typing import TypeVar
@@ -15,6 +16,7 @@ from suite.core.scheduler import Scheduler
 from suite.core.searcher import Searcher
 from suite.core.target import Target, make_target
 from suite.launch.epoch_seconds import check_hours
+from suite.run.budget import limits_of
 from suite.run.conductor import Conductor
 from suite.schedulers.virtual_cluster import VirtualCluster
 from suite.track.contract import make_tracker
@@ -94,6 +96,7 @@ def conductor_of(settings: RunSettings, search: Search, *, resident_trials: int)
         min_workers=settings.min_workers,
         resident_trials=resident_trials,
         score=settings.score_test,
+        budget=limits_of(dataclasses.asdict(settings.budget)),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from suite.launch.progress import Sweep
 from suite.launch.resumed import FROM_COMMAND_LINE, begun_settings
 from suite.results.header import parse_header
 from suite.run import journal as journals
+from suite.run.budget import ended, in_force, limits_of
 from suite.run.limit import Limit
 
 _NOT_COMPARED = (*FROM_COMMAND_LINE, "name", "choices", "n_seeds")
@@ -87,12 +88,24 @@ def begin_or_continue(
 
 def _continued(settings: RunSettings, folder: Path, sweep: Sweep | None) -> Outcome:
     try:
-        is_over = journals.is_completed(journals.read(folder / journals.NAME)[1])
+        header, lines, _ = journals.read(folder / journals.NAME)
+        is_over = journals.is_completed(lines) and not _goes_on(settings, header, lines)
     except SuiteError as error:
         return Outcome("failed", str(error), folder, settings.label)
     if is_over:
         return _tidied(settings, folder, sweep)
     return execute.run(settings, folder, resume=True, sweep=sweep)
+
+
+def _goes_on(
+    settings: RunSettings, header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether a budget ended the run, and the settings have a larger one."""
+    had, now = (
+        in_force(journals.settings(header), lines),
+        limits_of(dataclasses.asdict(settings.budget)),
+    )
+    return ended(lines) and any(now.get(key, 0) > limit for key, limit in had.items())
 
 
 def _tidied(settings: RunSettings, folder: Path, sweep: Sweep | None) -> Outcome:

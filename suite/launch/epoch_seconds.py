@@ -39,15 +39,21 @@ def epoch_s(target: Target, backend: Backend) -> tuple[float, str]:
 def check_hours(
     settings: RunSettings, scheduler: Scheduler, target: Target, backend: Backend
 ) -> None:
-    """Raise ConfigError where a scheduler ends by budget.hours, and no mean training ends before."""
+    """Raise ConfigError where the run ends by hours or node-hours, and no mean training ends before."""
     budget = settings.budget
-    if budget.hours is None or budget.allow_short or not scheduler.reads_clock:
+    if (budget.hours is None and budget.node_hours is None) or budget.allow_short:
         return
     seconds, basis = epoch_s(target, backend)
     needed_h = scheduler.max_epochs * seconds / 3600
-    if budget.hours < needed_h:
-        raise ConfigError(
-            f"budget.hours={budget.hours:g}: one training to max_epochs={scheduler.max_epochs} takes about "
-            f"{needed_h:.3g} h ({seconds:.4g} s an epoch, {basis}); raise it, lower max_epochs, or run what "
-            "can be run with budget.allow_short=true."
-        )
+    # Which workers share a node, only a run knows.
+    n_nodes = backend.n_workers() if backend.simulated else 1
+    for name, given_h, needed, whose in (
+        ("hours", budget.hours, needed_h, "h"),
+        ("node_hours", budget.node_hours, needed_h * n_nodes, f"h, times {n_nodes} nodes"),
+    ):
+        if given_h is not None and given_h < needed:
+            raise ConfigError(
+                f"budget.{name}={given_h:g}: one training to max_epochs={scheduler.max_epochs} takes about "
+                f"{needed_h:.3g} {whose} ({seconds:.4g} s an epoch, {basis}); raise it, lower max_epochs, or "
+                "run what can be run with budget.allow_short=true."
+            )

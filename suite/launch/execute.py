@@ -28,6 +28,7 @@ from suite.launch.ending import BEFORE, RESUME, Outcome, Status, reason_of
 from suite.launch.progress import Progress, Sweep
 from suite.launch.siblings import check_overlap
 from suite.run import batch
+from suite.run import budget as budgets
 from suite.run import journal as journals
 from suite.run.agreement import Agreement
 from suite.run.driver import Driver, reopen
@@ -91,7 +92,7 @@ def tidy_completed(settings: RunSettings, folder: Path) -> Outcome:
     label = settings.label
     path = folder / journals.NAME
     try:
-        header, _, n_bytes = journals.read(path)
+        header, lines, n_bytes = journals.read(path)
         label += mark(journals.data_label(header) or "")
         whole = read_bytes(path, max_bytes=_MAX_JOURNAL)[:n_bytes]
         if _is_tidy(folder, hashlib.sha256(whole).hexdigest()):
@@ -103,7 +104,8 @@ def tidy_completed(settings: RunSettings, folder: Path) -> Outcome:
         return Outcome("completed", BEFORE, folder, label, left)
     try:
         place = backend.checkpoint_place(folder, journals.run_id(header))
-        untidied = _tidied(settings, folder, place, lambda: load_run(folder).winner)
+        kept = None if budgets.ended(lines) else place
+        untidied = _tidied(settings, folder, kept, lambda: load_run(folder).winner)
     finally:
         lock.release(clean=True)
     reason = BEFORE if untidied else f"{BEFORE}; its record was missing and is written now"
@@ -195,7 +197,8 @@ class _Running:
         if driver is None or driver.journal is None or backend is None:
             return ""
         place = _place(backend, self._folder, driver.journal)
-        is_over = status == "completed"
+        # A larger budget goes on with the trials that this one has stopped.
+        is_over = status == "completed" and not driver.conductor.spent
         return _tidied(
             self._settings,
             self._folder,
@@ -277,6 +280,8 @@ def header(settings: RunSettings, parts: Parts, command: Sequence[str] = ()) -> 
     scheduler, target, searcher = parts.scheduler, parts.target, parts.conductor.searcher
     # What a searcher is shown depends on the order of arrival, but for a virtual cluster.
     repeats = scheduler.deterministic and (settings.overlap == "logical" or not searcher.adaptive)
+    # Where it ends depends on how fast epochs are.
+    repeats &= parts.backend.simulated or not parts.conductor.spending.limits
     plain = dataclasses.asdict(settings)
     return {
         "run_id": uuid.uuid4().hex,

@@ -148,7 +148,6 @@ def text(plan: Planned, n_given: int | None) -> str:
     brackets, n_decisions = _brackets(planned)
     # A virtual cluster waits for what real workers have not trained yet.
     about = "at least" if isinstance(parts.scheduler, VirtualCluster) else "about"
-    end_h = settings.budget.hours if parts.scheduler.reads_clock else None
     lines = [
         f"{settings.choices.algorithm} on {settings.model_name} ({loud(target.data)} data), "
         f"max_epochs {parts.scheduler.max_epochs}, overlap {_overlap(settings, parts)}",
@@ -167,13 +166,34 @@ def text(plan: Planned, n_given: int | None) -> str:
         f"{_workers(n_workers)}",
         f"epoch       {plan.epoch_s:.4g} s, {plan.basis}",
     ]
-    if end_h is not None:
-        n = n_workers * end_h * 3600 / (plan.epoch_s * parts.scheduler.max_epochs)
+    return "\n".join(lines + _bought(plan, n_workers, load.makespan_s(n_workers)))
+
+
+def _bought(plan: Planned, n_workers: int, makespan_s: float) -> list[str]:
+    """What the budget buys, and which part of it is never reached."""
+    budget, scheduler = plan.settings.budget, plan.parts.scheduler
+    in_nodes_h = None if budget.node_hours is None else budget.node_hours / n_workers
+    ends = [end for end in (budget.hours, in_nodes_h) if end is not None]
+    if not ends:
+        return []
+    end_h = min(ends)
+    n_epochs = n_workers * end_h * 3600 / plan.epoch_s
+    of_nodes = f" ({n_workers * end_h:.4g} node-hours, a node a worker)" if in_nodes_h else ""
+    share = f", {100 * n_epochs / scheduler.plan().n_epochs:.3g} % of those above"
+    lines = [
+        f"budget      {end_h:.4g} h on {_workers(n_workers)}{of_nodes}: as many node-hours as "
+        f"{n_epochs / scheduler.max_epochs:.3g} trainings to max_epochs={scheduler.max_epochs} take: "
+        f"{n_epochs:.4g} epochs if no worker waits{'' if scheduler.reads_clock else share}; the hours "
+        "above are a bound without it"
+    ]
+    if budget.hours is not None and in_nodes_h is not None and in_nodes_h != budget.hours:
+        which = "hours" if in_nodes_h < budget.hours else "node_hours"
         lines.append(
-            f"budget      {end_h:g} h on {_workers(n_workers)}: as many node-hours as {n:.3g} trainings to "
-            f"max_epochs={parts.scheduler.max_epochs} take; the hours above are a bound without it"
+            f"            budget.{which} is never reached: the other one ends the run before"
         )
-    return "\n".join(lines)
+    if not scheduler.reads_clock and makespan_s < end_h * 3600:
+        lines.append("            the search ends by its own rule before, as reckoned")
+    return lines
 
 
 def _brackets(planned: Plan) -> tuple[list[str], int]:

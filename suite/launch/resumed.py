@@ -23,6 +23,7 @@ from suite.core.run_settings import RunSettings
 from suite.core.settings import shown
 from suite.launch.compose import compose
 from suite.run import journal as journals
+from suite.run.budget import LIMITS, in_force, limits_of
 
 FROM_COMMAND_LINE = (
     "backend", "tracking", "report", "resume", "min_workers", "compare_across_overlap", "n_jobs",
@@ -68,7 +69,34 @@ def resumed_settings(folder: Path, words: Sequence[str]) -> RunSettings:
     Raises ConfigError for a word that cannot be changed, and for settings of the journal that act outside
     of the run folder and are not given anew, with the words that give them; JournalError for no journal.
     """
-    return settings_of(journals.read_header(folder / journals.NAME), folder, words)
+    path = folder / journals.NAME
+    _check_budget(path, [word for word in words if _is_budget(word)])
+    return settings_of(journals.read_header(path), folder, words)
+
+
+def _check_budget(path: Path, words: Sequence[str]) -> None:
+    """Raise ConfigError for a budget that is not larger than the run's, or that it cannot have."""
+    if not words:
+        return
+    header, lines, _ = journals.read(path)
+    given = compose([f"++{word.lstrip('+')}" for word in words])
+    had, now = in_force(journals.settings(header), lines), limits_of(given["budget"])
+    scheduler = _begun(header).get("scheduler")
+    for key, name in LIMITS.items():
+        if not any(_key(word) == name for word in words):
+            continue
+        said = f"{name}={_value(given, name)}"
+        if key == "budget_hours_ms" and isinstance(scheduler, Mapping) and scheduler.get("hours"):
+            raise ConfigError(
+                f"{said}: the run's scheduler plans by the hours with which it was begun; begin a new run."
+            )
+        if key not in had:
+            raise ConfigError(f"{said}: the run was begun without {name}; leave it out.")
+        if now.get(key, 0) <= had[key]:
+            raise ConfigError(
+                f"{said}: must be larger than {had[key] / 3_600_000:.6g}, which the run has; give more, or "
+                "leave it out to continue with that."
+            )
 
 
 def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -> RunSettings:
@@ -78,10 +106,11 @@ def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -
     of_leaves = [word for word in words if any(_gives(word, found.key) for found in outside)]
     of_leaves = [word for word in of_leaves if not word.startswith("backend")]
     for word in words:
-        if word not in of_leaves and not word.startswith(_CHANGEABLE):
+        if word not in of_leaves and not word.startswith(_CHANGEABLE) and not _is_budget(word):
             raise ConfigError(
                 f"{printable(word)}: cannot change on resume, the journal's own configuration counts; "
-                "only backend..., tracking..., report, min_workers and n_jobs can."
+                "only backend..., tracking..., report, min_workers and n_jobs can, and budget.hours and "
+                "budget.node_hours where they were given, to larger ones."
             )
     others = [word for word in words if word not in of_leaves]
     fresh = RunSettings.of({**_composed(others), "compare_across_overlap": True, "resume": None})
@@ -93,6 +122,9 @@ def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -
         # Another backend: of the journal's own, only the weights are still asked for.
         outside = [o for o in outside if o.key == "backend.checkpoints" or o.key[:8] != "backend."]
     _refuse([o for o in outside if not any(_gives(word, o.key) for word in words)], header)
+    for name in LIMITS.values():
+        if any(_key(word) == name for word in words):
+            _put(before, name, getattr(fresh.budget, name.partition(".")[2]))
     if of_leaves:
         given = compose([f"++{word.lstrip('+')}" for word in of_leaves], any_names=True)
         for word in of_leaves:
@@ -202,6 +234,10 @@ def _begun(header: Mapping[str, Any]) -> dict[str, Any]:
                 "the journal is not continued. Restore it from a copy."
             )
     return begun_with(header)
+
+
+def _is_budget(word: str) -> bool:
+    return _key(word) in LIMITS.values()
 
 
 def _key(word: str) -> str:

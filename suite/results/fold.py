@@ -16,7 +16,6 @@ from typing import Any
 
 from suite.core.errors import JournalError
 from suite.core.printable import printable
-from suite.core.scheduler import ranking
 from suite.results import doubts
 from suite.results.fold_state import Job, Life, Trial
 from suite.results.folding import Fold
@@ -76,7 +75,6 @@ class _View:
         if anytime and anytime[-1].n_epochs < fold.last[0]:
             end = anytime[-1]
             anytime.append(Incumbent(*fold.last, end.best, end.trial_id, end.epoch))
-        ranked = ranking(fold.curves(), fold.max_epochs) if fold.over else []
         fold.count_ahead()
         said = fold.doubts.lines()
         if (wrong := doubts.of_record(folder, journal)) is not None:
@@ -95,7 +93,7 @@ class _View:
             forecasts=tuple(fold.forecasts),
             workers=tuple(self._worker(life) for life in fold.lives),
             anytime=tuple(anytime),
-            winner=ranked[0] if ranked else None,
+            winner=fold.winner() if fold.over else None,
             test_value=fold.test_value,
             test_metrics=fold.test_metrics,
             time_s=fold.time_s,

@@ -20,7 +20,7 @@ from suite.results.header import RunHeader
 from suite.results.run_view import EpochView, ForecastView, Incumbent, Outcome, RunCounts, Status
 from suite.results.workers import check_energy, check_facts, check_sampler
 from suite.run import journal as journals
-from suite.run.trials import TrialState
+from suite.run.trials import TrialState, best_checkpointed
 
 
 class Fold:
@@ -50,6 +50,8 @@ class Fold:
         # Whether the search is: a winner was scored, or the run completed.
         self.over = False
         self.shut: t.EndStatus | None = None
+        # Whether the budget was used up, and no trial has begun to train since.
+        self.spent = False
         self.status: Status = "unfinished"
         self.reason = ""
         self.job_energy: list[Mapping[str, Any]] = []
@@ -70,6 +72,9 @@ class Fold:
         for event in journals.decode(line):
             self.time_s = max(self.time_s, event.time_s)
             if isinstance(event, t.Resumed):
+                if self.spent:
+                    # A larger budget: the search goes on, to another winner.
+                    self.over, self.test_value, self.test_metrics = False, None, {}
                 self.shut = None
                 self.counted.clear()
             if self.shut is None:
@@ -129,6 +134,7 @@ class Fold:
             raise ValueError(f"do: {command[0]}: the search has ended before")
         match command:
             case ["start", worker, job_id, trial_id, from_epoch, to_epoch]:
+                self.spent = False
                 self._start("train", worker, job_id, trial_id, from_epoch, to_epoch)
             case ["score", worker, job_id, trial_id, to_epoch]:
                 self.over = True
@@ -178,6 +184,16 @@ class Fold:
 
     def _check_winner(self, trial_id: int, to_epoch: int) -> None:
         """The Conductor scores the best trial of those that were trained for max_epochs."""
+        if self.spent:
+            # On a virtual cluster, what counts is said with the end only.
+            n = len(self.trials[trial_id].state.curve)
+            if self.header.overlap != "logical" and (self.winner(), n) != (trial_id, to_epoch):
+                self._doubt(
+                    "winner",
+                    f"trial {trial_id} is scored at epoch {to_epoch} of {n}, but the best at its last "
+                    f"epoch is {self.winner()}",
+                )
+            return
         if to_epoch != self.max_epochs:
             theirs = f"max_epochs={self.max_epochs} in the header"
             self._doubt("winner", f"the winner is scored at epoch {to_epoch}, {theirs}")
@@ -189,6 +205,15 @@ class Fold:
         if ranked[:1] != [trial_id]:
             best = f"trial {ranked[0]}" if ranked else "none"
             self._doubt("winner", f"trial {trial_id} is scored, but the best is {best}")
+
+    def winner(self) -> int | None:
+        """The trial that the Conductor chooses, or would, if the search ended here."""
+        curves = self.curves()
+        if ranked := ranking(curves, self.max_epochs):
+            return ranked[0]
+        if not self.spent:
+            return None
+        return best_checkpointed({i: trial.state for i, trial in self.trials.items()}, curves)
 
     def curves(self) -> dict[int, tuple[float, ...]]:
         """trial_id -> the curve that counts, of trials that were not given up."""
@@ -223,7 +248,13 @@ class Fold:
             case t.Forecast() | t.ForecastFailed():
                 self._forecast(event)
             case t.Checkpointed():
-                pass
+                if (flying := self._current(event)) is not None:
+                    self.trials[flying.job.trial_id].state.checkpointed(event.epoch)
+            case t.BudgetUsed():
+                self.spent = True
+            case t.JobStopped(time_s=time_s):
+                if (flying := self._current(event)) is not None:
+                    self._end(flying, "cut", time_s)
 
     def _ended(self, job: Job, event: t.JobFinished | t.JobFailed | t.Scored) -> None:
         match event:
@@ -239,8 +270,11 @@ class Fold:
                         "reports are missing"
                     )
                 state.decided = max(state.decided, to_epoch)
+                state.checkpointed(to_epoch)
                 self._end(job, "finished", event.time_s)
             case t.JobFailed():
+                if event.reason == "checkpoint" and job.kind == "train":
+                    self.trials[job.job.trial_id].state.forget_checkpoint(job.job.from_epoch)
                 self._end(job, "failed", event.time_s, f"{event.reason}: {event.message}")
             case t.Scored():
                 if job.kind != "score":
@@ -269,7 +303,15 @@ class Fold:
         for job in list(self.flying.values()):
             self._end(job, "cut", time_s)
 
-    def _current(self, event: t.EpochReport | t.JobFinished | t.JobFailed | t.Scored) -> Job | None:
+    def _current(
+        self,
+        event: t.EpochReport
+        | t.Checkpointed
+        | t.JobFinished
+        | t.JobFailed
+        | t.JobStopped
+        | t.Scored,
+    ) -> Job | None:
         job = self.flying.get(event.job_id)
         return job if job is not None and job.worker == event.worker else None
 

@@ -124,7 +124,7 @@ def _winner(view: RunView, unit: str) -> Record | None:
     if view.winner is None:
         return None
     trial = view.trials[view.winner]
-    objective = trial.epochs[view.header.max_epochs - 1].objective
+    objective = trial.epochs[-1].objective
     return {
         "validation": _number(view.value(objective), unit),
         "test": None if view.test_value is None else _number(view.test_value, unit),

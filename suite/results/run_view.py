@@ -178,10 +178,12 @@ class RunView:
     """A run, read. `header`: the journal's first line, cleaned and parsed; `trials`: in the order met.
 
     anytime: one point an improvement, and a last one where the run ended (so far). winner: lowest
-    objective at max_epochs once the search is over, else None. test_value: the winner's, in the
-    metric's own direction. job_energy: the batch system's answer at each close. measured: figures
-    that the searcher and the scheduler took of themselves. doubts: a sentence on each thing that does not
-    fit, in the journal or in the record beside it; every reader says them (suite.results.doubts).
+    objective at max_epochs once the search is over, else None; where a budget ended the run before any
+    trial had max_epochs, the lowest at a trial's last epoch, if that has a checkpoint. test_value: the
+    winner's, in the metric's own direction. job_energy: the batch system's answer at each close.
+    measured: figures that the searcher and the scheduler took of themselves. doubts: a sentence on each
+    thing that does not fit, in the journal or in the record beside it; every reader says them
+    (suite.results.doubts).
     """
 
     folder: Path

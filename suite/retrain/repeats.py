@@ -91,6 +91,14 @@ class Repeats:
             t.Scored: self._scored,
         }
 
+    @property
+    def ending(self) -> bool:
+        """No budget ends it."""
+        return False
+
+    def budget_used(self, now_s: float) -> t.BudgetUsed | None:
+        return None
+
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]:
         commands: list[t.Command] = []
         for event in events:

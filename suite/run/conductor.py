@@ -15,6 +15,7 @@ from suite.core.scheduler import Scheduler, ranking
 from suite.core.searcher import Searcher
 from suite.core.seeds import stream_seed
 from suite.core.space import Space
+from suite.run.budget import Spending, milliseconds, words_of_end
 from suite.run.machine_log import MachineLog
 from suite.run.questions import Questions
 from suite.run.reported_curve import ReportCounts
@@ -26,6 +27,7 @@ from suite.run.trials import (
     Step,
     TrialState,
     TrialsView,
+    best_checkpointed,
     check_proposal,
 )
 from suite.run.workforce import MAX_STRIKES, Workforce
@@ -39,7 +41,8 @@ class Conductor:
 
     max_attempts: workers a trial may cost before it is given up. min_workers: with fewer the run stops.
     resident_trials: how many trials a worker keeps in memory (the last ones it trained). score: whether
-    the winner is evaluated on the test split at the end. Raises ConfigError for a number below 1.
+    the winner is evaluated on the test split at the end. budget: limits of suite.run.budget, at which the
+    run ends. Raises ConfigError for a number below 1.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Conductor:
         score: bool,
         min_workers: int = 1,
         resident_trials: int = 1,
+        budget: Mapping[str, int] | None = None,
     ) -> None:
         check_integer("max_attempts", max_attempts, 1)
         check_integer("min_workers", min_workers, 1)
@@ -70,6 +74,10 @@ class Conductor:
         self.n_dropped = 0
         # (objective, trial_id) over all epochs so far, for the progress line.
         self.best: tuple[float, int] | None = None
+        self.spending = Spending()
+        # How the reason of a run begins whose budget is used up.
+        self.spent = ""
+        self._adjust_budget(budget or {})
         self._notes = Notes()
         self._trials: dict[int, TrialState] = {}
         # (trial_id, to_epoch) to hand out again, before anything new.
@@ -77,6 +85,8 @@ class Conductor:
         self._questions = Questions()
         self._next_job = 0
         self._n_stopped = 0
+        # Jobs that the end of the budget has stopped.
+        self._cut: list[t.Job] = []
         # The scheduler said DONE.
         self._over = False
         self._scored = not score
@@ -101,6 +111,8 @@ class Conductor:
             t.ForecastFailed: self._forecast_failed,
             t.Resumed: self._resumed,
             t.Scored: self._score_came,
+            t.BudgetUsed: self._budget_used,
+            t.JobStopped: self._job_stopped,
         }
 
     @property
@@ -120,6 +132,8 @@ class Conductor:
             return NOTHING
         if self._machine is not None:
             self._machine.saw(event, self.in_flight)
+        if self.spending.limits:
+            self.spending.saw(event)
         kind = type(event)
         if kind in _SILENT:
             self._handlers[kind](event)
@@ -142,11 +156,23 @@ class Conductor:
     @property
     def settings(self) -> dict[str, int]:
         """Settings that may change at a resume: they concern the workers, not the search."""
-        return {"min_workers": self.min_workers, "resident_trials": self.force.resident_trials}
+        own = {"min_workers": self.min_workers, "resident_trials": self.force.resident_trials}
+        return own | self.spending.limits
 
     def adjust(self, settings: Mapping[str, int]) -> None:
         self.min_workers = settings.get("min_workers", self.min_workers)
         self.force.resident_trials = settings.get("resident_trials", self.force.resident_trials)
+        self._adjust_budget(settings)
+
+    def _adjust_budget(self, settings: Mapping[str, int]) -> None:
+        """A scheduler that reads the clock ends by budget.hours itself."""
+        own = "budget_hours_ms" if self.scheduler.reads_clock else None
+        self.spending.adjust({key: value for key, value in settings.items() if key != own})
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the search is over but for the jobs in flight, or the winner's score."""
+        return bool(self.spent) or self._scoring in self.in_flight or self.shutdown is not None
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -272,16 +298,30 @@ class Conductor:
         self.adjust(event.settings)
         self.shutdown = None
         self._scored = not self.score
-        for _, (_, job) in sorted(self.in_flight.items(), reverse=True):
-            if job.job_id != self._scoring:
-                self._again(job)
+        if self.spent and self.spending.used_up(milliseconds(event.time_s)) is None:
+            # It has a larger budget now.
+            self.spent, self.winner = "", None
+        cut = [job for _, job in self.in_flight.values() if job.job_id != self._scoring]
+        for job in sorted(cut + self._cut, key=lambda job: job.job_id, reverse=True):
+            self._again(job)
         self.in_flight.clear()
+        self._cut.clear()
         return self._questions.ask_again()
 
     def _score_came(self, event: t.Scored) -> None:
         if self._current(event.worker, event.job_id) is not None:
             self._release(event.job_id)
             self._scored = True
+
+    def _budget_used(self, event: t.BudgetUsed) -> None:
+        self.spent = self.spending.reached(event)
+
+    def _job_stopped(self, event: t.JobStopped) -> None:
+        """The trial goes on where a resume has a larger budget."""
+        if (job := self._current(event.worker, event.job_id)) is not None:
+            self._release(job.job_id)
+            self.force.evicted(job.trial_id)
+            self._cut.append(job)
 
     # --- jobs -------------------------------------------------------------------------------------
 
@@ -338,6 +378,8 @@ class Conductor:
         if len(self.workers) < self.min_workers:
             # The run begins when enough have joined.
             return []
+        if self.spent:
+            return [] if self.in_flight else self._end()
         n_idle = len(self.force.idle)
         commands: list[t.Command] = []
         todo: list[tuple[int, int]] = []
@@ -398,6 +440,10 @@ class Conductor:
         finalists = {i: trial.curve for i, trial in self.trials.items() if i not in self.given_up}
         ranked = ranking(finalists, self.scheduler.max_epochs)
         self.winner = ranked[0] if ranked else None
+        if self.winner is None and self.spent:
+            self.winner = best_checkpointed(self._trials, finalists)
+        if self.spent and (self.winner is None or self._scored):
+            return self._stop("completed", self._said_spent())
         if self.winner is None:
             why = f"no trial reached max_epochs={self.scheduler.max_epochs}; nothing to score."
             # If all diverged, that is a result; if workers raised on every trial, the run failed.
@@ -412,7 +458,15 @@ class Conductor:
         if not self.force.idle:
             return []
         (worker,) = self.force.place([(self.winner, ())])
-        return [self._start(worker, self.winner, self.scheduler.max_epochs, score=True)]
+        return [self._start(worker, self.winner, len(finalists[self.winner]), score=True)]
+
+    def _said_spent(self) -> str:
+        """The reason of a run whose budget is used up: what is left of the search."""
+        cut = {trial_id for trial_id, _ in self._queue} | {job.trial_id for job in self._cut}
+        n_planned, most = self.scheduler.plan().n_epochs, self.scheduler.max_epochs
+        won = None if self.winner is None else len(self.trials[self.winner].curve)
+        said = words_of_end(self.spent, self.n_epochs, n_planned, len(cut), won, most)
+        return f"{said}; {self._unscored}" if self._unscored else said
 
     def _stop(self, status: t.EndStatus, reason: str) -> list[t.Command]:
         self.shutdown = t.Shutdown(status, reason)

@@ -15,6 +15,7 @@ from suite.core.errors import ConfigError, JournalError
 from suite.core.printable import printable
 from suite.run import journal as journals
 from suite.run.agreement import Agreement, Difference, changes
+from suite.run.budget import milliseconds
 from suite.run.conductor import Conductor
 from suite.run.journal import Journal
 from suite.run.progress import ProgressMeter
@@ -38,6 +39,13 @@ class Decider(Protocol):
 
     @property
     def shutdown(self) -> t.Shutdown | None: ...
+
+    @property
+    def ending(self) -> bool:
+        """Whether a budget is used up: jobs that train end with their epoch, by JobStopped."""
+
+    def budget_used(self, now_s: float) -> t.BudgetUsed | None:
+        """The event to hand over now, where a budget is used up and the run does not end anyway."""
 
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]: ...
 
@@ -79,6 +87,25 @@ class Driver:
     def shutdown(self) -> t.Shutdown | None:
         """What ended the run; None while it goes on."""
         return self.conductor.shutdown
+
+    @property
+    def ending(self) -> bool:
+        return bool(self.conductor.spent)
+
+    def budget_used(self, now_s: float) -> t.BudgetUsed | None:
+        conductor = self.conductor
+        if not conductor.spending.limits or conductor.is_ending:
+            return None
+        limit = conductor.spending.used_up(milliseconds(now_s))
+        return None if limit is None else t.BudgetUsed(limit, round(now_s, 6))
+
+    def budget_end_s(self) -> float | None:
+        """When a budget will be used up, if no worker comes or goes; None: never, or the run ends anyway."""
+        conductor = self.conductor
+        if not conductor.spending.limits or conductor.is_ending:
+            return None
+        end_ms = conductor.spending.end_ms()
+        return None if end_ms is None else end_ms / 1000
 
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]:
         """Fold the events in order. Reports of one job that came together share a journal line."""
@@ -155,10 +182,16 @@ class Driver:
 
         Its commands go out with the next `handle`.
         """
-        if self.conductor.shutdown is not None and self.conductor.shutdown.status == "completed":
+        conductor = self.conductor
+        settings = dict(settings or {})
+        # What an earlier resume has raised stays.
+        settings |= conductor.spending.larger(settings)
+        is_larger = any(settings[key] > n for key, n in conductor.spending.limits.items())
+        done = conductor.shutdown is not None and conductor.shutdown.status == "completed"
+        if done and not (conductor.spent and is_larger):
             raise ConfigError("resume: this run is completed; nothing is left to do.")
         self.progress.begin(self.conductor)
-        event = t.Resumed(self.time_s, dict(settings or {}), process)
+        event = t.Resumed(self.time_s, settings, process)
         self._waiting = self.handle([event])
 
     def close(self, status: str, reason: str = "", energy: Mapping[str, Any] | None = None) -> None:

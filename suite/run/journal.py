@@ -25,6 +25,7 @@ from suite.core.errors import ConfigError, JournalError, StoppedError
 from suite.core.moved import BACKENDS, upgraded
 from suite.core.printable import printable
 from suite.files import UnsafeFileError, open_append, read_bytes
+from suite.run.budget import limits_of
 from suite.run.journal_lines import decode
 from suite.run.journal_reading import (
     FORMAT,
@@ -144,7 +145,7 @@ def settings(header: Mapping[str, Any]) -> dict[str, int]:
                 f"journal's header: {name}={printable(value, most=60)}: must be an integer >= 1; restore "
                 "the journal from a copy."
             )
-    return known
+    return known | limits_of(config.get("budget"))
 
 
 def simulated(header: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError
+from suite.core.scheduler import ranking
 from suite.run.reported_curve import ReportCounts
 
 GivenUpReason = Literal["diverged", "trial", "attempts"]
@@ -165,6 +166,18 @@ class TrialState:
         if (last := self.checkpoints[-1]) <= n_known:
             return last
         return next(e for e in reversed(self.checkpoints) if e <= n_known)
+
+
+def best_checkpointed(
+    trials: Mapping[int, TrialState], curves: Mapping[int, t.Curve]
+) -> int | None:
+    """Of trials whose last epoch has a checkpoint, the one with the lowest objective there; ties by lower
+    trial_id. For a run that ends before any trial has all its epochs: they may differ in epochs.
+
+    curves: those that count.
+    """
+    there = {i: c for i, c in curves.items() if c and trials[i].restart_epoch() == len(c)}
+    return next(iter(ranking(there)), None)
 
 
 class TrialsView(Mapping[int, t.Trial]):

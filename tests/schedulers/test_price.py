@@ -395,9 +395,8 @@ def test_ends_that_cannot_be_kept_are_refused_before_anything_runs(words, says):
         assemble(configured(*SIMULATED, *words))
 
 
-def test_a_short_end_is_run_where_that_is_said_and_others_do_not_read_it():
+def test_a_short_end_is_run_where_that_is_said():
     assemble(configured(*SIMULATED, "budget.hours=0.2", "budget.allow_short=true"))
-    assemble(configured(*SIMULATED, "algorithm=hyperband", "budget.hours=0.2"))
 
 
 def test_trials_are_trials_of_the_searchers_order():

@@ -143,6 +143,8 @@ class _Search:
         self._ready: dict[int, dict[int, int | None]] = {}
         # Until when a pause waits for the ends of epochs.
         self._pause_until: float | None = None
+        # Rank -> its job, once it was asked to end it with its epoch as a budget is used up; None: not asked.
+        self._stopping: dict[int, int] | None = None
         self._events: list[t.Event] = []
         self._on: Mapping[str, Callable[[int, Any], None]] = {
             "events": self._on_events,
@@ -161,6 +163,7 @@ class _Search:
             self._look_for_losses()
             self._events += self._asks.answers()
             self._start_clock()
+            self._check_budget()
             if self._events and self._begun:
                 if self._carry_out(self._tell()):
                     return
@@ -213,6 +216,14 @@ class _Search:
         self._events += events
 
     def _on_paused(self, rank: int, _: None) -> None:
+        if self._stopping is not None:
+            job_id = self._stopping.pop(rank, None)
+            progress = self._jobs.get(rank)
+            # It may have ended, and its worker may have another: the winner's score.
+            if progress is not None and progress.job.job_id == job_id:
+                self._forget(rank)
+                self._events.append(t.JobStopped(rank, progress.job.job_id))
+            return
         if self._pause_until is None:
             raise GarbageError("paused, although nobody asked for it")
         self._forget(rank)
@@ -350,6 +361,17 @@ class _Search:
             n = len(self._silence)
             cut = f"; {n} workers did not reach the end of an epoch in time" if n else ""
             raise PausedError(f"{self._limit.due()}{cut}")
+
+    def _check_budget(self) -> None:
+        """Where a budget is used up, ask every job to end with its epoch, by a checkpoint."""
+        if not self._begun or self._pause_until is not None:
+            return
+        if (used := self._driver.budget_used(self._clock.now())) is not None:
+            self._events.append(used)
+        if self._driver.ending and self._stopping is None:
+            self._stopping = {rank: progress.job.job_id for rank, progress in self._jobs.items()}
+            for rank in self._stopping:
+                self._send(rank, "pause", None)
 
     # --- the conductor ----------------------------------------------------------------------------
 

@@ -245,6 +245,8 @@ class _Server:
         self._ended = True
 
     def _work(self, job: t.Job, score: bool) -> None:
+        # The last job of a run whose budget is used up comes after a pause.
+        self._pausing = self._pausing and not score
         if self._worker is None or self._pausing:
             return
         (self._worker.score if score else self._worker.run)(self.rank, job, self.send)

@@ -1,0 +1,149 @@
+"""What a run has used of its budget, by its journal's events alone, in integer milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from suite.core import types as t
+from suite.core.errors import JournalError
+
+LIMITS = {"budget_hours_ms": "budget.hours", "budget_node_hours_ms": "budget.node_hours"}
+"""Setting of the conductor, as a `resumed` event may change it -> setting of conf/."""
+_HOUR_MS = 3_600_000
+# As the settings have it; a header may come from a stranger.
+_MOST_HOURS = 1e8
+_ROUNDED_MS = 2
+"""Times are rounded where they are written, and a backend's own are not."""
+
+
+class Spending:
+    """Wall clock and node time of a run, and whether a limit of them is reached.
+
+    The wall clock is the run's own: it stands still between a process and the one that resumes it. A node is
+    what workers call so when they join: several workers of one node count once, a worker that names none (a
+    simulated one) is a node of its own. A node counts while a worker of it is there, busy or idle: as the
+    record counts `node_hours`.
+    """
+
+    def __init__(self) -> None:
+        self.limits: dict[str, int] = {}
+        """Key of LIMITS -> milliseconds."""
+        self._now_ms = self._node_ms = 0
+        # worker -> its node
+        self._nodes: dict[int, str] = {}
+        self._n_nodes = 0
+
+    def saw(self, event: t.Event) -> None:
+        """Any event, before it is handled."""
+        now_ms = max(self._now_ms, milliseconds(event.time_s))
+        self._node_ms += (now_ms - self._now_ms) * self._n_nodes
+        self._now_ms = now_ms
+        if isinstance(event, t.WorkerJoined):
+            node = event.facts.get("node")
+            mine = f"worker {event.worker}" if node is None else f"node {node}"
+            self._nodes.setdefault(event.worker, mine)
+        elif isinstance(event, t.WorkerLost):
+            self._nodes.pop(event.worker, None)
+        elif isinstance(event, t.Resumed):
+            self._nodes.clear()
+        else:
+            return
+        self._n_nodes = len(set(self._nodes.values()))
+
+    def adjust(self, settings: Mapping[str, int]) -> None:
+        """Take the limits of the conductor's settings."""
+        self.limits |= {key: settings[key] for key in LIMITS if key in settings}
+
+    def larger(self, settings: Mapping[str, int]) -> dict[str, int]:
+        """The limits, or those of `settings` where they are larger."""
+        return {key: max(limit, settings.get(key, 0)) for key, limit in self.limits.items()}
+
+    def left_ms(self, key: str, at_ms: int) -> int:
+        """Of a limit: milliseconds of the wall clock, or of all nodes, that are left at this time."""
+        used = at_ms
+        if key == "budget_node_hours_ms":
+            used = self._node_ms + max(at_ms - self._now_ms, 0) * self._n_nodes
+        return self.limits[key] - used
+
+    def used_up(self, at_ms: int) -> str | None:
+        """The limit that is reached at this time, where no event comes before."""
+        return next((key for key in self.limits if self.left_ms(key, at_ms) <= 0), None)
+
+    def end_ms(self) -> int | None:
+        """When the first limit is reached, if no worker comes or goes; None: never."""
+        ends = []
+        for key in self.limits:
+            left_ms = max(self.left_ms(key, self._now_ms), 0)
+            n = self._n_nodes if key == "budget_node_hours_ms" else 1
+            if n:
+                ends.append(self._now_ms + -(-left_ms // n))
+        return min(ends, default=None)
+
+    def reached(self, event: t.BudgetUsed) -> str:
+        """How the run's reason begins, e.g. "budget.node_hours=2: used up".
+
+        Raises JournalError where the journal's own times say that something was left.
+        """
+        at_ms = milliseconds(event.time_s)
+        if event.limit not in self.limits or self.left_ms(event.limit, at_ms) > (
+            _ROUNDED_MS * max(self._n_nodes, 1)
+        ):
+            raise JournalError(
+                f"budget_used: limit={event.limit}: by the journal's times it was not used up after "
+                f"{event.time_s:g} s; a line was changed, or is missing."
+            )
+        return f"{LIMITS[event.limit]}={self.limits[event.limit] / _HOUR_MS:.6g}: used up"
+
+
+def milliseconds(seconds: float) -> int:
+    return round(round(seconds, 6) * 1000)
+
+
+def limits_of(budget: Any) -> dict[str, int]:
+    """The conductor's settings by those of `budget`, a mapping of hours; empty where there is no limit."""
+    if not isinstance(budget, Mapping):
+        return {}
+    hours = {key: budget.get(name.partition(".")[2]) for key, name in LIMITS.items()}
+    return {
+        key: max(round(value * _HOUR_MS), 1)
+        for key, value in hours.items()
+        if isinstance(value, int | float) and 0 < value <= _MOST_HOURS
+    }
+
+
+def in_force(begun: Mapping[str, int], lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The limits at the end of a journal: those of the conductor's settings by which the run was begun, or
+    what a resume has raised them to.
+    """
+    limits = {key: begun[key] for key in LIMITS if key in begun}
+    for line in lines:
+        if line["event"] == t.Resumed.kind:
+            limits |= {key: line["settings"][key] for key in limits if key in line["settings"]}
+    return limits
+
+
+def ended(lines: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a budget ended the run: it can go on with a larger one, and needs its checkpoints."""
+    for line in reversed(lines):
+        if line["event"] in (t.BudgetUsed.kind, t.Resumed.kind):
+            return bool(line["event"] == t.BudgetUsed.kind)
+    return False
+
+
+def words_of_end(
+    spent: str, n_epochs: int, n_planned: int, n_cut: int, n_won: int | None, max_epochs: int
+) -> str:
+    """The reason of a run that a budget ended, with what is left. n_won: epochs of the winner, None: there is
+    none.
+
+    >>> words_of_end("budget.hours=2: used up", 90, 474, 1, 27, 27)
+    'budget.hours=2: used up; 90 of at most 474 epochs trained, 1 trial stopped; a larger budget goes on'
+    """
+    trials = f"{n_cut} trial{'s' * (n_cut != 1)} stopped"
+    said = f"{spent}; {n_epochs} of at most {n_planned} epochs trained, {trials}; a larger budget goes on"
+    if n_won is None:
+        return f"{said}; nothing to score: no trial has a last epoch with a checkpoint"
+    if n_won < max_epochs:
+        said += f"; no trial has max_epochs={max_epochs}, the winner has {n_won}"
+    return said
