@@ -223,6 +223,28 @@ def test_a_simulated_run_of_the_command_line_is_verified(tmp_path, no_fsync):
     assert measured["policy"] == "rank" and measured["decides_by"] == "times in the journal"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("overlap=logical",),
+        ("overlap=logical", "searcher=extra_trees", "scheduler.policy=rank"),
+        ("budget.hours=1", "backend.wall_limit_s=1500", "backend.job_overhead_s=30"),
+        ("budget.hours=1", "searcher=grid", "searcher.n_per_parameter=3"),
+    ],
+    ids=["virtual cluster", "learning searcher", "batch jobs in a row", "few configurations"],
+)
+def test_runs_of_many_kinds_are_verified(words, tmp_path, no_fsync):
+    given = (
+        *SIMULATED,
+        "backend.workers=4",
+        "tracking=later",
+        "report=false",
+        "scheduler.n_trees=4",
+    )
+    assert run(configured(*given, *words), tmp_path / "run").status == "completed"
+    assert verify(tmp_path / "run", "run").holds
+
+
 def test_a_real_run_ends_by_its_own_clock_and_is_verified(tmp_path, no_fsync):
     """About two seconds, whatever the machine does: later epochs are fewer trials."""
     words = (
