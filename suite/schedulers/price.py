@@ -66,7 +66,7 @@ class Price(Scheduler):
     def __init__(
         self,
         max_epochs: int,
-        policy: Literal["price", "rank"] = "price",
+        policy: Literal["price", "rank"] = "rank",
         eta: int = 2,
         hours: float | None = None,
         n_epochs: int | None = None,

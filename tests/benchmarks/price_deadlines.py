@@ -4,11 +4,12 @@
 
 Deadlines: 1.25, 1.5 and 2 mean trainings of the table, and the makespan that one Hyperband of the seed
 takes on these workers. Price is run once for each. Baselines do not look at the deadline: each is run
-once to the longest and read at every one; what ends before begins again with another seed ("looped"),
-so that no worker is idle for long. ASHA has eta = 2 and every row of the table to begin. Regret: of the
-best trial trained to max_epochs by the deadline, (value - best) / (median - best) of the table; 1.5 where
-there is none. A ratio: of mean regrets over seeds, each at least FLOOR; Hyperband has often finished
-nothing at a short deadline, which flatters all others: random search and ASHA stand beside it.
+once to the longest and read at every one; what ends before begins again with another seed ("looped")
+when its last job is over: on many workers Hyperband still leaves most of them idle. ASHA has eta = 2 and
+every row of the table to begin. Regret: of the best trial trained to max_epochs by the deadline, (value -
+best) / (median - best) of the table; 1.5 where there is none. A ratio: of mean regrets over seeds, each
+at least FLOOR; Hyperband has often finished nothing at a short deadline, which flatters all others:
+random search and ASHA stand beside it.
 
 Declared before the runs were read (but for one: Pong, 8 workers, seed 600000), for the choice of the
 default policy: 6 seeds from 600000 on the families of the
