@@ -91,7 +91,13 @@ def test_a_module_that_moved_is_gone_and_its_new_place_is_there(old):
 
 def test_a_journal_from_before_budgets_of_hours_has_none():
     before = {"budget": {"n_trials": 5, "n_epochs": None}}
-    ends = {"n_trials": 5, "n_epochs": None, "hours": None, "allow_short": False}
+    ends = {
+        "n_trials": 5,
+        "n_epochs": None,
+        "hours": None,
+        "node_hours": None,
+        "allow_short": False,
+    }
     assert moved.upgraded(before)["budget"] == ends
     assert moved.upgraded({"budget": {**ends, "hours": 2.0}})["budget"]["hours"] == 2.0
 
