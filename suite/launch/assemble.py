@@ -63,7 +63,8 @@ def _check_table(settings: RunSettings, scheduler: Scheduler, target: Target) ->
     """
     plan, given = scheduler.plan(), f"max_epochs={settings.max_epochs}"
     rows, n_epochs = target.space.rows, target.most_epochs
-    if rows is not None and plan.n_trials > len(rows):
+    # One that chooses among the rows takes as many as there are.
+    if rows is not None and plan.n_trials > len(rows) and not scheduler.chooses_trials:
         raise ConfigError(
             f"{given}: the scheduler asks for {plan.n_trials} configurations, the table has {len(rows)}; "
             "lower max_epochs (or n_trials), or take a larger table."

@@ -28,6 +28,8 @@ from suite.worker.devices import THREADS
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 _READY = "ready"
+_ASKED = (signal.SIGINT, signal.SIGUSR1)
+"""By these the parent is asked; a process ignores them."""
 _PATIENCE_S = 20.0
 """For a task that was asked to end: it closes its files. Slurm kills 30 s after its SIGTERM."""
 
@@ -127,9 +129,12 @@ class Processes(Generic[Task, Result]):
         process = self._context.Process(target=_serve, args=(its, self._work), daemon=True)
         for name in THREADS:
             os.environ.setdefault(name, "1")
+        # Until it has handlers of its own: a terminal's Ctrl-C goes to all processes.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED)
         try:
             process.start()
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             for name, value in before.items():
                 if value is None:
                     del os.environ[name]
@@ -215,6 +220,7 @@ def _serve(pipe: Connection, work: Callable[[Task], Result]) -> None:
     """A process: one task after the other, until its parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit.listen(worker=True)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKED)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(_READY)
         while True:
