@@ -16,10 +16,11 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from suite.core.errors import SuiteError
 from suite.run import limit
@@ -68,7 +69,8 @@ class Processes(Generic[Task, Result]):
     its linear algebra, unless the environment says otherwise: n of them share the machine.
 
     A context: at its end processes with a task are asked to end by SIGTERM, and `left` holds what they
-    still said. They ignore Ctrl-C, which a terminal sends to all, and SIGUSR1: this process decides.
+    still said. They ignore Ctrl-C, which a terminal sends to all, and SIGUSR1: this process decides. In the
+    context Ctrl-C and SIGTERM end `done` by KeyboardInterrupt, between two messages.
     Raises CannotStartError where no process becomes ready (a program that is read from a pipe, say).
 
     >>> with Processes(abs, 2) as processes:
@@ -80,11 +82,25 @@ class Processes(Generic[Task, Result]):
         self._work, self._n, self._was_ready = work, n, False
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker[Task]] = []
+        self._is_asked = False
+        self._handlers: dict[signal.Signals, Any] = {}
         self.left: list[tuple[Task, Result | Lost]] = []
         """Tasks that were under way at the end, with their results."""
 
     def __enter__(self) -> Self:
+        self._wakes, self._wake = self._context.Pipe(duplex=False)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # A shell's background job ignores Ctrl-C, and so does its sweep.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._handlers[number] = signal.signal(number, self._note)
         return self
+
+    def _note(self, *_: object) -> None:
+        """A signal raises nothing at once: half a message read would leave the rest of it to the next."""
+        if not self._is_asked:
+            self._is_asked = True
+            self._wake.send_bytes(b"!")
 
     def done(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result | Lost]]:
         """Each task with its result, in the order in which they end.
@@ -98,7 +114,10 @@ class Processes(Generic[Task, Result]):
                 self._send(worker, ahead.popleft())
             pipes = [worker.pipe for worker in self._workers if worker.task is not None]
             wanted = is_more and (len(pipes) < self._n or len(ahead) < self._n)
-            ready = wait(pipes, 0 if wanted else None) if pipes else []
+            heard = wait([*pipes, self._wakes], 0 if wanted else None) if pipes else []
+            if self._is_asked:
+                raise KeyboardInterrupt
+            ready = [pipe for pipe in heard if pipe is not self._wakes]
             for worker in [worker for worker in self._workers if worker.pipe in ready]:
                 if (pair := self._heard(worker)) is not None:
                     yield pair
@@ -129,7 +148,9 @@ class Processes(Generic[Task, Result]):
         process = self._context.Process(target=_serve, args=(its, self._work), daemon=True)
         for name in THREADS:
             os.environ.setdefault(name, "1")
-        # Until it has handlers of its own: a terminal's Ctrl-C goes to all processes.
+        # Until it has handlers of its own: a terminal's Ctrl-C goes to all processes. The library's own
+        # helper, which begins with the first process, unblocks signals.
+        resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED)
         try:
             process.start()
@@ -172,9 +193,15 @@ class Processes(Generic[Task, Result]):
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        # A second signal does not cut off what the first one asked for.
-        with _ignored(signal.SIGINT, signal.SIGTERM):
+        try:
+            # A second signal is noted, too: it does not cut off what the first one asked for.
             self._end()
+        finally:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+            self._handlers = {}
+            self._wakes.close()
+            self._wake.close()
 
     def _end(self) -> None:
         for worker in self._workers:
@@ -201,19 +228,6 @@ class Processes(Generic[Task, Result]):
             return Lost.ended(None)
         worker.process.join(1.0)
         return Lost.ended(worker.process.exitcode)
-
-
-@contextlib.contextmanager
-def _ignored(*numbers: signal.Signals) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _serve(pipe: Connection, work: Callable[[Task], Result]) -> None:
