@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import reading
 from models.data.converters import lcbench
+from models.recorded_curves import Replayed
 from suite.core.curve_table import Recording
 from suite.core.errors import ConfigError, DataError
 from suite.core.metric import Metric
 from suite.core.target import Target, Training
 from suite.core.types import Config
-from suite.files import UnsafeFileError, parse_json, read_bytes
+from suite.files import UnsafeFileError, read_bytes
 
 NAME = "lcbench"
 """The data set, and its folder below the data root: `swiftbench fetch lcbench`."""
@@ -76,7 +74,7 @@ class LCBench(Target):
         self._network()
 
     def start(self, config: Config, seed: int) -> Training:
-        return _Asked(self.metric.name, self.replay(config, seed))
+        return Replayed(self.metric.name, self.replay(config, seed))
 
     def replay(self, config: Config, seed: int) -> Recording:
         """52 epochs: accuracy in percent, and seconds of each epoch, both of the network."""
@@ -93,29 +91,6 @@ class LCBench(Target):
                 f"swiftbench fetch {NAME} --to DIR, or give model.sha256=null for a network of your own."
             )
         return digest, session
-
-
-class _Asked(Training):
-    def __init__(self, metric: str, recording: Recording) -> None:
-        self._metric, self._recording, self._epoch = metric, recording, 0
-
-    def train_epoch(self, epoch: int) -> None:
-        if epoch > lcbench.N_EPOCHS:
-            raise DataError(f"epoch={epoch}: LCBench has {lcbench.N_EPOCHS}; lower max_epochs.")
-        self._epoch = epoch
-
-    def validate(self) -> Mapping[str, float]:
-        return {self._metric: self._recording.values[self._epoch - 1] if self._epoch else math.nan}
-
-    def test(self) -> Mapping[str, float]:
-        return self.validate()
-
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps({"epoch": self._epoch}))
-
-    def load(self, path: Path) -> None:
-        with reading(path):
-            self._epoch = int(parse_json(path.read_text())["epoch"])
 
 
 @functools.lru_cache(maxsize=4)

@@ -81,7 +81,7 @@ class Table(Target):
         """Nothing to stage: the table was read when the target was made."""
 
     def start(self, config: Config, seed: int) -> Training:
-        return _Replay(self.metric.name, self.replay(config, seed))
+        return Replayed(self.metric.name, self.replay(config, seed))
 
     def reference(self, max_epochs: int) -> Mapping[str, float] | None:
         """Of the values after max_epochs (of repeats: their mean), failed ones left out.
@@ -114,14 +114,16 @@ class Table(Target):
         return self._means[row]
 
 
-class _Replay(Training):
+class Replayed(Training):
+    """A training that is known beforehand, epoch by epoch. Raises DataError beyond its last epoch."""
+
     def __init__(self, metric: str, recording: Recording) -> None:
         self._metric, self._recording, self._epoch = metric, recording, 0
 
     def train_epoch(self, epoch: int) -> None:
         if epoch > len(self._recording.values):
             raise DataError(
-                f"epoch={epoch}: the table's curves have {len(self._recording.values)} epochs; "
+                f"epoch={epoch}: the curves have {len(self._recording.values)} epochs; "
                 "lower max_epochs."
             )
         self._epoch = epoch
@@ -130,7 +132,7 @@ class _Replay(Training):
         return {self._metric: self._recording.values[self._epoch - 1]}
 
     def test(self) -> Mapping[str, float]:
-        """The same value again: a table holds no test split."""
+        """The same value again: no test split is known."""
         return self.validate()
 
     def save(self, path: Path) -> None:
