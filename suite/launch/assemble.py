@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from typing import TypeVar
@@ -115,6 +116,11 @@ def _made(base: type[T], leaf: Leaf, group: str) -> T:
 def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
     """The scheduler; on a virtual cluster where overlap is logical."""
     leaf, logical = settings.scheduler, settings.overlap == "logical"
+    if logical and isinstance(leaf.get("scheduler"), Mapping):
+        raise ConfigError(
+            "overlap=logical: a search that is begun when a real worker is free is not one of a virtual "
+            "cluster; use overlap=true."
+        )
     if logical and "overlap" in leaf:
         leaf = {**leaf, "overlap": True}  # on the logical clock
     scheduler = _made(Scheduler, leaf, "scheduler")  # type: ignore[type-abstract]
@@ -145,7 +151,7 @@ def _check_predictor(settings: RunSettings, scheduler: Scheduler) -> None:
                 f"predictor={type(predictor).__name__}: {type(scheduler).__name__} needs standard "
                 "deviations, predict(X, return_std=True); use predictor=loo_svr."
             )
-    elif "features" in settings.scheduler:
+    elif "features" in settings.scheduler or "features" in settings.scheduler.get("scheduler", ()):
         raise ConfigError(
             f"predictor=none: {type(scheduler).__name__} needs one; use predictor=svr or "
             "predictor=qsvr."

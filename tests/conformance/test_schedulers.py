@@ -8,8 +8,13 @@ from kit.driving import compose, names
 from suite.core.plugins import make
 from suite.testing import SchedulerConformance
 
-# A forest is fitted every few jobs: with Hyperband's 43 trials, or with all trees, that takes long.
-FEWER_TRIALS = {"swift_asha": ["scheduler.n_trials=24"], "price": ["scheduler.n_trees=4"]}
+# A forest is fitted every few jobs: with Hyperband's 43 trials, or with all trees, that takes long. A loop
+# is of several.
+FEWER_TRIALS = {
+    "swift_asha": ["scheduler.n_trials=24"],
+    "price": ["scheduler.n_trees=4"],
+    "looped": ["scheduler.rounds=3"],
+}
 SCHEDULERS = names("scheduler")
 
 
