@@ -18,6 +18,16 @@ class Machine(Protocol):
         """Since the run's begin, at the latest event; it never goes back."""
 
     @property
+    def has_end(self) -> bool:
+        """Whether the run has a budget of time; it never changes."""
+
+    @property
+    def end_ms(self) -> int | None:
+        """When the first budget of time is used up, since the run's begin, if no worker comes or goes; None:
+        not by what is known now. A worker that comes or goes moves that of node-hours, a resume any.
+        """
+
+    @property
     def n_workers(self) -> int:
         """Workers that are there."""
 

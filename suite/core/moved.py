@@ -85,6 +85,10 @@ NEW_IN_BUDGET = {"hours": None, "node_hours": None, "allow_short": False}
 """Settings of `budget` that are younger than 0e27403 -> what journals without them continue with."""
 
 
+PRICE = "suite.schedulers.price.Price"
+"""It had a setting `hours` of its own, before it planned by the run's budget of time."""
+
+
 _CHOICES = ("algorithm", "scheduler", "predictor", "searcher", "model", "task", "backend")
 """What a header of today says of the YAML files that were chosen; one of 0e27403 does not."""
 
@@ -108,11 +112,31 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
         today["backend"] = {**today["backend"], **_missing(today["backend"])}
     if isinstance(today.get("budget"), Mapping):
         today["budget"] = {**NEW_IN_BUDGET, **today["budget"]}
+    if _is_price_with_hours(config):
+        today["scheduler"] = {k: v for k, v in config["scheduler"].items() if k != "hours"}
     today.pop("algorithm_name", None)
     if not isinstance(today.get("name", ""), str):
         # name=20261128 was a number then; the folder has its digits.
         today["name"] = str(today["name"])
     return {**_with_targets(today), "common": config.get("common", {})}
+
+
+def _is_price_with_hours(config: Mapping[str, Any]) -> bool:
+    leaf = config.get("scheduler")
+    return isinstance(leaf, Mapping) and leaf.get("_target_") == PRICE and "hours" in leaf
+
+
+def _check_hours(config: Mapping[str, Any]) -> None:
+    """Raise JournalError for a run of Price that today would plan by another end."""
+    budget = config.get("budget")
+    if not _is_price_with_hours(config) or not isinstance(budget, Mapping):
+        return
+    own, node_hours = config["scheduler"]["hours"], budget.get("node_hours")
+    if own != budget.get("hours") or node_hours is not None:
+        raise JournalError(
+            f"scheduler.hours={own}: this run planned by it alone; today price plans by budget.hours and "
+            "budget.node_hours, whichever ends first. Continue or verify it with the version that wrote it."
+        )
 
 
 def _missing(backend: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,4 +177,5 @@ def begun_with(header: Mapping[str, Any]) -> dict[str, Any]:
             "the journal's header: config: missing, or no mapping; the run cannot be made again by it. "
             "Restore the journal from a copy."
         )
+    _check_hours(header["config"])
     return {**upgraded(header["config"]), "choices": choices(header)}

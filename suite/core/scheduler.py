@@ -106,7 +106,14 @@ class Scheduler(ABC):
 
     @property
     def reads_clock(self) -> bool:
-        """Whether decisions rest on times and workers, as the journal holds them."""
+        """Whether decisions rest on times and workers, as the journal holds them, where the run has a budget
+        of time (`Machine.has_end`).
+        """
+        return False
+
+    @property
+    def wants_time(self) -> bool:
+        """After DONE: whether it would go on if the run ended later; a resume that says so asks it again."""
         return False
 
     @property

@@ -17,7 +17,7 @@ from suite.core.scheduler import Scheduler
 from suite.core.searcher import Searcher
 from suite.core.target import Target, make_target
 from suite.launch.epoch_seconds import check_hours
-from suite.run.budget import limits_of
+from suite.run.budget import LIMITS, limits_of
 from suite.run.conductor import Conductor
 from suite.schedulers.virtual_cluster import VirtualCluster
 from suite.track.contract import make_tracker
@@ -126,10 +126,11 @@ def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
     scheduler = _made(Scheduler, leaf, "scheduler")  # type: ignore[type-abstract]
     if not logical:
         return scheduler
-    if scheduler.reads_clock:
+    if scheduler.reads_clock and (limits := limits_of(dataclasses.asdict(settings.budget))):
+        named = ", ".join(LIMITS[key] for key in limits)
         raise ConfigError(
-            f"overlap=logical: a virtual cluster has no clock, and {type(scheduler).__name__} ends by one "
-            "(budget.hours); use overlap=true, or budget.hours=null."
+            f"overlap=logical: a virtual cluster has no clock, and {type(scheduler).__name__} plans by one "
+            f"({named}); use overlap=true, or {named}=null."
         )
     return VirtualCluster(
         scheduler,

@@ -198,7 +198,7 @@ class _Running:
             return ""
         place = _place(backend, self._folder, driver.journal)
         # A larger budget goes on with the trials that this one has stopped.
-        is_over = status == "completed" and not driver.conductor.spent
+        is_over = status == "completed" and not driver.conductor.goes_on
         return _tidied(
             self._settings,
             self._folder,

@@ -81,15 +81,10 @@ def _check_budget(path: Path, words: Sequence[str]) -> None:
     header, lines, _ = journals.read(path)
     given = compose([f"++{word.lstrip('+')}" for word in words])
     had, now = in_force(journals.settings(header), lines), limits_of(given["budget"])
-    scheduler = _begun(header).get("scheduler")
     for key, name in LIMITS.items():
         if not any(_key(word) == name for word in words):
             continue
         said = f"{name}={_value(given, name)}"
-        if key == "budget_hours_ms" and isinstance(scheduler, Mapping) and scheduler.get("hours"):
-            raise ConfigError(
-                f"{said}: the run's scheduler plans by the hours with which it was begun; begin a new run."
-            )
         if key not in had:
             raise ConfigError(f"{said}: the run was begun without {name}; leave it out.")
         if now.get(key, 0) <= had[key]:

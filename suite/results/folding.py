@@ -134,7 +134,9 @@ class Fold:
             raise ValueError(f"do: {command[0]}: the search has ended before")
         match command:
             case ["start", worker, job_id, trial_id, from_epoch, to_epoch]:
-                self.spent = False
+                # A search that had ended goes on with a larger budget.
+                self.spent = self.over = False
+                self.test_value, self.test_metrics = None, {}
                 self._start("train", worker, job_id, trial_id, from_epoch, to_epoch)
             case ["score", worker, job_id, trial_id, to_epoch]:
                 self.over = True

@@ -10,6 +10,8 @@ from suite.core.errors import JournalError
 
 LIMITS = {"budget_hours_ms": "budget.hours", "budget_node_hours_ms": "budget.node_hours"}
 """Setting of the conductor, as a `resumed` event may change it -> setting of conf/."""
+NO_ROOM = "no room for another training"
+"""In the reason of a run that a scheduler has ended because of its budget."""
 _HOUR_MS = 3_600_000
 # As the settings have it; a header may come from a stranger.
 _MOST_HOURS = 1e8
@@ -34,6 +36,11 @@ class Spending:
         self._nodes: dict[int, str] = {}
         self._n_nodes = 0
 
+    @property
+    def has_end(self) -> bool:
+        """Whether there is a budget of time at all."""
+        return bool(self.limits)
+
     def saw(self, event: t.Event) -> None:
         """Any event, before it is handled."""
         now_ms = max(self._now_ms, milliseconds(event.time_s))
@@ -55,6 +62,10 @@ class Spending:
         """Take the limits of the conductor's settings."""
         self.limits |= {key: settings[key] for key in LIMITS if key in settings}
 
+    def is_larger(self, settings: Mapping[str, int]) -> bool:
+        """Whether one of the limits is larger in `settings`."""
+        return any(settings.get(key, 0) > limit for key, limit in self.limits.items())
+
     def larger(self, settings: Mapping[str, int]) -> dict[str, int]:
         """The limits, or those of `settings` where they are larger."""
         return {key: max(limit, settings.get(key, 0)) for key, limit in self.limits.items()}
@@ -71,14 +82,29 @@ class Spending:
         return next((key for key in self.limits if self.left_ms(key, at_ms) <= 0), None)
 
     def end_ms(self) -> int | None:
-        """When the first limit is reached, if no worker comes or goes; None: never."""
-        ends = []
+        """When the first limit is reached, or was, if no worker comes or goes; None: never."""
+        return min(self._ends().values(), default=None)
+
+    def _ends(self) -> dict[str, int]:
+        """Limit -> when it is reached; without one of node-hours where no node is there."""
+        ends = {}
         for key in self.limits:
-            left_ms = max(self.left_ms(key, self._now_ms), 0)
+            left_ms = self.left_ms(key, self._now_ms)
             n = self._n_nodes if key == "budget_node_hours_ms" else 1
             if n:
-                ends.append(self._now_ms + -(-left_ms // n))
-        return min(ends, default=None)
+                ends[key] = self._now_ms + -(-left_ms // n)
+        return ends
+
+    def no_room(self) -> str:
+        """The reason of a run whose first limit leaves no room for what is left of the search, e.g.
+        "budget.hours=2: no room for another training; a larger budget goes on".
+        """
+        ends = self._ends()
+        first = min(ends or self.limits, key=lambda key: ends.get(key, 0))
+        return f"{self._named(first)}: {NO_ROOM}; a larger budget goes on"
+
+    def _named(self, key: str) -> str:
+        return f"{LIMITS[key]}={self.limits[key] / _HOUR_MS:.6g}"
 
     def reached(self, event: t.BudgetUsed) -> str:
         """How the run's reason begins, e.g. "budget.node_hours=2: used up".
@@ -93,7 +119,7 @@ class Spending:
                 f"budget_used: limit={event.limit}: by the journal's times it was not used up after "
                 f"{event.time_s:g} s; a line was changed, or is missing."
             )
-        return f"{LIMITS[event.limit]}={self.limits[event.limit] / _HOUR_MS:.6g}: used up"
+        return f"{self._named(event.limit)}: used up"
 
 
 def milliseconds(seconds: float) -> int:
@@ -128,6 +154,9 @@ def ended(lines: Sequence[Mapping[str, Any]]) -> bool:
     for line in reversed(lines):
         if line["event"] in (t.BudgetUsed.kind, t.Resumed.kind):
             return bool(line["event"] == t.BudgetUsed.kind)
+        ends = [command[2] for command in line.get("do", ()) if command[0] == "shutdown"]
+        if any(NO_ROOM in reason for reason in ends):
+            return True
     return False
 
 

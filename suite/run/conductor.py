@@ -75,9 +75,9 @@ class Conductor:
         # (objective, trial_id) over all epochs so far, for the progress line.
         self.best: tuple[float, int] | None = None
         self.spending = Spending()
-        # How the reason of a run begins whose budget is used up.
-        self.spent = ""
-        self._adjust_budget(budget or {})
+        # How the reason of a run begins whose budget is used up, or has no room for what is left to train.
+        self.spent = self._no_room = ""
+        self.spending.adjust(budget or {})
         self._notes = Notes()
         self._trials: dict[int, TrialState] = {}
         # (trial_id, to_epoch) to hand out again, before anything new.
@@ -94,7 +94,7 @@ class Conductor:
         self._scoring: int | None = None
         self._unscored = ""
         # For a scheduler that decides by the clock; it holds nothing that is not in the events.
-        self._machine = MachineLog(self.force) if scheduler.reads_clock else None
+        self._machine = MachineLog(self.force, self.spending) if scheduler.reads_clock else None
         if self._machine is not None:
             scheduler.on_machine(self._machine)
         if scheduler.chooses_trials and not searcher.adaptive:
@@ -132,7 +132,7 @@ class Conductor:
             return NOTHING
         if self._machine is not None:
             self._machine.saw(event, self.in_flight)
-        if self.spending.limits:
+        if self.spending.has_end:
             self.spending.saw(event)
         kind = type(event)
         if kind in _SILENT:
@@ -162,12 +162,12 @@ class Conductor:
     def adjust(self, settings: Mapping[str, int]) -> None:
         self.min_workers = settings.get("min_workers", self.min_workers)
         self.force.resident_trials = settings.get("resident_trials", self.force.resident_trials)
-        self._adjust_budget(settings)
+        self.spending.adjust(settings)
 
-    def _adjust_budget(self, settings: Mapping[str, int]) -> None:
-        """A scheduler that reads the clock ends by budget.hours itself."""
-        own = "budget_hours_ms" if self.scheduler.reads_clock else None
-        self.spending.adjust({key: value for key, value in settings.items() if key != own})
+    @property
+    def goes_on(self) -> bool:
+        """Whether the search, where it has ended, goes on with a larger budget."""
+        return bool(self.spent or self._no_room)
 
     @property
     def is_ending(self) -> bool:
@@ -295,12 +295,15 @@ class Conductor:
 
     def _resumed(self, event: t.Resumed) -> list[t.Command]:
         self.force.clear()
+        is_larger = self.spending.is_larger(event.settings)
         self.adjust(event.settings)
         self.shutdown = None
         self._scored = not self.score
         if self.spent and self.spending.used_up(milliseconds(event.time_s)) is None:
             # It has a larger budget now.
             self.spent, self.winner = "", None
+        if self._no_room and is_larger:
+            self._no_room, self.winner, self._over = "", None, False
         cut = [job for _, job in self.in_flight.values() if job.job_id != self._scoring]
         for job in sorted(cut + self._cut, key=lambda job: job.job_id, reverse=True):
             self._again(job)
@@ -398,6 +401,8 @@ class Conductor:
             else:
                 self._over = isinstance(decision, t.Done)
                 break
+        if self._over and not self._no_room and self.scheduler.wants_time:
+            self._no_room = self.spending.no_room()
         if todo:
             workers = self.force.place([(i, self._trials[i].failed_on) for i, _ in todo])
             for worker, (trial_id, to_epoch) in zip(workers, todo, strict=True):
@@ -451,10 +456,11 @@ class Conductor:
             return (
                 self._stop("failed", f"{why} First: {raised[0]}")
                 if raised
-                else self._stop("completed", why)
+                else self._stop("completed", f"{self._no_room}; {why}" if self._no_room else why)
             )
         if self._scored:
-            return self._stop("completed", self._unscored)
+            said = [why for why in (self._no_room, self._unscored) if why]
+            return self._stop("completed", "; ".join(said))
         if not self.force.idle:
             return []
         (worker,) = self.force.place([(self.winner, ())])

@@ -186,9 +186,9 @@ class Driver:
         settings = dict(settings or {})
         # What an earlier resume has raised stays.
         settings |= conductor.spending.larger(settings)
-        is_larger = any(settings[key] > n for key, n in conductor.spending.limits.items())
+        is_larger = conductor.spending.is_larger(settings)
         done = conductor.shutdown is not None and conductor.shutdown.status == "completed"
-        if done and not (conductor.spent and is_larger):
+        if done and not (conductor.goes_on and is_larger):
             raise ConfigError("resume: this run is completed; nothing is left to do.")
         self.progress.begin(self.conductor)
         event = t.Resumed(self.time_s, settings, process)

@@ -7,6 +7,7 @@ from bisect import insort
 from collections.abc import Mapping, Sequence
 
 from suite.core import types as t
+from suite.run.budget import Spending
 from suite.run.workforce import Workforce
 
 
@@ -17,8 +18,8 @@ class MachineLog:
     that a replay of the journal sees the same integers.
     """
 
-    def __init__(self, force: Workforce) -> None:
-        self._force = force
+    def __init__(self, force: Workforce, spending: Spending) -> None:
+        self._force, self._spending = force, spending
         self._now_ms = 0
         # trial -> milliseconds of its epochs
         self._epochs: dict[int, list[int]] = {}
@@ -31,6 +32,14 @@ class MachineLog:
     @property
     def now_ms(self) -> int:
         return self._now_ms
+
+    @property
+    def has_end(self) -> bool:
+        return self._spending.has_end
+
+    @property
+    def end_ms(self) -> int | None:
+        return self._spending.end_ms()
 
     @property
     def n_workers(self) -> int:
@@ -59,7 +68,9 @@ class MachineLog:
             self._last_busy.pop(event.worker, None)
         elif isinstance(event, t.Resumed):
             self._last_busy.clear()
-        elif isinstance(event, t.EpochReport | t.EpochBatch | t.JobFinished | t.JobFailed):
+        elif isinstance(
+            event, t.EpochReport | t.EpochBatch | t.JobFinished | t.JobFailed | t.JobStopped
+        ):
             worker, job = in_flight.get(event.job_id, (None, None))
             if job is None or worker != event.worker:
                 return
@@ -69,6 +80,8 @@ class MachineLog:
             elif isinstance(event, t.JobFinished):
                 spent_ms = self._job_ms.pop(event.job_id, 0)
                 insort(self._overheads, max(_ms(event.busy_s) - spent_ms, 0))
+            else:
+                self._job_ms.pop(event.job_id, None)
 
     def _trained(self, job: t.Job, event: t.EpochReport | t.EpochBatch) -> None:
         """An epoch that is trained again takes the place of the first."""

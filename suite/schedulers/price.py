@@ -22,13 +22,13 @@ from suite.core.machine import Machine
 from suite.core.scheduler import Scheduler
 from suite.core.types import DONE, WAIT, Curve, Decision, Train
 from suite.schedulers.price_policies import dearest, promoted
-from suite.schedulers.time_left import MS_PER_HOUR, Budget, EpochBudget, TimeBudget
+from suite.schedulers.time_left import Budget, EpochBudget, TimeBudget
 from suite.surrogates.beliefs import Beliefs, Candidates
 from suite.surrogates.ladder import Ladder, halved_rungs
 from suite.surrogates.price_table import PriceTable
 
 MOST_TIMED = 10_000
-"""Trials of a budget of hours, where no other number is given."""
+"""Trials of a budget of time, where no other number is given."""
 _LEAST_SHARE = 2.1
 """Trainings, at least, by whose number the aim is set: the best of two is the median's better half."""
 _SAMPLES = 16
@@ -47,18 +47,19 @@ class Price(Scheduler):
     Beliefs: suite.surrogates.ladder, .beliefs; prices: .price_table. The aim theta is what the best of as
     many trials as the budget trains would be, or the best so far, where that is better.
 
-    hours: the end, since the run's begin, on the clock that the journal holds. What cannot be finished by
-    then is not begun, by the speed of each trial (suite.surrogates.speeds); workers that have nothing to
-    finish idle, and the run ends when the last job does. None: n_epochs in all, on any number of workers
-    and on no clock (None: Hyperband's at eta); as a last resort R more, so that one trial comes to R.
-    n_trials: no more begin (None: as the budget allows; of hours 10000 at most).
+    Where the run has a budget of time (budget.hours, .node_hours), it plans by that which ends first, on the
+    clock that the journal holds. What cannot be finished by then is not begun, by the speed of each trial
+    (suite.surrogates.speeds); workers that have nothing to finish idle, and the run ends when the last job
+    does, or with the budget. Else n_epochs in all, on any number of workers and on no clock (None:
+    Hyperband's at eta); as a last resort R more, so that one trial comes to R.
+    n_trials: no more begin (None: as the budget allows; of time 10000 at most).
     straight: share of workers that train new trials to R in one job, whatever is believed of them: an
     insurance against ranks that reverse; none begins where fewer than straight_least can finish.
 
     Trials begin by id: of the next n_candidates that have not begun, the one with the best answer of the
     forest; every random_every-th the first of them. Under a searcher that learns they come in order.
-    Asynchronous: decisions depend on the order in which jobs finish and, of hours, on times; all of it is
-    in the journal, and its replay takes every decision again.
+    Asynchronous: decisions depend on the order in which jobs finish and, of a budget of time, on times; all
+    of it is in the journal, and its replay takes every decision again.
     Source: none published. The index: Weitzman 1979 (Econometrica 47:641).
     Raises ConfigError for a parameter outside its range, and a budget of epochs below one training.
     """
@@ -68,7 +69,6 @@ class Price(Scheduler):
         max_epochs: int,
         policy: Literal["price", "rank"] = "rank",
         eta: int = 2,
-        hours: float | None = None,
         n_epochs: int | None = None,
         n_trials: int | None = None,
         lowest_share: float = 0.0625,
@@ -105,21 +105,16 @@ class Price(Scheduler):
             check_integer(
                 "n_trials", n_trials, 1, "or null (as the budget allows)", most=MAX_TRIALS
             )
-        self._budget: Budget | None = None
-        self._end_ms: int | None = None
         n_epochs = planned.n_epochs if n_epochs is None else n_epochs
-        if hours is None:
-            check_integer("n_epochs", n_epochs, max_epochs, "(one training to max_epochs) or null")
-            self._budget = EpochBudget(max_epochs, n_epochs)
-        elif not 1 / MS_PER_HOUR <= hours <= 1_000_000:
-            raise ConfigError(f"hours={hours}: must be a number > 0, at most 1000000, or null.")
-        else:
-            self._end_ms = round(hours * MS_PER_HOUR)
+        check_integer("n_epochs", n_epochs, max_epochs, "(one training to max_epochs) or null")
+        # Until the machine says that the run has a budget of time.
+        self._left: Budget = EpochBudget(max_epochs, n_epochs)
+        self._is_timed = False
         self._max_epochs, self._policy, self._n_epochs = max_epochs, policy, n_epochs
         self._rungs = halved_rungs(max_epochs, lowest_share)
         at_most = [k for k, r in enumerate(self._rungs) if r <= highest_share * max_epochs]
         self._highest_first = max(at_most, default=0)
-        self._n_trials = self._most_trials(n_trials)
+        self._given_trials = n_trials
         self._n_ahead, self._random_every = n_candidates, random_every
         self._least_finishing, self._n_speeds = least_finishing, n_speeds
         self._straight, self._straight_least = straight, straight_least
@@ -147,11 +142,12 @@ class Price(Scheduler):
         # (share of the budget that was used, price)
         self._prices: list[tuple[float, float]] = []
 
-    def _most_trials(self, n_trials: int | None) -> int:
-        if self._end_ms is not None:
-            return n_trials or min(MOST_TIMED, MAX_EPOCHS // self._max_epochs)
+    @property
+    def _n_trials(self) -> int:
+        if self._is_timed:
+            return self._given_trials or min(MOST_TIMED, MAX_EPOCHS // self._max_epochs)
         most = max(self._n_epochs // self._rungs[0], 1)
-        return min(most, n_trials or most)
+        return min(most, self._given_trials or most)
 
     # --- the contract ---------------------------------------------------------------------------
 
@@ -166,15 +162,22 @@ class Price(Scheduler):
 
     @property
     def reads_clock(self) -> bool:
-        return self._end_ms is not None
+        return True
+
+    @property
+    def wants_time(self) -> bool:
+        candidates = self._candidates
+        fresh = candidates is None or self._fresh(candidates) is not None
+        return self._is_timed and (fresh or bool(self._waiting()))
 
     @property
     def chooses_trials(self) -> bool:
         return True
 
     def on_machine(self, machine: Machine) -> None:
-        if self._end_ms is not None:
-            self._budget = TimeBudget(self._max_epochs, self._end_ms, self._n_speeds, machine)
+        if machine.has_end:
+            self._is_timed = True
+            self._left = TimeBudget(self._max_epochs, self._n_speeds, machine)
 
     def on_candidates(
         self, n: int | None, points: Callable[[Sequence[int]], Sequence[Sequence[float]]]
@@ -188,7 +191,7 @@ class Price(Scheduler):
         """An upper bound: as many trials as can begin, and of the epochs left as many as come to R."""
         n, first = self._n_trials, self._rungs[0]
         to_end = n
-        if self._end_ms is None and first < self._max_epochs:
+        if not self._is_timed and first < self._max_epochs:
             # One more: the last resort.
             left = max(self._n_epochs - n * first, 0)
             to_end = min(n, -(-left // (self._max_epochs - first)) + 1)
@@ -208,8 +211,11 @@ class Price(Scheduler):
             self._refresh(self._candidates)
         if (train := self._choice(self._candidates)) is not None:
             return train
-        self._over = not self._flying
-        return DONE if self._over else WAIT
+        if self._flying:
+            return WAIT
+        # More time may come, more epochs do not.
+        self._over = not self._is_timed
+        return DONE
 
     def tell(self, trial_id: int, curve: Curve | None) -> None:
         i = self._number[trial_id]
@@ -226,14 +232,6 @@ class Price(Scheduler):
         self._beliefs.told()
         self._left.told(trial_id)
         self._stale = True
-
-    @property
-    def _left(self) -> Budget:
-        if self._budget is None:
-            raise ConfigError(
-                "hours: needs a clock, and a virtual cluster (overlap=logical) has none; use overlap=true."
-            )
-        return self._budget
 
     # --- beliefs and prices -----------------------------------------------------------------------
 
@@ -342,7 +340,7 @@ class Price(Scheduler):
     def _last_resort(self) -> Train | None:
         """The epochs are spent; but a run without a trial at R would have no result."""
         at_end = self._ladder.at(len(self._rungs) - 1)
-        if self._end_ms is not None or self._flying or any(i not in self._failed for i in at_end):
+        if self._is_timed or self._flying or any(i not in self._failed for i in at_end):
             return None
         waiting = self._waiting()
         if not waiting:
@@ -384,16 +382,15 @@ class Price(Scheduler):
         were paused once and could not finish any more, and decisions in which no new trial could.
         """
         ladder = self._ladder
-        budget = self._budget.diagnostics if self._budget is not None else {}
         return {
             "policy": self._policy,
-            "decides_by": "times in the journal" if self._end_ms is not None else "epochs",
+            "decides_by": "times in the journal" if self._is_timed else "epochs",
             "rungs": {
                 "epochs": list(self._rungs),
                 "trials": [ladder.n_at(k) for k in range(len(self._rungs))],
                 "correlation_with_next": [round(rho, 4) for rho in ladder.agreement],
                 "measured_on": list(ladder.n_measured),
-                "lowest": self._rungs[self._first] if self._budget is not None else None,
+                "lowest": self._rungs[self._first],
             },
             "forest": self._beliefs.diagnostics,
             "fresh_share_of_jobs": round(len(self._ids) / self._n_jobs, 4)
@@ -401,7 +398,7 @@ class Price(Scheduler):
             else None,
             "prices": [[round(used, 4), round(price, 6)] for used, price in self._prices],
             "left_out": {"trials": len(self._left_out), "no_new_trial": self._n_no_fresh},
-            "budget": budget,
+            "budget": self._left.diagnostics,
         }
 
 

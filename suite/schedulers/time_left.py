@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from suite.core.machine import Machine
 from suite.surrogates.speeds import Speeds
 
-MS_PER_HOUR = 3_600_000
-
 
 class Budget(ABC):
     """max_epochs: R."""
@@ -86,17 +84,24 @@ class EpochBudget(Budget):
 
 
 class TimeBudget(Budget):
-    """end_ms: milliseconds since the run's begin until which trainings must be over.
+    """Trainings must be over when the run's budget of time ends (`Machine.end_ms`), by the limit that comes
+    first, as things are.
 
     A trial that would have to restart, because no idle worker holds it, needs the measured overhead of a
     job besides. Until the speed of n_speeds trials is known, new ones are taken to fit. Of the speeds see
     `suite.surrogates.speeds`.
     """
 
-    def __init__(self, max_epochs: int, end_ms: int, n_speeds: int, machine: Machine) -> None:
+    def __init__(self, max_epochs: int, n_speeds: int, machine: Machine) -> None:
         super().__init__(max_epochs)
-        self._end_ms, self._n_speeds, self._machine = end_ms, n_speeds, machine
+        self._n_speeds, self._machine = n_speeds, machine
         self._speeds = Speeds(min(2, max_epochs))
+
+    @property
+    def _end_ms(self) -> int:
+        end_ms = self._machine.end_ms
+        # Without a node node-hours have no end, and nobody who asks.
+        return max(self._machine.now_ms if end_ms is None else end_ms, 1)
 
     @property
     def _left_ms(self) -> int:

@@ -152,7 +152,7 @@ def simulated(unit: Unit, name: str, end_s: float, hours: float | None = None) -
     config["seed"], config["backend"]["workers"] = unit.seed, unit.workers
     config["backend"]["job_overhead_s"] = unit.overhead * table(unit.task).epoch_s
     if hours is not None:
-        config["budget"]["hours"] = config["scheduler"]["hours"] = hours
+        config["budget"]["hours"] = hours
     if name == "random_search_filling":
         # So many that time or rows end it.
         trainings = 2 * math.ceil(end_s / table(unit.task).training_s) + 2
@@ -161,7 +161,7 @@ def simulated(unit: Unit, name: str, end_s: float, hours: float | None = None) -
         config["scheduler"]["hours"] = end_s / 3600
     parts = assemble(RunSettings.of(config))
     if name.endswith("no deadline"):
-        parts.scheduler._budget.__class__ = _Blind  # type: ignore[attr-defined]
+        parts.scheduler._left.__class__ = _Blind  # type: ignore[attr-defined]
     most, run = parts.scheduler.max_epochs, Run()
 
     def watch(event: t.Event, conductor: Conductor) -> None:

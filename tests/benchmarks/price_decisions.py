@@ -35,6 +35,8 @@ class Workers:
     """A machine of n workers, on which each trial's epochs take as long as they are drawn to."""
 
     overhead_ms = 0
+    # So far off that it is never what decides.
+    has_end, end_ms = True, 3_600_000_000
 
     def __init__(self, n: int) -> None:
         self.n_workers, self.now_ms = n, 0
@@ -63,8 +65,7 @@ def curve(trial_id: int, to_epoch: int) -> Curve:
 def decisions(policy: str, most: int, workers: int) -> list[tuple[int, float]]:
     """(trials that have begun, ms) of each decision, until `most` trials have begun."""
     machine = Workers(workers)
-    scheduler = Price(R, policy, hours=1e3, n_trials=10 * most)  # type: ignore[arg-type]
-    # So far off that the end is never what decides, and an aim as of a machine of that size.
+    scheduler = Price(R, policy, n_trials=10 * most)  # type: ignore[arg-type]
     scheduler.on_machine(machine)
     scheduler.on_candidates(None, points)
     running: list[tuple[int, int, Train]] = []

@@ -18,7 +18,7 @@ from suite.launch.resumed import resumed_settings
 from suite.results.fold import load_run
 from suite.results.workers import usage
 from suite.run import journal as journals
-from suite.run.budget import Spending, in_force, limits_of
+from suite.run.budget import Spending, ended, in_force, limits_of
 from suite.verify.checks import verify
 
 R = 27
@@ -26,7 +26,7 @@ EPOCH_S = 60.0
 WORDS = ("model=table_target", f"max_epochs={R}", "tracking=later", "report=false")
 SIMULATED = (*WORDS, "backend=simulate", f"backend.epoch_s={EPOCH_S:g}", "backend.workers=4")
 PLAIN = ("backend.straggler_share=0", "backend.trial_sigma=0", "backend.epoch_noise=0")
-ALGORITHMS = ("hyperband", "asha", "bohb", "swift_svr", "random_search", "price")
+ALGORITHMS = ("hyperband", "asha", "bohb", "swift_svr", "random_search")
 
 
 def begun(folder: Path, *words: str, on=SIMULATED):
@@ -193,13 +193,58 @@ def test_a_resume_refuses_what_is_no_larger_budget(tmp_path, no_fsync, words, sa
     assert (folder / journals.NAME).read_bytes() == before
 
 
-def test_the_hours_by_which_a_scheduler_plans_are_not_changed(tmp_path, no_fsync):
+@pytest.mark.parametrize("algorithm", ["price", "price_rank"])
+@pytest.mark.parametrize("limit", ["hours", "node_hours"])
+def test_price_plans_by_any_limit_and_by_a_larger_one_after_a_resume(
+    tmp_path, no_fsync, algorithm, limit
+):
+    """Four workers: as many node-hours are a quarter of them."""
+    folder, short, long = tmp_path / "run", *((1, 2) if limit == "hours" else (4, 8))
+    words = (f"algorithm={algorithm}", "seed=1", *PLAIN)
+    outcome = begun(folder, *words, f"budget.{limit}={short}")
+    assert outcome.reason.startswith(f"budget.{limit}={short}: "), outcome.reason
+    first = load_run(folder)
+    finished = {i for i, trial in first.trials.items() if len(trial.curve) == R}
+    assert finished and first.time_s <= 3600 + EPOCH_S
+    budget = first.measured["scheduler"]["budget"]
+    assert budget["end_s"] == 3600
+    verified(folder)
+    again = gone_on(folder, f"budget.{limit}={long}")
+    assert again.reason.startswith(f"budget.{limit}={long}: "), again.reason
+    second = load_run(folder)
+    assert first.time_s < second.time_s <= 7200 + EPOCH_S
+    assert finished < {i for i, trial in second.trials.items() if len(trial.curve) == R}
+    assert second.counts.n_retrained == 0
+    for i, trial in first.trials.items():
+        assert second.trials[i].curve[: len(trial.curve)] == trial.curve
+    verified(folder)
+    assert gone_on(folder).reason.startswith("already completed")
+
+
+def test_an_end_without_room_for_another_training_says_so_and_keeps_checkpoints(tmp_path, no_fsync):
+    """The last trial ends some time before: with straggling epochs off, no other fits in what is left."""
     folder = tmp_path / "run"
-    begun(folder, "algorithm=price", "budget.hours=1")
-    with pytest.raises(
-        ConfigError, match=r"budget.hours=2: the run's scheduler plans by the hours"
-    ):
-        gone_on(folder, "budget.hours=2")
+    outcome = begun(folder, "algorithm=price", "budget.hours=0.99", *PLAIN)
+    assert outcome.reason == (
+        "budget.hours=0.99: no room for another training; a larger budget goes on"
+    )
+    assert ended(journals.read(folder / journals.NAME)[1])
+    assert load_run(folder).test_value is not None
+    begun(tmp_path / "other", "algorithm=price", "budget.hours=1000", "budget.n_trials=3")
+    assert not ended(journals.read(tmp_path / "other" / journals.NAME)[1])
+
+
+def test_a_journal_of_price_with_hours_of_its_own_is_read_or_refused_by_name(tmp_path, no_fsync):
+    folder = tmp_path / "run"
+    begun(folder, "algorithm=price", "budget.hours=1", *PLAIN)
+    path = folder / journals.NAME
+    rows = [json.loads(row) for row in path.read_text().splitlines()]
+    for hours, status in ((1.0, "pass"), (2.0, "skip"), (None, "skip")):
+        rows[0]["config"]["scheduler"]["hours"] = hours
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (replayed,) = [c for c in verify(folder, "run").checks if c.name == "replay"]
+        assert replayed.status == status, replayed
+    assert "scheduler.hours=None: this run planned by it alone" in replayed.text
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,12 @@
 
 import itertools
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kit.driving import conductor, play
+from kit.driving import conductor
 from suite.core import types as t
-from suite.core.errors import ConfigError
+from suite.run.budget import Spending
 from suite.run.journal import decode, encode
 from suite.run.machine_log import MachineLog
 from suite.run.trials import Notes
@@ -21,7 +20,7 @@ FLYING = {0: (1, JOB)}
 
 
 def log(*events, flying=FLYING):
-    made = MachineLog(Workforce(1))
+    made = MachineLog(Workforce(1), Spending())
     for event in events:
         made.saw(event, flying)
     return made
@@ -80,10 +79,24 @@ def test_an_epoch_trained_again_takes_the_place_of_the_first():
 
 def test_only_schedulers_that_ask_for_the_clock_have_one():
     assert conductor(Hyperband(4, 2))._machine is None
-    assert conductor(Price(4))._machine is None
-    assert conductor(Price(4, hours=1.0))._machine is not None
+    machine = conductor(Price(4))._machine
+    assert machine is not None and not machine.has_end and machine.end_ms is None
 
 
-def test_a_scheduler_that_needs_a_clock_and_has_none_says_so():
-    with pytest.raises(ConfigError, match="hours: needs a clock"):
-        play(Price(4, hours=1.0))
+def test_a_job_that_the_end_has_stopped_says_how_long_its_worker_was_busy_and_nothing_of_overhead():
+    made = log(t.WorkerJoined(1, 0.0), report(1, 1.0, 3.0), t.JobStopped(1, 0, 4.0))
+    assert (made.epochs_ms(7), made.last_busy_ms, made.overhead_ms) == ([1000], [4000], 0)
+
+
+def test_the_end_is_that_of_the_limit_which_comes_first():
+    spending = Spending()
+    made = MachineLog(Workforce(1), spending)
+    spending.adjust({"budget_hours_ms": 5000, "budget_node_hours_ms": 6000})
+    assert made.has_end and made.end_ms == 5000, "no node is there yet"
+    for worker in (1, 2):
+        spending.saw(t.WorkerJoined(worker, 1.0))
+    assert made.end_ms == 4000
+    spending.saw(t.WorkerLost(2, "", 3.0))
+    assert made.end_ms == 5000
+    spending.adjust({"budget_hours_ms": 9000})
+    assert made.end_ms == 5000 and spending.left_ms("budget_node_hours_ms", 5000) == 0

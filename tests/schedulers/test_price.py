@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from suite.core.space import Choice, Float
 from suite.launch.assemble import assemble
 from suite.launch.execute import run
 from suite.run import journal as journals
+from suite.run.budget import limits_of
 from suite.run.conductor import Conductor
 from suite.run.driver import Driver, reopen
 from suite.run.journal import Journal
@@ -34,10 +34,14 @@ HOUR_OF_R = R * EPOCH_S / 3600
 """One mean training of the simulated cluster."""
 
 
-def price(policy="price", trainings=None, **changes):
-    """The scheduler with few trees. trainings: the end, in mean trainings."""
-    hours = None if trainings is None else trainings * HOUR_OF_R
-    return Price(R, policy, **{"hours": hours, "n_trees": 6, "n_candidates": 60, **changes})
+def price(policy="price", **changes):
+    """The scheduler with few trees."""
+    return Price(R, policy, **{"n_trees": 6, "n_candidates": 60, **changes})
+
+
+def hours(trainings):
+    """A budget of so many mean trainings, one after the other."""
+    return limits_of({"hours": trainings * HOUR_OF_R})
 
 
 def conductor(scheduler, target=None, seed=0, searcher=None, **changes):
@@ -51,10 +55,14 @@ def conductor(scheduler, target=None, seed=0, searcher=None, **changes):
     )
 
 
-def simulate(scheduler, target=None, seed=0, journal=None, driver=None, watch=None, **cluster):
-    """A search on a simulated cluster; watch: called with each event."""
+def simulate(
+    scheduler, target=None, seed=0, journal=None, driver=None, watch=None, trainings=None, budget=None,
+    **cluster,
+):  # fmt: skip
+    """A search on a simulated cluster; watch: called with each event. trainings: the end, in mean ones."""
     target = target or TableTarget()
-    driver = driver or Driver(conductor(scheduler, target, seed), journal)
+    budget = budget or (None if trainings is None else hours(trainings))
+    driver = driver or Driver(conductor(scheduler, target, seed, budget=budget), journal)
     driver.observers += [lambda event, _: watch(event)] if watch else []
     cluster = cluster_of(**{"epoch_s": EPOCH_S, "workers": 5, **cluster})
     Simulation(target, cluster, Forecaster(None, seed), seed, R).run(driver)
@@ -69,8 +77,8 @@ def finished(done):
 @pytest.mark.parametrize("policy", ["price", "rank"])
 @pytest.mark.parametrize("trainings", [1.0, 1.5, 3.0])
 def test_it_ends_in_time_with_few_workers_idle(policy, trainings):
-    scheduler = price(policy, trainings)
-    done = simulate(scheduler, seed=1)
+    scheduler = price(policy)
+    done = simulate(scheduler, seed=1, trainings=trainings)
     measured = scheduler.diagnostics
     assert done.conductor.winner in finished(done)
     assert done.time_s <= 1.1 * trainings * R * EPOCH_S, "stragglers of 1 % of the epochs come last"
@@ -88,7 +96,7 @@ def test_it_finds_more_than_as_many_random_trainings():
     """Objective of the winner, in the mean over seeds, against the best of as many as would fit."""
     ours, random = [], []
     for seed in range(6):
-        done = simulate(price(trainings=2.0), seed=seed, workers=8)
+        done = simulate(price(), seed=seed, workers=8, trainings=2.0)
         ours.append(done.conductor.trials[done.conductor.winner].curve[-1])
         target, searcher = TableTarget(), Random()
         searcher.begin(target.space, seed)
@@ -100,32 +108,33 @@ def test_it_finds_more_than_as_many_random_trainings():
 
 def test_nothing_begins_that_cannot_be_finished_and_slow_trials_are_left_out():
     """One trial in a few is 50 times slower than others."""
-    scheduler = price(trainings=2.0)
-    done = simulate(scheduler, seed=3, trial_sigma=2.0)
+    scheduler = price()
+    done = simulate(scheduler, seed=3, trial_sigma=2.0, trainings=2.0)
     end_s = scheduler.diagnostics["budget"]["end_s"]
     assert finished(done) and scheduler.diagnostics["left_out"]["trials"] > 3
-    log = scheduler._budget._machine
+    log = scheduler._left._machine
     begun = [i for i in done.conductor.trials if sum(log.epochs_ms(i)) > 500 * end_s]
     assert not set(begun) & set(finished(done))
 
 
 def test_where_no_training_fits_any_more_nothing_begins():
-    done = simulate(price(trainings=0.3), seed=0)
-    assert done.conductor.shutdown.status == "completed" and done.conductor.winner is None
-    assert "no trial reached max_epochs" in done.conductor.shutdown.reason
-    assert done.time_s < 0.9 * R * EPOCH_S
+    done = simulate(price(), seed=0, trainings=0.3)
+    ended = done.conductor.shutdown
+    assert ended.status == "completed" and "used up" in ended.reason
+    assert f"no trial has max_epochs={R}, the winner has" in ended.reason
+    assert done.time_s < 0.3 * R * EPOCH_S + 3 * EPOCH_S and not finished(done)
 
 
 def test_hardly_more_than_one_training_of_time_is_used():
     """With a measured share of trials that could finish, 0 at the begin, nothing would ever begin."""
-    assert finished(simulate(price(trainings=1.05), seed=0, trial_sigma=0.0, epoch_noise=0.0))
+    assert finished(simulate(price(), seed=0, trial_sigma=0.0, epoch_noise=0.0, trainings=1.05))
 
 
 def test_overhead_raises_the_rung_of_new_trials_up_to_a_quarter():
     rungs = []
     for overhead in (0.0, 2.5, 12.0):
-        scheduler = price(trainings=4.0)
-        simulate(scheduler, job_overhead_s=overhead * EPOCH_S, seed=2)
+        scheduler = price()
+        simulate(scheduler, job_overhead_s=overhead * EPOCH_S, seed=2, trainings=4.0)
         rungs.append(scheduler.diagnostics["rungs"]["lowest"])
     assert rungs == [1, 4, 4]
 
@@ -133,6 +142,7 @@ def test_overhead_raises_the_rung_of_new_trials_up_to_a_quarter():
 def test_overhead_counts_for_a_trial_that_restarts_alone():
     class Machine:
         now_ms, n_workers, overhead_ms, last_busy_ms = 50, 1, 40, (0,)
+        has_end, end_ms = True, 100
 
         def epochs_ms(self, trial_id):
             return [10] * 9
@@ -140,9 +150,9 @@ def test_overhead_counts_for_a_trial_that_restarts_alone():
         def is_resident(self, trial_id):
             return trial_id == 1
 
-    scheduler = Price(12, hours=100 / 3_600_000, lowest_share=0.75, highest_share=1.0)
+    scheduler = Price(12, lowest_share=0.75, highest_share=1.0)
     scheduler.on_machine(Machine())
-    budget = scheduler._budget
+    budget = scheduler._left
     budget.told(1), budget.told(2)
     # Three epochs of 10.2 ms: 31 of the 50 ms that are left, with the overhead 71.
     assert budget.fit([1, 2], np.array([9, 9])).tolist() == [True, False]
@@ -158,7 +168,7 @@ def test_a_slow_first_epoch_condemns_nobody():
             seconds = (5 * EPOCH_S, *[EPOCH_S] * (len(recording.values) - 1))
             return dataclasses.replace(recording, train_s=seconds)
 
-    assert len(finished(simulate(price(trainings=2.0), Warming(), seed=0))) >= 4
+    assert len(finished(simulate(price(), Warming(), seed=0, trainings=2.0))) >= 4
 
 
 # --- journals ---------------------------------------------------------------------------------------
@@ -170,7 +180,7 @@ def journaled(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     journal = Journal(folder, {"run_id": "test"})
     driver = simulate(
-        price(request.param, trainings=3.0), TableTarget(diverge_below=60), seed=4, journal=journal,
+        price(request.param), TableTarget(diverge_below=60), seed=4, journal=journal, trainings=3.0,
         deaths_per_hour=1.0, return_s=300.0, job_overhead_s=20.0,
     )  # fmt: skip
     driver.close("completed")
@@ -182,10 +192,10 @@ def test_every_decision_of_a_journal_is_taken_again(journaled):
     _, lines, _ = journals.read(folder / journals.NAME)
     assert any(line["event"] == "lost" for line in lines)
     assert any(line["event"] == "failed" for line in lines)
-    again = conductor(price(policy, trainings=3.0), TableTarget(diverge_below=60), seed=4)
+    again = conductor(price(policy), TableTarget(diverge_below=60), seed=4, budget=hours(3.0))
     Driver(again, None).replay(lines)
     assert again.scheduler.diagnostics == lines[-2]["measured"]["scheduler"]
-    other = conductor(price(policy, trainings=1.5), TableTarget(diverge_below=60), seed=4)
+    other = conductor(price(policy), TableTarget(diverge_below=60), seed=4, budget=hours(1.5))
     with pytest.raises(JournalError, match="now it would be"):
         Driver(other, None).replay(lines)
 
@@ -197,7 +207,7 @@ def test_a_run_cut_at_a_line_goes_on_from_what_was_journaled(journaled, share, t
     n = max(round(share * len(rows)), 2)
     (tmp_path / journals.NAME).write_text("".join(rows[:n]))
     target = TableTarget(diverge_below=60)
-    fresh = conductor(price(policy, trainings=3.0), target, seed=4)
+    fresh = conductor(price(policy), target, seed=4, budget=hours(3.0))
     driver = reopen(tmp_path, fresh)
     simulate(None, target, seed=4, driver=driver, deaths_per_hour=0.0)
     driver.close("completed")
@@ -205,7 +215,7 @@ def test_a_run_cut_at_a_line_goes_on_from_what_was_journaled(journaled, share, t
     # No epoch that a decision rests on was trained again with another result.
     assert driver.conductor.counts.n_differences == 0
     _, lines, _ = journals.read(tmp_path / journals.NAME)
-    Driver(conductor(price(policy, trainings=3.0), target, seed=4), None).replay(lines)
+    Driver(conductor(price(policy), target, seed=4, budget=hours(3.0)), None).replay(lines)
 
 
 def test_a_simulated_run_of_the_command_line_is_verified(tmp_path, no_fsync):
@@ -272,7 +282,6 @@ def test_without_an_end_epochs_are_the_budget_and_somebody_comes_to_the_end(
     scheduler = Price(max_epochs, policy, n_epochs=times * max_epochs, n_trees=3)
     played = play(scheduler, workers=workers, shuffle=shuffle)
     assert played.winner is not None and played.n_epochs <= times * max_epochs + max_epochs
-    assert not scheduler.reads_clock
 
 
 def test_where_the_last_that_could_be_finished_fails_another_is_trained_to_the_end():
@@ -340,7 +349,7 @@ class _Space(TableTarget):
     ids=["one hyperparameter", "no numbers, repeats", "one configuration"],
 )
 def test_any_space_will_do(parameters):
-    done = simulate(price(trainings=1.5), _Space(parameters), seed=0)
+    done = simulate(price(), _Space(parameters), seed=0, trainings=1.5)
     assert done.conductor.winner in finished(done)
 
 
@@ -348,7 +357,7 @@ def test_any_space_will_do(parameters):
 def test_any_searcher_will_do(searcher):
     words = (f"searcher={searcher}", "model=table_target", "scheduler=price", f"max_epochs={R}")
     leaf = compose(*words)["searcher"]
-    done = Driver(conductor(price(trainings=1.2), searcher=make(leaf, "searcher")), None)
+    done = Driver(conductor(price(), searcher=make(leaf, "searcher"), budget=hours(1.2)), None)
     simulate(None, driver=done)
     assert finished(done)
 
@@ -361,14 +370,14 @@ def test_a_table_with_few_rows_is_used_up():
             searcher.begin(TableTarget().space, 0)
             self.space.rows = [searcher.propose(i, {}) for i in range(6)]
 
-    done = simulate(price(trainings=9.0), Few(), workers=3)
+    done = simulate(price(), Few(), workers=3, trainings=9.0)
     assert finished(done) == list(range(6))
 
 
 def test_all_trials_failing_ends():
-    done = simulate(price(trainings=2.0), TableTarget(diverge_below=1000), seed=0)
-    assert done.conductor.winner is None and done.conductor.shutdown.status == "completed"
-    half = simulate(price(trainings=2.0), TableTarget(diverge_below=40), seed=0)
+    done = simulate(price(), TableTarget(diverge_below=1000), seed=0, trainings=2.0)
+    assert not finished(done) and done.conductor.shutdown.status == "completed"
+    half = simulate(price(), TableTarget(diverge_below=40), seed=0, trainings=2.0)
     assert half.conductor.winner in finished(half) and half.conductor.given_up
 
 
@@ -384,8 +393,6 @@ def test_equal_objectives_everywhere_decide_by_id():
     ("wrong", "says"),
     [
         ({"policy": "best"}, "policy=best: must be price or rank"),
-        ({"hours": 0.0}, "hours=0.0: must be a number > 0"),
-        ({"hours": math.nan}, "hours=nan: must be a number > 0"),
         ({"n_epochs": R - 1}, f"n_epochs={R - 1}: must be an integer >= {R} .one training"),
         ({"n_trials": 0}, "n_trials=0: must be .* or null"),
         ({"straight": 1.5}, r"straight=1.5: must lie in \[0, 1\]"),
@@ -423,7 +430,7 @@ def test_a_short_end_is_run_where_that_is_said():
 
 def test_trials_are_trials_of_the_searchers_order():
     """Trial k has the configuration that random search gives it: runs of one seed share them."""
-    done = simulate(price(trainings=1.5), seed=7)
+    done = simulate(price(), seed=7, trainings=1.5)
     searcher = Random()
     searcher.begin(TableTarget().space, 7)
     trials = done.conductor.trials
