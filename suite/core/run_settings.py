@@ -54,14 +54,15 @@ class Budget:
     """Where schedulers end that have no end of their own; None: their own rule.
 
     hours: of the run's clock, over resumes, real or simulated. node_hours: of that clock, times the nodes
-    whose workers are there, idle ones too. At either, any run ends. allow_short: also where no mean training
-    ends before.
+    whose workers are there, idle ones too. At either, any run ends. trainings: by which hours were set, when
+    it was composed. allow_short: also where no mean training ends before.
     """
 
     n_trials: Positive | None
     n_epochs: Positive | None
     hours: Hours | None
     node_hours: Hours | None
+    trainings: Hours | None
     allow_short: bool
 
 

@@ -1,16 +1,22 @@
-"""How long an epoch takes, by what is known without measuring; and whether a budget of hours has room for one
-training.
+"""How long an epoch takes, by what is known without measuring; what so many trainings are in hours; and
+whether a budget of hours has room for one.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from suite.backends.contract import Backend
 from suite.core.errors import ConfigError
-from suite.core.run_settings import RunSettings
+from suite.core.plugins import make
+from suite.core.run_settings import Epochs, Hours, RunSettings
 from suite.core.scheduler import Scheduler
-from suite.core.target import Target
+from suite.core.settings import checked
+from suite.core.target import Target, make_target
 
 
 def epoch_s(target: Target, backend: Backend) -> tuple[float, str]:
@@ -34,6 +40,33 @@ def epoch_s(target: Target, backend: Backend) -> tuple[float, str]:
     if simulated is None:
         return target.epoch_s, "the target's"
     return float(simulated), f"made up (backend.epoch_s={simulated:g})"
+
+
+def hours_of_trainings(
+    trainings: Any, max_epochs: Any, model: Mapping[str, Any], backend: Mapping[str, Any]
+) -> float:
+    """What budget.trainings stands for: hours that so many mean trainings to max_epochs take, one after the
+    other. model, backend: leaves.
+
+    Raises ConfigError where it is no number > 0, or nothing states how long an epoch takes; DataError.
+    """
+    name = "budget.trainings"
+    n: float = checked(trainings, Hours, name)
+    most: int = checked(max_epochs, Epochs, "max_epochs")
+    seconds = _stated_s(json.dumps([model, backend]))
+    if not seconds > 0:
+        raise ConfigError(
+            f"{name}={n:g}: nothing states how long an epoch of this target takes; give budget.hours."
+        )
+    return n * most * seconds / 3600
+
+
+@functools.lru_cache(maxsize=64)
+def _stated_s(leaves: str) -> float:
+    """Seconds of an epoch of a model on a backend, both leaves, as JSON. A sweep asks for each run."""
+    model, backend = json.loads(leaves)
+    made: Backend = make(backend, "backend", Backend)
+    return epoch_s(make_target(model), made)[0]
 
 
 def check_hours(

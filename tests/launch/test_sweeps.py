@@ -22,15 +22,19 @@ KNOWN = {
     "quickstart": 9,
     "beyond_asha": 720,
     "beyond_others": 1080,
+    "deadline": 6624,
 }
 BEYOND = ("beyond", "beyond_asha", "beyond_others")
 # Hundreds of combinations are composed.
-LARGE = (*BEYOND, "scaling")
+LARGE = {
+    **dict.fromkeys((*BEYOND, "scaling"), pytest.mark.slow),
+    "deadline": pytest.mark.exhaustive,
+}
 
 
 def experiments():
     return [
-        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
+        pytest.param(name, marks=[LARGE[name]] if name in LARGE else [])
         for name in names("experiment")
     ]
 
@@ -152,15 +156,15 @@ def test_experiments_beyond_the_paper_take_every_table_that_is_not_kept_apart():
     entries = published_tables().values()
     tables = sorted(entry.name for entry in entries if entry.family != "baker")
     assert len(tables) == 36
-    assert all(sorted(swept(name, "task")) == tables for name in BEYOND)
+    assert all(sorted(swept(name, "task")) == tables for name in (*BEYOND, "deadline"))
 
 
 def test_experiments_beyond_the_paper_run_every_algorithm_but_one_once():
-    """fit_and_threshold asks for more configurations than the smallest tables have; price ends by a clock."""
+    """fit_and_threshold asks for more configurations than the smallest tables have; others end by a clock."""
     algorithms = [algorithm for name in BEYOND for algorithm in swept(name, "algorithm")]
-    assert sorted(algorithms) == sorted(
-        set(names("algorithm")) - {"fit_and_threshold", "price", "price_rank"}
-    )
+    by_clock = {"price", "price_rank", "hyperband_looped", "bohb_looped"}
+    assert sorted(algorithms) == sorted(set(names("algorithm")) - {"fit_and_threshold"} - by_clock)
+    assert by_clock <= set(swept("deadline", "algorithm"))
 
 
 @pytest.mark.parametrize("command", [(), ("plan",)])

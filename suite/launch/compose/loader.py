@@ -19,6 +19,7 @@ from suite.launch.compose.interpolations import bounded_interpolations
 from suite.launch.compose.refusals import refusals
 from suite.launch.compose.reseed import reseed, set_number
 from suite.launch.compose.sources import catalogued, checked_files, once_read
+from suite.launch.epoch_seconds import hours_of_trainings
 from suite.launch.hydra_rules import check_node
 from suite.launch.keys import check_keys
 from suite.launch.names import KnownAlgorithm, Triple, algorithm_name
@@ -258,6 +259,7 @@ class Loader:
             composed.algorithm_name = name
         resolve = _Resolved()
         with bounded_interpolations(in_all=True):
+            _put_hours(composed, resolve)
             plain: Plain = {
                 key: resolve(composed[key])
                 for key in composed
@@ -345,6 +347,22 @@ class _Resolved:
         if OmegaConf.is_list(node):
             return [self(node[i]) for i in range(len(node))] if not node._is_none() else None
         return node
+
+
+def _put_hours(composed: Any, resolve: _Resolved) -> None:
+    """budget.hours, where they are given in trainings. Again of a configuration that has them already."""
+    budget = resolve(composed.get("budget"))
+    trainings = budget.get("trainings") if isinstance(budget, dict) else None
+    if trainings is None:
+        return
+    parts = [resolve(composed[group]) for group in ("model", "backend")]
+    hours = hours_of_trainings(trainings, resolve(composed["max_epochs"]), *parts)
+    if budget.get("hours") not in (None, hours):
+        raise ConfigError(
+            f"budget.hours={budget['hours']}, budget.trainings={trainings}: the second sets the first, here "
+            f"{hours:g}; leave one out."
+        )
+    composed.budget.hours = hours
 
 
 def _n_values(override: Any) -> int:
