@@ -21,6 +21,7 @@ not know each other. A folder with `__main__.py` is a command: `python -m suite.
     2  schedulers                 who trains on, who stops
        searchers                  which configuration next
        predictors                 a curve's later epochs
+    2a optimizers                 other people's packages, each behind one contract
     1b surrogates                 models that searchers and schedulers share
        annealing                  samplers of Ising problems; alone knows D-Wave
     1a files                      opens, writes and removes in folders that a stranger may have filled

@@ -45,6 +45,9 @@ COMMANDS = {
         "suite.testing.__main__", "conformance of a predictor", ("predictor",)
     ),
     "check-searcher": Command("suite.testing.__main__", "conformance of a searcher", ("searcher",)),
+    "check-joint": Command(
+        "suite.testing.__main__", "conformance of a joint optimizer", ("algorithm",)
+    ),
 }
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from suite.core.errors import TrialError as TrialError
     from suite.core.errors import check_integer as check_integer
     from suite.core.errors import unknown_name as unknown_name
+    from suite.core.joint import JointOptimizer as JointOptimizer
     from suite.core.metric import Metric as Metric
     from suite.core.predictor import Predictor as Predictor
     from suite.core.predictor import check_training_set as check_training_set
@@ -65,6 +66,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "ConfigError", "DataError", "DivergedError", "RetryableError", "SuiteError", "TrialError",
             "check_integer", "unknown_name",
         ],
+        "suite.core.joint": ["JointOptimizer"],
         "suite.core.metric": ["Metric"],
         "suite.core.predictor": ["Predictor", "check_training_set"],
         "suite.core.rounds": ["Rounds"],

@@ -19,7 +19,9 @@ from suite.core.target import Target, make_target
 from suite.launch.epoch_seconds import check_hours
 from suite.run.budget import LIMITS, limits_of
 from suite.run.conductor import Conductor
+from suite.schedulers.joint import Joint as JointScheduler
 from suite.schedulers.virtual_cluster import VirtualCluster
+from suite.searchers.joint import Joint as JointSearcher
 from suite.track.contract import make_tracker
 
 T = TypeVar("T")
@@ -124,6 +126,7 @@ def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
     if logical and "overlap" in leaf:
         leaf = {**leaf, "overlap": True}  # on the logical clock
     scheduler = _made(Scheduler, leaf, "scheduler")  # type: ignore[type-abstract]
+    _join(scheduler, searcher)
     if not logical:
         return scheduler
     if scheduler.reads_clock and (limits := limits_of(dataclasses.asdict(settings.budget))):
@@ -138,6 +141,24 @@ def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
         ahead=not searcher.adaptive,
         speculate=settings.virtual_cluster.speculate,
     )
+
+
+def _join(scheduler: Scheduler, searcher: Searcher) -> None:
+    """A joint optimizer is both at once; a half of it alone is refused."""
+    joint = isinstance(scheduler, JointScheduler), isinstance(searcher, JointSearcher)
+    if joint == (True, False):
+        raise ConfigError(
+            f"searcher={type(searcher).__name__}: scheduler=joint proposes configurations itself; use "
+            "searcher=joint."
+        )
+    if joint == (False, True):
+        raise ConfigError(
+            f"searcher=joint: hands on what scheduler=joint proposes, and {type(scheduler).__name__} proposes "
+            "nothing; use searcher=random, or another."
+        )
+    if isinstance(scheduler, JointScheduler) and isinstance(searcher, JointSearcher):
+        scheduler.check()
+        searcher.follow(scheduler)
 
 
 def _check_predictor(settings: RunSettings, scheduler: Scheduler) -> None:

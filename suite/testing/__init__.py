@@ -4,6 +4,7 @@ On the command line, each check one line, exit code 1 where one fails:
 
     swiftbench check-target model=mine --config-dir conf
     swiftbench check-scheduler scheduler=mine --config-dir conf
+    swiftbench check-joint algorithm=mine --config-dir conf
 
 and in the tests of your own repository, where pytest collects the class:
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from suite.testing.driving import last_value as last_value
     from suite.testing.driving import play as play
     from suite.testing.driving import power_law as power_law
+    from suite.testing.joint import JointConformance as JointConformance
     from suite.testing.leaves import KINDS as KINDS
     from suite.testing.leaves import conformance as conformance
     from suite.testing.leaves import conformances as conformances
@@ -51,6 +53,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "suite.testing.base": ["Conformance", "Result"],
         "suite.testing.driving": ["Played", "last_value", "play", "power_law"],
+        "suite.testing.joint": ["JointConformance"],
         "suite.testing.leaves": ["KINDS", "conformance", "conformances"],
         "suite.testing.predictors": ["PredictorConformance"],
         "suite.testing.schedulers": ["SchedulerConformance"],

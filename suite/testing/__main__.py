@@ -9,7 +9,7 @@ from pathlib import Path
 from suite.core.command import argument_parser, run_command
 from suite.core.errors import unknown_name
 from suite.testing.base import Conformance
-from suite.testing.leaves import EXAMPLES, KINDS, chosen
+from suite.testing.leaves import COMMANDS, EXAMPLES, KINDS, chosen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if group not in KINDS:
         print(unknown_name("group", group, KINDS), file=sys.stderr)
         return 2
-    name = f"swiftbench check-{'target' if group == 'model' else group}"
+    name = f"swiftbench {COMMANDS.get(group, f'check-{group}')}"
     parser = argument_parser("suite.testing", _about(group, name))
     parser.add_argument(
         "overrides", nargs="*", metavar="GROUP=NAME",
@@ -58,7 +58,9 @@ def _about(group: str, name: str) -> str:
 
 def report(suite: type[Conformance]) -> int:
     """Run a conformance suite and print its checks. 1 where one fails."""
-    print(f"{suite.group} {suite.leaf['_target_']}")
+    # A joint optimizer is known by its own class.
+    leaf = suite.leaf.get("optimizer") or suite.leaf
+    print(f"{suite.group} {leaf['_target_']}")
     n_failed = n_checks = 0
     for result in suite.results():
         n_checks += 1

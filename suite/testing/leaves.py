@@ -8,6 +8,7 @@ from pathlib import Path
 from suite.core.errors import ConfigError
 from suite.launch.compose import compose
 from suite.testing.base import Conformance
+from suite.testing.joint import JointConformance
 from suite.testing.predictors import PredictorConformance
 from suite.testing.schedulers import SchedulerConformance
 from suite.testing.searchers import SearcherConformance
@@ -18,9 +19,15 @@ KINDS: dict[str, type[Conformance]] = {
     "scheduler": SchedulerConformance,
     "predictor": PredictorConformance,
     "searcher": SearcherConformance,
+    "algorithm": JointConformance,
 }
-"""Group of conf/ -> the conformance suite of its classes."""
-EXAMPLES = {"model": "digits_cnn", "scheduler": "hyperband", "predictor": "svr", "searcher": "tpe"}
+"""Group of conf/ -> the conformance suite of its classes; of an algorithm, of its joint optimizer."""
+EXAMPLES = {
+    "model": "digits_cnn", "scheduler": "hyperband", "predictor": "svr", "searcher": "tpe",
+    "algorithm": "joint_halving",
+}  # fmt: skip
+COMMANDS = {"model": "check-target", "algorithm": "check-joint"}
+"""Group -> its command, where it is not check-GROUP."""
 """Group -> one of ours."""
 
 
@@ -43,7 +50,12 @@ def conformance(
     # Schedulers that forecast take their features from the predictor.
     before = ["predictor=svr"] if group == "scheduler" else []
     config = compose([*before, choice, *overrides], config_dir)
-    leaf = config[group]
+    leaf = config["scheduler" if group == "algorithm" else group]
+    if group == "algorithm" and not leaf.get("optimizer"):
+        raise ConfigError(
+            f"{choice}: has no joint optimizer; its scheduler and searcher have checks of their own "
+            "(check-scheduler, check-searcher)."
+        )
     if not leaf.get("_target_"):
         raise ConfigError(f"{choice}: names no class; there is nothing to check.")
     return KINDS[group].of(leaf)
@@ -58,6 +70,8 @@ def conformances(config_dir: str | Path, group: str | None = None) -> dict[str, 
         f"{name}={path.stem}": conformance(f"{name}={path.stem}", config_dir=config_dir)
         for name in ([group] if group else KINDS)
         for path in sorted((Path(config_dir) / name).glob("*.yaml"))
+        # An algorithm of known parts has nothing of its own to check.
+        if name != "algorithm" or "optimizer:" in path.read_text()
     }
 
 

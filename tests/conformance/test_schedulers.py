@@ -6,7 +6,7 @@ import pytest
 
 from kit.driving import compose, names
 from suite.core.plugins import make
-from suite.testing import SchedulerConformance
+from suite.testing import JointConformance, SchedulerConformance
 
 # A forest is fitted every few jobs: with Hyperband's 43 trials, or with all trees, that takes long. A loop
 # is of several.
@@ -15,14 +15,17 @@ FEWER_TRIALS = {
     "price": ["scheduler.n_trees=4"],
     "looped": ["scheduler.rounds=3"],
 }
+# It has no optimizer of its own.
+MORE = {**FEWER_TRIALS, "joint": ["scheduler.optimizer={_target_:suite.optimizers.halving.Halving}"]}
 SCHEDULERS = names("scheduler")
 
 
 @functools.cache
 def suite(name):
     """Composed when the first test asks: every process of pytest collects this file."""
-    words = ["max_epochs=16", "predictor=svr", *FEWER_TRIALS.get(name, [])]
-    return SchedulerConformance.of(compose(f"scheduler={name}", *words)["scheduler"])
+    words = ["max_epochs=16", "predictor=svr", *MORE.get(name, [])]
+    kind = JointConformance if name == "joint" else SchedulerConformance
+    return kind.of(compose(f"scheduler={name}", *words)["scheduler"])
 
 
 @pytest.mark.parametrize("check", SchedulerConformance.checks())

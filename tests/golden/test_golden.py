@@ -20,7 +20,8 @@ from suite.run import journal as journals
 GOLDEN = Path(__file__).parent
 SMALL = ("max_epochs=8", "eta=2", "+common.n_curves=3", "overlap=false", "predictor=svr")
 OURS = (
-    "asha", "calibrated_gate", "fast_hyperband", "fit_and_threshold", "hyperband", "looped", "one_epoch",
+    "asha", "calibrated_gate", "fast_hyperband", "fit_and_threshold", "hyperband", "joint", "looped",
+    "one_epoch",
     "pasha", "price", "random_search", "random_search_filling", "successive_halving", "swift", "swift_asha",
     "swift_hyperband",
 )  # fmt: skip
@@ -28,6 +29,9 @@ OURS = (
 MORE = {
     "calibrated_gate": ("max_epochs=16", "scheduler.least_share=0.6"),
     "asha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
+    "joint": (
+        "scheduler.n_epochs=60", "scheduler.optimizer={_target_: suite.optimizers.halving.Halving, eta: 2}",
+    ),
     "looped": ("max_epochs=4", "scheduler.n_trials=25"),
     "one_epoch": ("scheduler.n_trials=18", "scheduler.k=17"),
     "pasha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),

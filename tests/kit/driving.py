@@ -16,6 +16,7 @@ from suite.backends.inline import InlineRunner
 from suite.core import types as t
 from suite.core.run_settings import RunSettings
 from suite.core.scheduler import Scheduler
+from suite.core.searcher import Searcher
 from suite.core.target import Target
 from suite.launch import compose as launch
 from suite.launch import tables
@@ -23,6 +24,8 @@ from suite.run.conductor import Conductor
 from suite.run.driver import Driver, reopen
 from suite.run.journal import Journal
 from suite.run.limit import Limit
+from suite.schedulers.joint import Joint as JointScheduler
+from suite.searchers.joint import Joint as JointSearcher
 from suite.searchers.random import Random
 from suite.testing.driving import Played as Played
 from suite.testing.driving import last_value as last_value
@@ -78,10 +81,16 @@ class LastValue(Forecaster):
 def conductor(
     scheduler: Scheduler, target: Target | None = None, seed: int = 0, **settings: Any
 ) -> Conductor:
-    """A conductor with random search; settings: any of Conductor's, over those of conf/config.yaml."""
+    """A conductor with random search, or what a joint optimizer proposes; settings: any of Conductor's, over
+    those of conf/config.yaml.
+    """
     space = (target or TableTarget()).space
+    searcher: Searcher = Random()
+    if isinstance(scheduler, JointScheduler):
+        searcher = JointSearcher()
+        searcher.follow(scheduler)
     return Conductor(
-        scheduler, Random(), space, seed=seed, **{"max_attempts": 2, "score": True, **settings}
+        scheduler, searcher, space, seed=seed, **{"max_attempts": 2, "score": True, **settings}
     )
 
 
