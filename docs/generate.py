@@ -25,9 +25,9 @@ from docstrings import as_markdown, escaped
 from suite.core import plugins
 from suite.core.run_settings import RunSettings
 from suite.files import published_tables
+from suite.launch.assemble import Search, search_of
 from suite.launch.compose import Loader
 from suite.launch.help import comments
-from suite.launch.plan import Planned
 
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "conf"
@@ -118,30 +118,37 @@ def pages() -> dict[Path, str]:
     return {DOCS / "algorithms.md": algorithms(), DOCS / "settings.md": settings()}
 
 
-def _planner() -> Callable[..., Planned]:
+class Plan(NamedTuple):
+    """What decides, made: other people's packages need not be installed for that."""
+
+    settings: RunSettings
+    search: Search
+
+
+def _planner() -> Callable[..., Plan]:
     """A function of an algorithm's name and further overrides; conf/ is read once."""
     loader = Loader()
 
-    def plan(algorithm: str, *overrides: str) -> Planned:
+    def plan(algorithm: str, *overrides: str) -> Plan:
         words = [f"algorithm={algorithm}", f"max_epochs={MAX_EPOCHS}", *overrides]
         settings = RunSettings.of(loader.plain(loader.load(words)))
-        return Planned.of(settings)
+        return Plan(settings, search_of(settings))
 
     return plan
 
 
-def _cost(plan: Planned) -> str:
-    whole = plan.parts.scheduler.plan()
+def _cost(plan: Plan) -> str:
+    whole = plan.search.scheduler.plan()
     asks = any(rung.decision_epoch for b in whole.brackets for rung in b.rungs)
     at_most = "at most " if whole.upper_bound or asks else ""
     return f"{whole.n_trials} | {at_most}{whole.n_epochs}"
 
 
-def _is_repeatable(plan: Planned) -> str:
-    return "yes" if plan.parts.scheduler.deterministic else ""
+def _is_repeatable(plan: Plan) -> str:
+    return "yes" if plan.search.scheduler.deterministic else ""
 
 
-def _algorithm(path: Path, plan: Planned) -> list[str]:
+def _algorithm(path: Path, plan: Plan) -> list[str]:
     head = " ".join(_head(path))
     idea, _, when = head.partition(" When: ")
     choices = plan.settings.choices
@@ -155,10 +162,24 @@ def _algorithm(path: Path, plan: Planned) -> list[str]:
     lines += [f"**Made of:** {', '.join(links)}.", ""]
     extra = _own_settings(path)
     lines += [f"**Its own settings:** {extra}.", ""] if extra else []
+    if plan.search.joint is not None:
+        optimizer = type(plan.search.joint.optimizer)
+        lines += [as_markdown(inspect.getdoc(optimizer) or "", examples=False), ""]
+        return [*lines, *_table(_optimizer_settings(path))]
     for part in PARTS:
         if source := _source(part, getattr(choices, part)):
             lines += [f"**Source of the {part}:** {source}", ""]
     return lines[:-1]
+
+
+def _optimizer_settings(path: Path) -> Iterator[Setting]:
+    """The settings of an algorithm's joint optimizer."""
+    text = path.read_text()
+    said = comments(text)
+    for key, value in yaml.safe_load(text)["scheduler"]["optimizer"].items():
+        if key != "_target_":
+            name = f"scheduler.optimizer.{key}"
+            yield Setting(name, _yaml(value), said.get(f"scheduler.{key}", ""))
 
 
 def _own_settings(path: Path) -> str:
@@ -168,6 +189,8 @@ def _own_settings(path: Path) -> str:
     words = []
     for key, value in own.items():
         pairs = value.items() if isinstance(value, dict) else [(None, value)]
+        # The optimizer has a table of its own.
+        pairs = [(k, v) for k, v in pairs if k != "optimizer"]
         words += [f"`{key}{'.' + k if k else ''}={_yaml(v)}`" for k, v in pairs]
     return ", ".join(words)
 

@@ -32,16 +32,16 @@ class JointOptimizer(ABC):
     """
 
     def check(self) -> None:  # noqa: B027 (optional hook)
-        """Called before anything is made or trained. Raise ConfigError where it cannot run here: its package is
-        absent, or of a version that it does not fit.
+        """Called before anything is made or trained. Raise ConfigError where it cannot run here: its package
+        is absent, or of a version that it does not fit.
         """
 
     @abstractmethod
     def open(self, space: Space, seed: int, max_epochs: int) -> None:
         """Called once, before the first `ask`.
 
-        space: what is searched; of a table, `space.rows` are all configurations that there are. seed: the
-        run's. max_epochs: R, the most epochs of a trial.
+        space: what is searched; of a table, `space.rows` are all configurations that there are, and
+        `space.sample` draws one of them. seed: the run's. max_epochs: R, the most epochs of a trial.
         """
 
     @abstractmethod
@@ -51,15 +51,15 @@ class JointOptimizer(ABC):
         A new key begins a trial. Its configuration names the hyperparameters that are searched, each with a
         value of the space; those that are fixed need not be named. A known key goes on with its trial from
         its checkpoint: to_epoch is above what it has, and the configuration is None or the same. A key that
-        is being trained, or has failed, is not asked for. WAIT: there is nothing until something is told; then
+        is being trained, or has failed, is not asked for. WAIT: there is nothing until something is told; so
         something must be in training. DONE: nothing will ever be asked again.
         Of a table, the nearest row that no trial has yet is trained in the place of the configuration.
         """
 
     @abstractmethod
     def tell(self, key: Key, to_epoch: int, objective: float | None) -> None:
-        """What was asked for is trained. objective: after to_epoch, finite, smaller is better; None: the trial
-        diverged or was given up (its workers died, say), and never goes on.
+        """What was asked for is trained. objective: after to_epoch, finite, smaller is better; None: the
+        trial diverged or was given up (its workers died, say), and never goes on.
 
         Answers come in the order in which jobs finish. At the end of a budget some never come.
         """

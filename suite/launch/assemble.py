@@ -39,17 +39,23 @@ class Parts:
 
 @dataclass(frozen=True)
 class Search:
-    """The parts that decide: who trains on, which configuration next, of which space."""
+    """The parts that decide: who trains on, which configuration next, of which space.
+
+    joint: the scheduler inside, where it is a joint optimizer's; None: another.
+    """
 
     scheduler: Scheduler
     searcher: Searcher
     target: Target
+    joint: JointScheduler | None = None
 
 
 def assemble(settings: RunSettings) -> Parts:
     """Make and check every part. Raises ConfigError; imports no framework, makes no folder."""
     search = search_of(settings)
     scheduler, target = search.scheduler, search.target
+    if search.joint is not None:
+        search.joint.check()
     backend = made_backend(settings)
     backend.check(target)
     _check_predictor(settings, scheduler)
@@ -88,7 +94,10 @@ def work_of(parts: Parts) -> float:
 def search_of(settings: RunSettings) -> Search:
     """The parts that decide, and no backend, predictor or tracker. Raises ConfigError, DataError."""
     searcher = _made(Searcher, settings.searcher, "searcher")  # type: ignore[type-abstract]
-    return Search(_scheduler(settings, searcher), searcher, make_target(settings.model))
+    scheduler = _scheduler(settings, searcher)
+    inside = scheduler.scheduler if isinstance(scheduler, VirtualCluster) else scheduler
+    joint = inside if isinstance(inside, JointScheduler) else None
+    return Search(scheduler, searcher, make_target(settings.model), joint)
 
 
 def conductor_of(settings: RunSettings, search: Search, *, resident_trials: int) -> Conductor:
@@ -153,11 +162,10 @@ def _join(scheduler: Scheduler, searcher: Searcher) -> None:
         )
     if joint == (False, True):
         raise ConfigError(
-            f"searcher=joint: hands on what scheduler=joint proposes, and {type(scheduler).__name__} proposes "
-            "nothing; use searcher=random, or another."
+            f"searcher=joint: hands on what scheduler=joint proposes, and {type(scheduler).__name__} "
+            "proposes nothing; use searcher=random, or another."
         )
     if isinstance(scheduler, JointScheduler) and isinstance(searcher, JointSearcher):
-        scheduler.check()
         searcher.follow(scheduler)
 
 

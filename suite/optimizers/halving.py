@@ -6,7 +6,7 @@ from suite.core.errors import ConfigError, check_integer
 from suite.core.joint import JointOptimizer, Key, Wish
 from suite.core.seeds import stream
 from suite.core.space import Space
-from suite.core.types import Config, Done, Wait
+from suite.core.types import Done, Wait
 
 
 class Halving(JointOptimizer):
@@ -14,7 +14,7 @@ class Halving(JointOptimizer):
 
     Rungs are min_epochs·eta^k, and max_epochs. What others do with the same rungs is worth what it gains over
     this one.
-    Source: Li et al. 2020 (MLSys 2:230), Algorithm 2; `suite.schedulers.asha` is the same rule as a scheduler.
+    Source: Li et al. 2020 (MLSys 2:230), Algorithm 2; `suite.schedulers.asha` has the same rule.
     Raises ConfigError for a number outside its range.
     """
 
@@ -42,13 +42,8 @@ class Halving(JointOptimizer):
                     self._gone[k].add(key)
                     return key, None, self._rungs[k + 1]
         self._n += 1
-        return self._n, self._draw(self._n), self._rungs[0]
-
-    def _draw(self, key: int) -> Config:
-        draws = stream(self._seed, "halving", key)
-        if self._space.rows is not None:
-            return dict(self._space.rows[int(draws.integers(len(self._space.rows)))])
-        return self._space.sample(draws)
+        config = self._space.sample(stream(self._seed, "halving", self._n))
+        return self._n, config, self._rungs[0]
 
     def tell(self, key: Key, to_epoch: int, objective: float | None) -> None:
         if objective is not None:

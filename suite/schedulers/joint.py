@@ -1,4 +1,4 @@
-"""A joint optimizer as a scheduler: its keys become trials, its wishes jobs, and what breaks a rule an error."""
+"""A joint optimizer as a scheduler: its keys are trials, its wishes jobs, a broken rule ends the run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeVar
+
+import numpy as np
 
 from suite.core.brackets import (
     MAX_EPOCHS,
@@ -45,11 +47,11 @@ class _Trial:
 class Joint(Scheduler):
     """Trains what a joint optimizer (suite.core.JointOptimizer) asks for. It takes `searcher=joint`.
 
-    optimizer: its `_target_` and constructor arguments. The search ends where the optimizer says DONE, or asks
-    for more than n_trials configurations (of a table: than it has rows) or n_epochs epochs in all. Without
-    either, n_epochs is Hyperband's at eta; or, where the run has hours or node_hours, these end it. At the end,
-    where no trial has max_epochs, the one with most epochs (of equals the best) is trained on to them, R
-    epochs more at most: a search without it would have no winner. The optimizer is not told of that.
+    optimizer: its `_target_` and constructor arguments. The search ends where the optimizer says DONE, or
+    asks for more than n_trials configurations (of a table: than it has rows) or n_epochs epochs in all.
+    Without either, n_epochs is Hyperband's at eta; or, where the run has hours or node_hours, these end it.
+    At the end, where no trial has max_epochs, the one with most epochs (of equals the best) is trained on to
+    them, R epochs more at most: a search without it would have no winner. The optimizer is not told of that.
 
     Decisions depend on the order in which jobs finish (overlap=logical: they do not). They are replayed by
     the same calls in the same order.
@@ -76,8 +78,8 @@ class Joint(Scheduler):
             n_epochs = planned.n_epochs
         if optimizer is None:
             raise ConfigError(
-                "scheduler.optimizer: missing; scheduler=joint needs a joint optimizer: take an algorithm that "
-                "has one, as algorithm=joint_halving does, or name its _target_."
+                "scheduler.optimizer: missing; scheduler=joint needs a joint optimizer: take an algorithm "
+                "that has one, as algorithm=joint_halving does, or name its _target_."
             )
         self.optimizer: JointOptimizer = make(optimizer, "scheduler.optimizer", JointOptimizer)
         self._max_epochs, self._n_epochs = max_epochs, n_epochs
@@ -104,7 +106,8 @@ class Joint(Scheduler):
         self._space = space
         if n_configurations is not None:
             self._n_trials = min(self._n_trials, n_configurations)
-        self._call("open", self.optimizer.open, space, seed, self._max_epochs)
+        shown = space if space.rows is None else _TableSpace(space)
+        self._call("open", self.optimizer.open, shown, seed, self._max_epochs)
 
     def proposal(self, trial_id: int) -> Config:
         """The configuration that the optimizer wants for this trial. Raises IndexError before it asked."""
@@ -149,7 +152,8 @@ class Joint(Scheduler):
         if self._n_flying:
             return WAIT
         if not self._ended:
-            raise self._broken("ask() says WAIT", "with nothing in training it must name a trial, or say DONE")
+            rule = "with nothing in training it must name a trial, or say DONE"
+            raise self._broken("ask() says WAIT", rule)
         return self._last_resort()
 
     def tell(self, trial_id: int, curve: Curve | None) -> None:
@@ -222,24 +226,25 @@ class Joint(Scheduler):
     def _read(self, answer: Any) -> tuple[Key, Config, int]:
         """A wish that keeps every rule. Raises ConfigError: which one is broken."""
         if not isinstance(answer, tuple) or len(answer) != 3:
-            raise self._broken(
-                f"ask() returned {printable(repr(answer), most=200)}", "it must be (key, configuration, to_epoch), WAIT or DONE"
-            )  # fmt: skip
+            rule = "it must be (key, configuration, to_epoch), WAIT or DONE"
+            raise self._broken(f"ask() returned {_shown(answer)}", rule)
         key, config, to_epoch = answer
         if isinstance(key, bool) or not isinstance(key, Integral | str):
-            raise self._broken(f"ask(): key={printable(repr(key), most=200)}", "must be an integer or text")
+            raise self._broken(f"ask(): key={_shown(key)}", "must be an integer or text")
         key = key if isinstance(key, str) else int(key)
         known = self._trials[self._number[key]] if key in self._number else None
-        where = f"ask(): key={printable(repr(key), most=200)}"
+        where = f"ask(): key={_shown(key)}"
         if known is not None and known.to_epoch:
-            raise self._broken(where, "is being trained; it must be told before it is asked for again")
+            raise self._broken(
+                where, "is being trained; it must be told before it is asked for again"
+            )
         if known is not None and known.failed:
             raise self._broken(where, "has failed (it was told None); it must not go on")
         epochs = 0 if known is None else known.epochs
         number = isinstance(to_epoch, Integral) and not isinstance(to_epoch, bool)
         if not number or not epochs < to_epoch <= self._max_epochs:
             raise self._broken(
-                f"{where}, to_epoch={printable(repr(to_epoch), most=60)}",
+                f"{where}, to_epoch={_shown(to_epoch)}",
                 f"must be an integer above the {epochs} epochs that it has, and at most "
                 f"max_epochs={self._max_epochs}",
             )
@@ -249,14 +254,18 @@ class Joint(Scheduler):
         if config is None and known is not None:
             return known.config
         if not isinstance(config, Mapping):
-            rule = "must be a mapping of names to values" + ("" if known else ", for the key is new")
-            raise self._broken(f"{where}, configuration={printable(repr(config), most=200)}", rule)
+            rule = "must be a mapping of names to values" + (
+                "" if known else ", for the key is new"
+            )
+            raise self._broken(f"{where}, configuration={_shown(config)}", rule)
         assert self._space is not None
         plain = {name: _plain(value) for name, value in config.items()}
         whole = {name: plain.pop(name) for name in self._space if name in plain}
         fixed = self._space.with_fixed({})
-        if wrong := [name for name in fixed if whole.get(name, fixed[name]) != fixed[name]]:
-            raise self._broken(f"{where}, {wrong[0]}={printable(repr(whole[wrong[0]]), most=60)}", f"is fixed to {printable(fixed[wrong[0]], most=60)}")  # fmt: skip
+        for name, value in fixed.items():
+            if whole.get(name, value) != value:
+                what = f"{where}, {name}={_shown(whole[name])}"
+                raise self._broken(what, f"is fixed to {_shown(value)}")
         whole = self._space.with_fixed(whole)
         try:
             self._space.check({**whole, **plain})
@@ -288,6 +297,17 @@ class Joint(Scheduler):
         )
 
 
+class _TableSpace(Space):
+    """A table's space as a joint optimizer sees it: `sample` draws a row, perhaps twice the same."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(dict(space), space.with_fixed({}), space.rows)
+
+    def sample(self, rng: np.random.Generator) -> Config:
+        assert self.rows is not None
+        return dict(self.rows[int(rng.integers(len(self.rows)))])
+
+
 def _place(error: BaseException) -> str:
     """Where in other people's code it was raised."""
     trace = error.__traceback__
@@ -296,6 +316,10 @@ def _place(error: BaseException) -> str:
     if trace is None:
         return ""
     return f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
+
+
+def _shown(value: Any) -> str:
+    return printable(repr(value), most=200)
 
 
 def _plain(value: Any) -> Any:

@@ -60,8 +60,8 @@ class Joint(Searcher):
 
     @property
     def diagnostics(self) -> Mapping[str, Any]:
-        """Of a table: proposals that are no unused row, and by how much the rows differ in all, in the encoded
-        space.
+        """Of a table: proposals that are no unused row, and how far the rows are from them in all, in the
+        encoded space.
         """
         if self.space.rows is None:
             return {}

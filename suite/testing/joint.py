@@ -38,9 +38,9 @@ class JointConformance(SchedulerConformance):
         return self._begun(Space(SPACE), 3)[0]
 
     def _begun(self, space: Space, seed: int) -> tuple[Joint, JointSearcher]:
-        scheduler: Joint = super().build()
+        scheduler = super().build()
         assert isinstance(scheduler, Joint), (
-            f"{type(scheduler).__name__}: must be suite.schedulers.joint.Joint, with your class in `optimizer`"
+            f"{type(scheduler).__name__}: must be suite.schedulers.joint.Joint; `optimizer` names your class"
         )
         scheduler.check()
         searcher = JointSearcher()
@@ -86,7 +86,11 @@ class JointConformance(SchedulerConformance):
         before = random.getstate(), np.random.get_state()[1:3]  # type: ignore[index]
         one = self.proposals(Space(SPACE), 0)
         after = random.getstate(), np.random.get_state()[1:3]  # type: ignore[index]
-        same = before[0] == after[0] and before[1][1] == after[1][1] and (before[1][0] == after[1][0]).all()
+        same = (
+            before[0] == after[0]
+            and before[1][1] == after[1][1]
+            and (before[1][0] == after[1][0]).all()
+        )
         assert same, "it moves a global generator (random, or numpy.random); seed one of its own"
         saved = np.random.get_state()
         np.random.seed(12345)

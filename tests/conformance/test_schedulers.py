@@ -16,7 +16,10 @@ FEWER_TRIALS = {
     "looped": ["scheduler.rounds=3"],
 }
 # It has no optimizer of its own.
-MORE = {**FEWER_TRIALS, "joint": ["scheduler.optimizer={_target_:suite.optimizers.halving.Halving}"]}
+MORE = {
+    **FEWER_TRIALS,
+    "joint": ["scheduler.optimizer={_target_:suite.optimizers.halving.Halving}"],
+}
 SCHEDULERS = names("scheduler")
 
 

@@ -30,7 +30,8 @@ MORE = {
     "calibrated_gate": ("max_epochs=16", "scheduler.least_share=0.6"),
     "asha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
     "joint": (
-        "scheduler.n_epochs=60", "scheduler.optimizer={_target_: suite.optimizers.halving.Halving, eta: 2}",
+        "scheduler.n_epochs=150",
+        "scheduler.optimizer={_target_: suite.optimizers.halving.Halving, eta: 2}",
     ),
     "looped": ("max_epochs=4", "scheduler.n_trials=25"),
     "one_epoch": ("scheduler.n_trials=18", "scheduler.k=17"),
