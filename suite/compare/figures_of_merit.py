@@ -103,12 +103,14 @@ def figures(run: Measured, target: float | None) -> dict[str, float | None]:
 def _to_target(run: Measured, target: float | None) -> tuple[float | None, ...]:
     if run.view is None or target is None:
         return None, None, None
-    reached = (point for point in run.view.anytime if point.best <= run.sign * target)
-    if (point := next(reached, None)) is None:
+    view, goal = run.view, run.sign * target
+    point = next((point for point in view.anytime if point.best <= goal), None)
+    first = next((point for point in view.by_time if point.best <= goal), None)
+    if point is None or first is None:
         node_s = run.view.usage.node_s
         return math.inf, math.inf, None if node_s is None else math.inf
-    node_s = usage(run.view.workers, point.time_s).node_s
-    return float(point.n_epochs), point.time_s, None if node_s is None else node_s / 3600
+    node_s = usage(view.workers, first.time_s).node_s
+    return float(point.n_epochs), first.time_s, None if node_s is None else node_s / 3600
 
 
 # --- reference values ----------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def anytime(group: Group, path: Path) -> Path | None:
     figure = style.canvas(3.75 + 0.18 * (len(shown) // 4))
     left, right = figure.subplots(1, 2, sharey=True)
     looks = style.looks(group)
-    end_s = max(run.view.anytime[-1].time_s for runs in shown.values() for run in runs)
+    end_s = max(run.view.by_time[-1].time_s for runs in shown.values() for run in runs)
     divisor, unit = style.clock(end_s)
     early: list[float] = []
     for name, runs in shown.items():
@@ -72,7 +72,7 @@ def anytime(group: Group, path: Path) -> Path | None:
 
 def _steps(run: Run, divisor: float | None = None) -> Steps:
     """Best value so far by epochs, or by time in units of `divisor` seconds."""
-    points = run.view.anytime
+    points = run.view.anytime if divisor is None else run.view.by_time
     x = [float(p.n_epochs) if divisor is None else p.time_s / divisor for p in points]
     return [style.drawable(v) for v in x], [style.drawable(run.view.value(p.best)) for p in points]
 

@@ -43,7 +43,7 @@ def steps(run: Run) -> Steps:
     import numpy as np
 
     best, median = scale(run.view)  # type: ignore[misc]
-    points = run.view.anytime
+    points = run.view.by_time
     at = np.array([run.n_workers * point.time_s for point in points])
     values = np.array([run.view.value(point.best) for point in points])
     return Steps(at, (values - best) / (median - best), node_s(run))

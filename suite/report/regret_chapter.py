@@ -50,7 +50,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One curve table. about: what a reader must know before the numbers; sentences: after the tables."""
+    """One curve table, say. about: what to know before the numbers; sentences: after the tables."""
 
     title: str
     about: str
@@ -61,10 +61,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """All curve tables, and what holds for each of them."""
+    """Sections, and what holds for each of them. name: of its place on the page."""
 
     sections: tuple[Section, ...]
     sentences: tuple[str, ...]
+    title: str = TITLE
+    name: str = "regret"
 
 
 def chapter(groups: Sequence[Group], ranked: bool = False) -> Chapter | None:
@@ -113,6 +115,7 @@ def regrets(run: Run, base: Run, shares: Sequence[float], clock: Clock) -> list[
     if clock == "epochs":
         limit, at = float(base.view.n_epochs), [float(point.n_epochs) for point in points]
     else:
+        points = run.view.by_time
         limit, at = base.view.wall_s, [point.time_s for point in points]
     last = np.searchsorted(at, [share * limit for share in shares], side="right") - 1
     values = [(run.view.value(point.best) - best) / (median - best) for point in points]

@@ -10,7 +10,7 @@ names and secrets (suite.results.privacy).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from suite.results.privacy import cleaner
 from suite.results.run_view import Incumbent, JobView, JournalRead, RunView, TrialStatus, TrialView
 from suite.results.workers import WorkerView, usage
 from suite.run import journal as journals
+from suite.run.budget import in_force
 from suite.run.journal_reading import ReadJournal, shown
 from suite.run.trials import GivenUp
 
@@ -81,18 +82,19 @@ class _View:
             said.append(wrong)
         taken_over = [line.get("process") for line in journal.lines if line["event"] == "resumed"]
         facts = [journal.header, *filter(None, taken_over), *(life.facts for life in fold.lives)]
+        trials = {trial_id: self._trial(trial_id, trial) for trial_id, trial in fold.trials.items()}
         return RunView(
             folder=folder,
             header=as_trained(header, facts),
             status=fold.status,
             reason=clean(fold.reason),
-            trials={
-                trial_id: self._trial(trial_id, trial) for trial_id, trial in fold.trials.items()
-            },
+            trials=trials,
             jobs=tuple(self._job(job) for job in fold.jobs),
             forecasts=tuple(fold.forecasts),
             workers=tuple(self._worker(life) for life in fold.lives),
+            limits=in_force(journals.settings(journal.header), journal.lines),
             anytime=tuple(anytime),
+            by_time=_by_time(trials),
             winner=fold.winner() if fold.over else None,
             test_value=fold.test_value,
             test_metrics=fold.test_metrics,
@@ -146,3 +148,20 @@ class _View:
             len(life.jobs),
             tuple(life.readings),
         )
+
+
+def _by_time(trials: Mapping[int, TrialView]) -> tuple[Incumbent, ...]:
+    """Improvements in the order in which their epochs ended, and the last epoch of all."""
+    points = sorted(
+        (point.time_s, trial_id, point.epoch, point.objective)
+        for trial_id, trial in trials.items()
+        for point in trial.epochs
+    )
+    found: list[Incumbent] = []
+    for n, (time_s, trial_id, epoch, objective) in enumerate(points, start=1):
+        if not found or objective < found[-1].best:
+            found.append(Incumbent(n, time_s, objective, trial_id, epoch))
+    if points and found[-1].n_epochs < len(points):
+        end = found[-1]
+        found.append(Incumbent(len(points), points[-1][0], end.best, end.trial_id, end.epoch))
+    return tuple(found)

@@ -177,11 +177,14 @@ class JournalRead:
 class RunView:
     """A run, read. `header`: the journal's first line, cleaned and parsed; `trials`: in the order met.
 
-    anytime: one point an improvement, and a last one where the run ended (so far). winner: lowest
+    anytime: one point an improvement, in the journal's order, and a last one where the run ended (so far);
+    by_time: the same in the order of time, which differs where a simulated job tells its epochs together at
+    its end. winner: lowest
     objective at max_epochs once the search is over, else None; where a budget ended the run before any
     trial had max_epochs, the lowest at a trial's last epoch, if that has a checkpoint. test_value: the
     winner's, in the metric's own direction. job_energy: the batch system's answer at each close.
-    measured: figures that the searcher and the scheduler took of themselves. doubts: a sentence on each
+    measured: figures that the searcher and the scheduler took of themselves. limits: of time, in
+    milliseconds, as in force at the journal's end (suite.run.budget.LIMITS). doubts: a sentence on each
     thing that does not fit, in the journal or in the record beside it; every reader says them
     (suite.results.doubts).
     """
@@ -195,6 +198,7 @@ class RunView:
     forecasts: tuple[ForecastView, ...]
     workers: tuple[WorkerView, ...]
     anytime: tuple[Incumbent, ...]
+    by_time: tuple[Incumbent, ...]
     winner: int | None
     test_value: float | None
     test_metrics: Mapping[str, float]
@@ -203,6 +207,7 @@ class RunView:
     journal: JournalRead
     job_energy: tuple[Mapping[str, Any], ...] = ()
     measured: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
 
     @property

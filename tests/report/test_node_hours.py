@@ -1,10 +1,12 @@
 """Regret over node-hours: runs joined end to end, against numbers worked out by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
 from kit.report_runs import on_table, row
-from suite.report import node_hours, node_hours_figure, problems
+from suite.report import node_hours, node_hours_figure, problems, regret_chapter
 from suite.report.groups import collect
 from suite.report.node_hours import Steps, best_so_far
 
@@ -79,3 +81,35 @@ def test_the_figure_is_drawn_and_names_what_it_shows(tmp_path):
     assert path is not None and path.stat().st_size > 5000
     title, words = node_hours_figure.caption(found)
     assert title == "Regret over node-hours" and "n = 3 tables" in words
+
+
+def told_late(folder):
+    """A run of 100 s whose worker 2 trains an epoch to 0.2 in its first 40 s, and tells it at the end, as a
+    simulated job does. Worker 1 comes from 0.9 to 0.1 in eight epochs.
+    """
+    on_table(folder, 0.1, idle=0.3)
+    rows = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    theirs = [
+        row for row in rows if row.get("worker") == 2 and row["event"] in ("epoch", "finished")
+    ]
+    rows = [row for row in rows if row not in theirs]
+    theirs[0] |= {"objective": 0.2, "metrics": {"val_loss": 0.2}}
+    at = next(i for i, row in enumerate(rows) if row.get("event") == "scored")
+    rows[at:at] = theirs
+    (folder / "journal.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_the_best_so_far_by_time_knows_what_a_job_told_at_its_end(tmp_path):
+    told_late(tmp_path / "a")
+    (group,) = collect([tmp_path])[0]
+    run = group.runs[0]
+    # Two workers: 0.2 after 80 node-seconds, 0.1 after 200. The reference's best is 0.1, its median 1.1.
+    own = node_hours.steps(run)
+    at = best_so_far([own], 0, np.array([75.0, 80.0, 199.0, 200.0]), False)
+    assert at.tolist() == pytest.approx([0.5, 0.1, 0.1, 0.0])
+    assert regret_chapter.regrets(run, run, (0.375, 0.4), "seconds") == pytest.approx([0.5, 0.1])
+    assert [point.time_s for point in run.view.by_time] == sorted(
+        p.time_s for p in run.view.by_time
+    )
+    # By epochs the order is that of the journal.
+    assert regret_chapter.regrets(run, run, (1.0,), "epochs") == pytest.approx([0.0])
