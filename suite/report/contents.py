@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.core.errors import JournalError
-from suite.report import figures, node_hours, problems, ranks, regret_chapter
+from suite.report import (
+    deadline_chapter,
+    figures,
+    node_hours,
+    price_run,
+    problems,
+    ranks,
+    regret_chapter,
+)
 from suite.report.figures import Figure
 from suite.report.groups import collect
 from suite.report.output import attempt
@@ -34,7 +42,9 @@ class Report:
 
     unreadable: a line for each damaged journal. margin: of equivalence in quality. chapter: on
     regret, None where no table is known. ranking: over tables, None where there are too few. judged:
-    over tables, a judgement for each number of workers; none where there are too few.
+    over tables, a judgement for each number of workers; none where there are too few. deadlines: the
+    chapter on runs that ended by a budget of time; price_runs: of them those that say what they measured,
+    with a figure each.
     failures: a line for each part that could not be made, with the reason.
     """
 
@@ -46,6 +56,9 @@ class Report:
     judged: Sequence[problems.Problems] = ()
     chapter_figures: Sequence[Figure] = ()
     ranks_figures: Sequence[Figure] = ()
+    deadlines: regret_chapter.Chapter | None = None
+    price_runs: Sequence[price_run.PriceRun] = ()
+    price_figures: Sequence[Figure | None] = ()
     judged_figures: Sequence[Sequence[Figure]] = ()
     failures: Sequence[str] = ()
 
@@ -62,6 +75,10 @@ class Report:
     def judged_with_figures(self) -> list[tuple[problems.Problems, Sequence[Figure]]]:
         drawn = self.judged_figures or [()] * len(self.judged)
         return list(zip(self.judged, drawn, strict=True))
+
+    @property
+    def runs_chapter(self) -> regret_chapter.Chapter | None:
+        return price_run.chapter(self.price_runs)
 
     @property
     def ranks_sentences(self) -> Sequence[str]:
@@ -96,9 +113,14 @@ def read(folders: Sequence[Path], margin: Margin | None = None) -> Report:
         for one in judged or ()
     ]
     comparisons = [Comparison(group) for group in groups]
-    return Report(
-        comparisons, unreadable, margin or Margin(), chapter, ranking, judged, failures=failures
+    at_deadlines = attempt(
+        "the chapter on deadlines", lambda: deadline_chapter.chapter(groups), failures
     )
+    price_runs = attempt("runs until a deadline", lambda: price_run.chosen(groups), failures)
+    return Report(
+        comparisons, unreadable, margin or Margin(), chapter, ranking, judged, failures=failures,
+        deadlines=at_deadlines, price_runs=price_runs or (),
+    )  # fmt: skip
 
 
 def drawn(report: Report, out: Path) -> Report:
@@ -120,6 +142,7 @@ def drawn(report: Report, out: Path) -> Report:
         ranks_figures=figures.of_ranks(ranking, out, failures) if ranking else (),
         judged_figures=[figures.of_problems(one, out, failures) for one in judged],
         chapter_figures=figures.of_regret(chapter, out, failures) if chapter else (),
+        price_figures=figures.of_price_runs(report.price_runs, out, failures),
         failures=failures,
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.report import problems, ranks, regret_chapter
+from suite.report import price_run, problems, ranks, regret_chapter
 from suite.report.output import attempt
 from suite.report.runs import Group, Run
 from suite.results.retrained import read_retrained
@@ -70,6 +70,23 @@ def of_problems(judged: problems.Problems, out: Path, failures: list[str]) -> li
         name = module.NAME.replace(".png", f"-{beyond}.png") if beyond else module.NAME
         path = attempt(what, functools.partial(module.draw, judged, out / name), failures)
         drawn += [Figure(path, *module.caption(judged))] if path is not None else []
+    return drawn
+
+
+def of_price_runs(
+    runs: Sequence[price_run.PriceRun], out: Path, failures: list[str]
+) -> list[Figure | None]:
+    """One figure a run, None where it cannot be drawn."""
+    from suite.report import price_figure
+
+    drawn: list[Figure | None] = []
+    for n, run in enumerate(runs, start=1):
+        path = attempt(
+            f"the figure of {run.title}",
+            functools.partial(price_figure.draw, run, out / f"deadline-run-{n}.png"),
+            failures,
+        )
+        drawn.append(None if path is None else Figure(path, *price_figure.caption(run)))
     return drawn
 
 

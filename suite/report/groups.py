@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from suite.core.errors import SuiteError
 from suite.core.moved import upgraded
 from suite.core.printable import printable
-from suite.report import html_runs, summary
+from suite.report import deadlines, html_runs, price_said, summary
 from suite.report.measures import measures
 from suite.report.runs import Group, Run
 from suite.results.find import common_parent, natural, require_runs
@@ -70,6 +70,9 @@ def _read(path: Path, place: str) -> Run:
     values = [measure.value(run) for measure in measures(alone)]
     all(math.isfinite(value) for value in values if value is not None)
     texts = (_task(run), _exact([_settings(run), run.header.host]), html_runs.runs_table(alone))
+    price_said.said(run)
+    if run.completed and math.isfinite(deadlines.end_s(view.limits, view)):
+        deadlines.read(run, view.limits)
     labels = (alone.overlap, alone.data, alone.workers, alone.metric)
     "".join((*texts, *labels, summary.as_json([view])))
     return run
@@ -107,7 +110,7 @@ def _model(run: Run) -> Settings | None:
 
 
 def _group(experiment: str, model: str, task: str, members: list[Run]) -> Group:
-    members = _name_variants(members)
+    members = named_apart(members)
     newest: dict[tuple[str, int], Run] = {}
     left_out = []
     for run in members:  # oldest first
@@ -173,12 +176,15 @@ def _warnings(
         yield f"no completed run of the baseline {BASELINE.name}: nothing to compare with."
 
 
-def _name_variants(members: Sequence[Run]) -> list[Run]:
-    """An algorithm with two settings is two rows, named by what differs: `asha [n_curves=8]`."""
+def named_apart(members: Sequence[Run], but: Collection[str] = ()) -> list[Run]:
+    """An algorithm with two settings is two rows, named by what differs: `asha [n_curves=8]`.
+
+    but: settings that make no difference here.
+    """
     labels: dict[int, str] = {}
-    for algorithm in dict.fromkeys(run.algorithm for run in members):
-        mine = [run for run in members if run.algorithm == algorithm]
-        settings = [_settings(run) for run in mine]
+    for algorithm in dict.fromkeys(run.header.algorithm for run in members):
+        mine = [run for run in members if run.header.algorithm == algorithm]
+        settings = [{k: v for k, v in _settings(run).items() if k not in but} for run in mine]
         names = _differences(settings)
         for run, own in zip(mine, settings, strict=True):
             labels[id(run)] = f"{algorithm} [{_named(own, names)}]" if names else algorithm

@@ -19,7 +19,7 @@ from suite.report.html_runs import made, runs_table
 from suite.report.html_style import CSS, SCRIPT
 from suite.report.output import attempt
 from suite.report.problems import Problems
-from suite.report.regret_chapter import TITLE, Chapter, Table
+from suite.report.regret_chapter import Chapter, Table
 from suite.report.runs import Group
 from suite.report.statistics import Margin
 
@@ -62,17 +62,20 @@ def page(report: Report, out: Path | None = None) -> str:
             _section, i, group, comparison.figures, report.margin, out, room
         )
         sections.append(attempt(group.title, section, failures) or "")
-    body = [_head(report.groups, report.chapter is not None), _how_to_read()]
+    chapters = [c for c in (report.deadlines, report.runs_chapter, report.chapter) if c]
+    body = [_head(report.groups, chapters), _how_to_read()]
     if report.unreadable:
         body.append(_box("warn", "Could not be read", report.unreadable))
     if failures:
         body.append(_box("warn", "Could not be made", failures))
     body += sections
+    body.append(_chapter(report.deadlines, (), room))
+    body.append(_chapter(report.runs_chapter, (), room, report.price_figures))
     body += [
         _judged(i, judged, figures, room)
         for i, (judged, figures) in enumerate(report.judged_with_figures)
     ]
-    body.append(_on_tables(report.chapter, report.chapter_figures, room))
+    body.append(_chapter(report.chapter, report.chapter_figures, room))
     body.append(_over_tables(report.ranks_sentences, report.ranks_figures, room))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -88,7 +91,7 @@ the runs' journals; <code>python -m suite.report RUN_FOLDERS</code> makes it aga
 """
 
 
-def _head(groups: Sequence[Group], regret: bool) -> str:
+def _head(groups: Sequence[Group], chapters: Sequence[Chapter]) -> str:
     runs = [run for group in groups for run in (*group.runs, *group.unfinished, *group.left_out)]
     days = sorted({run.view.began.date().isoformat() for run in runs})
     facts = [
@@ -97,9 +100,8 @@ def _head(groups: Sequence[Group], regret: bool) -> str:
     if days:
         facts.append(days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}")
     links = [f'<a href="#g{i}">{escape(group.title)}</a>' for i, group in enumerate(groups)]
-    if regret:
-        links.append(f'<a href="#regret">{escape(TITLE)}</a>')
-    contents = f"<nav>{''.join(links)}</nav>" if len(groups) > 1 else ""
+    links += [f'<a href="#{chapter.name}">{escape(chapter.title)}</a>' for chapter in chapters]
+    contents = f"<nav>{''.join(links)}</nav>" if len(links) > 1 else ""
     return (
         '<header><p class="brand">swiftbench report</p>'
         f"<h1>{escape(_headline(groups))}</h1>"
@@ -169,15 +171,22 @@ def _judged(index: int, judged: Problems, figures: Sequence[Figure], room: Room)
     return "\n".join([*parts, "</section>"])
 
 
-def _on_tables(chapter: Chapter | None, figures: Sequence[Figure], room: Room) -> str:
-    """The chapter on regret: figures, then a part for each curve table, then what holds for all."""
+def _chapter(
+    chapter: Chapter | None,
+    figures: Sequence[Figure],
+    room: Room,
+    of_sections: Sequence[Figure | None] = (),
+) -> str:
+    """Figures, then a part for each section with its own figure, then what holds for all."""
     if chapter is None:
         return ""
-    parts = [f'<section id="regret"><h2>{escape(TITLE)}</h2>']
+    parts = [f'<section id="{chapter.name}"><h2>{escape(chapter.title)}</h2>']
     parts += [_figure(figure, room) for figure in figures]
-    for section in chapter.sections:
+    of_sections = of_sections or [None] * len(chapter.sections)
+    for section, own in zip(chapter.sections, of_sections, strict=True):
         parts.append(f'<h3 class="label">{escape(section.title)}</h3>')
         parts.append(f'<p class="caption">{escape(section.about)}</p>')
+        parts += [_figure(own, room)] if own else []
         for table in section.tables:
             parts += [f"<h4>{escape(table.title)}</h4>", _plain_table(table)]
         parts.append(_sentences(section.sentences))

@@ -14,7 +14,7 @@ from suite.report.figures import Figure
 from suite.report.measures import Measure, cell, measures, parts, saved_by_prediction, tests
 from suite.report.output import attempt
 from suite.report.problems import Problems
-from suite.report.regret_chapter import TITLE, Chapter, Table
+from suite.report.regret_chapter import Chapter, Table
 from suite.report.runs import Group
 from suite.report.statistics import Margin
 
@@ -114,7 +114,7 @@ def sentences_as_text(sentences: Sequence[str], width: int = WIDTH) -> str:
 
 def chapter_as_text(chapter: Chapter, width: int = WIDTH) -> str:
     """The chapter's tables and sentences; columns that do not fit continue below."""
-    lines = [TITLE]
+    lines = [chapter.title]
     for section in chapter.sections:
         lines += ["", printable(section.title), *_folded(section.about, width)]
         lines += _tables_as_text(section.tables, width)
@@ -159,11 +159,17 @@ def _tables_as_markdown(tables: Sequence[Table]) -> list[str]:
     return lines
 
 
-def chapter_as_markdown(chapter: Chapter, figures: Sequence[tuple[str, str]]) -> list[str]:
-    """The chapter for report.md; figures: (file name, caption)."""
-    lines = [f"## {TITLE}", "", *markdown_figures(figures)]
-    for section in chapter.sections:
+def chapter_as_markdown(
+    chapter: Chapter,
+    figures: Sequence[tuple[str, str]],
+    of_sections: Sequence[Sequence[tuple[str, str]]] = (),
+) -> list[str]:
+    """The chapter for report.md; figures: (file name, caption), of the chapter and of each section."""
+    lines = [f"## {chapter.title}", "", *markdown_figures(figures)]
+    of_sections = of_sections or [()] * len(chapter.sections)
+    for section, own in zip(chapter.sections, of_sections, strict=True):
         lines += [f"### {for_markdown(section.title)}", "", for_markdown(section.about), ""]
+        lines += markdown_figures(own)
         lines += [*_tables_as_markdown(section.tables), *markdown_sentences(section.sentences)]
     return [*lines, *markdown_sentences(chapter.sentences)]
 
@@ -247,8 +253,8 @@ def report_as_text(report: Report) -> str:
         text = attempt(group.title, functools.partial(as_text, group, report.margin), failures)
         texts += [text] if text is not None else []
     texts += [judged_as_text(judged) for judged in report.judged]
-    if report.chapter:
-        texts.append(chapter_as_text(report.chapter))
+    for chapter in (report.deadlines, report.runs_chapter, report.chapter):
+        texts += [chapter_as_text(chapter)] if chapter else []
     if report.ranking:
         texts.append(sentences_as_text(report.ranks_sentences))
     texts += [printable(f"could not be read: {line}") for line in report.unreadable]
@@ -267,6 +273,11 @@ def report_as_markdown(report: Report) -> str:
         sections += [text] if text is not None else []
     for judged, figures in report.judged_with_figures:
         sections += judged_as_markdown(judged, _captions(figures))
+    if report.deadlines:
+        sections += chapter_as_markdown(report.deadlines, ())
+    if report.runs_chapter:
+        own = [_captions([figure] if figure else []) for figure in report.price_figures]
+        sections += chapter_as_markdown(report.runs_chapter, (), own)
     if report.chapter:
         sections += chapter_as_markdown(report.chapter, _captions(report.chapter_figures))
     if report.ranks_sentences:
