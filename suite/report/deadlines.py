@@ -40,13 +40,11 @@ def words(limits: Limits) -> str:
 
 
 def reads_clock(run: Run) -> bool:
-    """Whether the run's scheduler looked at its deadline: the end is a setting of its own, or it says so."""
-    config = run.header.config or {}
-    own = config.get("scheduler")
+    """Whether the run's scheduler looked at its deadline, by what it says of itself or by its name."""
     said = run.view.measured.get("scheduler")
-    return (isinstance(own, Mapping) and bool(own.get("hours"))) or (
-        isinstance(said, Mapping) and said.get("decides_by") == "times in the journal"
-    )
+    if isinstance(said, Mapping) and "decides_by" in said:
+        return bool(said["decides_by"] == "times in the journal")
+    return run.header.parts is not None and run.header.parts.scheduler == "price"
 
 
 def ends_of_workers(view: RunView) -> list[tuple[int, str, float, float]]:

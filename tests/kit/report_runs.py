@@ -113,3 +113,12 @@ def on_table(folder, best, table="mlpf", config=None, **values):
 
 def row(table, name):
     return next(dict(zip(table.head, r, strict=True)) for r in table.rows if r[0] == name)
+
+
+def edited(folder, change):
+    """The run with its journal's lines changed in place, or to what `change` returns."""
+    path = folder / "journal.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = change(rows) or rows
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
+    return folder
