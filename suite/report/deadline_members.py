@@ -13,7 +13,7 @@ from suite.report.runs import Group, Run
 
 LOOPED = "hyperband_looped"
 """Hyperband that begins again when workers are idle: the baseline where it ran."""
-_OF_THE_END = ("hours", "node_hours", "allow_short", "end", "price")
+_OF_THE_END = ("hours", "node_hours", "trainings", "allow_short", "end", "price")
 """Settings by which runs of one comparison may differ: a deadline is read, whatever they were given."""
 
 Pairs = list[tuple[Reading, Reading]]
@@ -56,6 +56,13 @@ class Deadline:
         return self.seconds / (mean_s * self.first.run.header.max_epochs) if mean_s else 0.0
 
     @property
+    def asked(self) -> float | None:
+        """budget.trainings of the runs that were given this deadline; None where they were not, or differ."""
+        runs = [r.run for readings in self.readings.values() for r in readings]
+        own = {_trainings(run) for run in runs if dict(run.view.limits) == dict(self.limits)}
+        return own.pop() if len(own) == 1 else None
+
+    @property
     def on_table(self) -> bool:
         return all(r.regret is not None for readings in self.readings.values() for r in readings)
 
@@ -72,6 +79,12 @@ class Deadline:
         """With the baseline's run of the same seed (of the baseline: with itself); empty without one."""
         theirs = {r.run.seed: r for r in self.readings.get(self.baseline or "", ())}
         return [(r, theirs[r.run.seed]) for r in self.readings[name] if r.run.seed in theirs]
+
+
+def _trainings(run: Run) -> float | None:
+    budget = (run.header.config or {}).get("budget")
+    asked = budget.get("trainings") if isinstance(budget, Mapping) else None
+    return float(asked) if isinstance(asked, int | float) and not isinstance(asked, bool) else None
 
 
 def deadlines(groups: Sequence[Group]) -> list[Deadline]:

@@ -1,7 +1,7 @@
 """Deadlines over tables: each table counts once, and the interval resamples families of them.
 
-Tables have different seconds, so a deadline of one is that of another by its place: the first, second, ... of
-those that a table was searched with on as many workers.
+Tables have different seconds. A deadline of one is that of another where their runs had one budget.trainings;
+else by its place: the first, second, ... of those that a table was searched with on as many workers.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ def over_tables(found: Sequence[Deadline]) -> tuple[list[Section], list[str]]:
     sections, left_out = [], []
     for n_workers in sorted(of_workers, key=natural):
         tables = of_workers[n_workers]
+        if all(d.asked is not None for deadlines in tables.values() for d in deadlines):
+            sections += _by_trainings(tables, n_workers)
+            continue
         numbers = {len(deadlines) for deadlines in tables.values()}
         if len(tables) < LEAST_TABLES:
             continue
@@ -44,6 +47,19 @@ def over_tables(found: Sequence[Deadline]) -> tuple[list[Section], list[str]]:
                 _section(at, n_workers, f", deadline {place + 1} of {n}" if n > 1 else "")
             )
     return sections, left_out
+
+
+def _by_trainings(tables: Mapping[str, Sequence[Deadline]], n_workers: str) -> list[Section]:
+    """One section for each number of trainings that LEAST_TABLES tables have."""
+    of: dict[float, dict[str, Deadline]] = {}
+    for table, deadlines in tables.items():
+        for deadline in deadlines:
+            of.setdefault(deadline.asked or 0.0, {})[table] = deadline
+    return [
+        _section(at, n_workers, f", budget.trainings={asked:g}")
+        for asked, at in sorted(of.items())
+        if len(at) >= LEAST_TABLES
+    ]
 
 
 def _section(at: Mapping[str, Deadline], n_workers: str, place: str) -> Section:

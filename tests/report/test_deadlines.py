@@ -258,6 +258,20 @@ def test_over_three_tables_each_counts_once(tmp_path):
     assert len(chapter.sections) == 4
 
 
+def test_deadlines_in_trainings_are_told_by_their_number(tmp_path):
+    for table in ("t1", "t2", "t3"):
+        at = {"table": table, "model": f"{table}_table"}
+        for name, seconds in (("hyperband", 100), ("a", 60)):
+            budget = {"hours": 100 / 3600, "trainings": 1.25}
+            on_table(tmp_path / f"{table}{name}", 0.5, algorithm=name, seconds=seconds,
+                     config={"budget": budget}, **at)  # fmt: skip
+    later = {"hours": 150 / 3600, "trainings": 2}
+    on_table(tmp_path / "more", 0.5, seed=1, config={"budget": later}, table="t1", model="t1_table")
+    sections = deadline_chapter.chapter(collect([tmp_path])[0]).sections
+    over = [section.title for section in sections if section.title.startswith("Over")]
+    assert over == ["Over 3 tables, 2 workers, budget.trainings=1.25"]
+
+
 def test_tables_with_other_numbers_of_deadlines_are_not_judged_together(tmp_path):
     for table in ("t1", "t2", "t3"):
         pairs_of(tmp_path, 2, table=table)
