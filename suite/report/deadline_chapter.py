@@ -15,6 +15,7 @@ from suite.report.deadline_looped import looped_table
 from suite.report.deadline_members import Deadline, deadlines
 from suite.report.deadline_problems import over_tables
 from suite.report.deadlines import NOTHING, Reading, words
+from suite.report.groups import NO_BASELINE
 from suite.report.measures import number
 from suite.report.regret_chapter import Chapter, Section, Table, show
 from suite.report.runs import Group
@@ -123,7 +124,7 @@ def _use(deadline: Deadline) -> Table:
             _of(readings, lambda r: r.handed_back_s / 3600),
             _of(readings, lambda r: 100 * r.handed_back, 1),
         ]  # fmt: skip
-        row += [_of(readings, lambda r: r.late_s)] if late else []
+        row += [_of(readings, lambda r: r.late_s, 1)] if late else []
         rows.append((*row, cells.ended(readings)))
     head = [
         "algorithm", "n", "trials", "full trainings", "workers busy [%]", "node-hours used",
@@ -161,7 +162,11 @@ def _time_to(deadline: Deadline) -> Table:
 
 
 def _sentences(deadline: Deadline) -> list[str]:
-    lines = [f"WARNING: {warning}" for warning in deadline.group.warnings]
+    lines = [
+        f"WARNING: {warning}"
+        for warning in deadline.group.warnings
+        if not warning.startswith(NO_BASELINE)
+    ]
     for name in deadline.ends_of_their_own:
         readings = deadline.readings[name]
         shares = [r.ended_s / r.deadline_s for r in readings if r.ended_s is not None]

@@ -20,6 +20,8 @@ from suite.results.header import BASELINE, Settings
 from suite.results.leaves import leaves
 from suite.run.journal import NAME
 
+NO_BASELINE = f"no completed run of the baseline {BASELINE.name}"
+"""How the warning begins that a comparison has none."""
 _MACHINE = (
     "seed", "backend", "name", "min_workers", "max_attempts", "keep_checkpoints", "score_test",
     "algorithm_name", "model",
@@ -173,7 +175,7 @@ def _warnings(
             f"several baselines ({', '.join(baselines)}): differences are taken against {baseline}."
         )
     if len(names) > 1 and baseline is None:
-        yield f"no completed run of the baseline {BASELINE.name}: nothing to compare with."
+        yield f"{NO_BASELINE}: nothing to compare with."
 
 
 def named_apart(members: Sequence[Run], but: Collection[str] = ()) -> list[Run]:

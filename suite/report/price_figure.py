@@ -141,13 +141,14 @@ def _best(axes: Any, run: PriceRun) -> None:
     ]
     _limits(axes, values)
     axes.set_xlim(left=0)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("node-hours")
     axes.set_ylabel(f"validation {style.escape(run.group.metric)}\n({run.run.better})")
     style.title(axes, "Best so far", "")
     if any_epoch:
         # Beside the line of the deadline, where curves that settle leave room.
-        side, y = ("upper right", 1.0) if run.run.sign > 0 else ("lower right", 0.0)
-        axes.legend(fontsize=8.5, loc=side, bbox_to_anchor=(0.93, y))
+        side, height = ("upper right", 1.0) if run.run.sign > 0 else ("lower right", 0.0)
+        axes.legend(fontsize=8.5, loc=side, bbox_to_anchor=(0.93, height))
 
 
 def _best_so_far(points: Sequence[tuple[float, float]], sign: float) -> list[tuple[float, float]]:

@@ -132,7 +132,7 @@ def over_time(run: PriceRun) -> Table:
     """The figure's numbers after each part of the time."""
     reading, view = run.reading, run.run.view
     divisor, unit = clock(reading.deadline_s)
-    rungs, of_nodes = begun(run.run), nodes(view)
+    rungs, of_nodes, total = begun(run.run), nodes(view), reading.node_s / 3600
     rows = []
     for part in range(N_PARTS):
         start, until = (reading.deadline_s * (part + i) / N_PARTS for i in (0, 1))
@@ -140,7 +140,7 @@ def over_time(run: PriceRun) -> Table:
         best = (max if run.run.sign < 0 else min)(finished) if finished else None
         ever = [view.value(p.best) for p in view.by_time if p.time_s <= until]
         row = [
-            fixed(until / divisor, 1), fixed(node_s(of_nodes, until) / 3600, 2),
+            fixed(until / divisor, 1), number(node_s(of_nodes, until) / 3600, 3, like=total),
             f"{busy(reading, start, until):.1f}", f"{handed_back(reading, start, until):.1f}",
             *(str(sum(at_s <= until for at_s in times)) for times in rungs.values()),
             "-" if best is None else number(best), "-" if not ever else number(ever[-1]),

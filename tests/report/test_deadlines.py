@@ -153,6 +153,14 @@ def test_hyperband_that_begins_again_is_the_baseline_where_it_ran(tmp_path):
     assert list(deadline.readings) == ["hyperband_looped", "hyperband"]
 
 
+def test_with_the_looped_one_alone_no_section_says_that_it_has_no_baseline(tmp_path):
+    timed(tmp_path / "a", 0.5, algorithm="a")
+    timed(tmp_path / "l", 0.4, algorithm="hyperband_looped")
+    groups = collect([tmp_path])[0]
+    assert groups[0].warnings
+    assert "WARNING" not in " ".join(deadline_chapter.chapter(groups).sections[0].sentences)
+
+
 def test_without_a_deadline_there_is_no_chapter(tmp_path):
     on_table(tmp_path / "h", 0.5)
     assert deadline_chapter.chapter(collect([tmp_path])[0]) is None

@@ -56,7 +56,7 @@ def test_the_table_over_time_holds_what_happened(tmp_path):
     table, rungs = price_run.chapter([the_page(tmp_path)]).sections[0].tables
     assert [r[0] for r in table.rows] == [f"{12.0 * (i + 1):.1f}" for i in range(10)]
     first, seventh, last = (dict(zip(table.head, table.rows[i], strict=True)) for i in (0, 6, 9))
-    assert first["node-hours"] == "0.01"
+    assert first["node-hours"] == "0.0067"
     assert (first["workers busy"], first["handed back"]) == ("2.0", "0.0")
     assert (first["begun to epoch 1"], first["begun to epoch 8"]) == ("1", "1")
     assert (first["best at max_epochs"], first["price"]) == ("-", "0.800")
