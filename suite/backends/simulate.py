@@ -20,6 +20,7 @@ from msgspec import Meta
 from suite.backends.contract import Backend, RunContext, Runner
 from suite.backends.durations import Durations
 from suite.backends.forecasts import Forecaster
+from suite.backends.simulated_job import Running
 from suite.core import types as t
 from suite.core.curve_table import Recording
 from suite.core.errors import ConfigError, StoppedError
@@ -89,18 +90,6 @@ class Simulate(Backend):
         return Simulation(run.target, self, run.forecaster, run.seed, run.max_epochs)
 
 
-@dataclass(slots=True)
-class _Running:
-    """A job on its worker: when its first epoch began, and when it will be over."""
-
-    job: t.Job
-    began_s: float
-    ends: list[float]
-    speed: float
-    recording: Recording
-    bad_epoch: int | None
-
-
 class Simulation:
     """Runs a search on made-up time. `target.replay` must know the curves."""
 
@@ -114,7 +103,7 @@ class Simulation:
         self._heap: list[tuple[float, int, Any]] = []
         self._count = itertools.count()
         # worker -> the job it trains
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self._loaded: set[int] = set()
         self._alive: set[int] = set()
         self._next_worker = 0
@@ -122,8 +111,9 @@ class Simulation:
         self._held: list[t.Event] = []
         self._recordings: dict[int, tuple[Recording, int | None]] = {}
         self.now_s = 0.0
-        # When the budget will be used up, as things are; whether the jobs were told.
+        # When a budget of time, and one of epochs, will be used up, as things are; whether jobs were told.
         self._budget_end_s: float | None = None
+        self._epochs_end_s: float | None = None
         self._told_ending = False
         # Of the wall limits in a row without progress: how many, and what had been reached.
         self._idle_limits, self._reached = 0, (0, 0)
@@ -185,13 +175,42 @@ class Simulation:
         if end_s is not None and end_s != self._budget_end_s:
             self._budget_end_s = end_s
             self._at(max(end_s, self.now_s), self._check_budget)
+        end_s = self._end_of_epochs()
+        if end_s is not None and end_s != self._epochs_end_s:
+            self._epochs_end_s = end_s
+            self._at(max(end_s, self.now_s), lambda end_s=end_s: self._check_epochs(end_s))
+
+    def _end_of_epochs(self) -> float | None:
+        """When a budget of epochs is used up by the jobs that train; None: not by them."""
+        if (left := self._driver.epochs_left()) is None or left <= 0:
+            return None if left is None else self.now_s
+        if self._cluster.dispatch == "waves":
+            # Answers are held back: its epochs count when the wave is over.
+            return None
+        if sum(one.job.to_epoch - one.told for one in self._running.values()) < left:
+            return None
+        ends = [running.ends_s() for running in self._running.values()]
+        return next(itertools.islice(heapq.merge(*ends), left - 1, None))
+
+    def _check_epochs(self, end_s: float) -> None:
+        """What was trained until now is reported, and the run ends where that is the budget."""
+        if end_s != self._epochs_end_s:
+            # Reckoned anew since.
+            return
+        if (self._driver.epochs_left() or 0) > 0:
+            for worker, running in list(self._running.items()):
+                n = sum(end <= self.now_s + 1e-9 for end in running.ends_s())
+                if events := running.reports(worker, running.told + n, self._metric):
+                    self._driver.handle(events)
+                    running.told += n
+        self._check_budget()
 
     def _check_budget(self) -> None:
         # An earlier reckoning: a worker has come or gone since.
         if (used := self._driver.budget_used(self.now_s)) is not None:
             self._tell(used)
 
-    def _end_with_epoch(self, worker: int, running: _Running) -> None:
+    def _end_with_epoch(self, worker: int, running: Running) -> None:
         """The job ends with its present epoch, where that is not its last."""
         job, ends = running.job, running.ends
         trained = (self.now_s - running.began_s) * running.speed
@@ -204,12 +223,12 @@ class Simulation:
             end_s = running.began_s + (ends[last] - ends[job.from_epoch]) / running.speed
             self._at(max(end_s, self.now_s), lambda: self._stopped(worker, running, last))
 
-    def _stopped(self, worker: int, running: _Running, last: int) -> None:
+    def _stopped(self, worker: int, running: Running, last: int) -> None:
         if self._running.get(worker) is not running:
             return
         del self._running[worker]
         job_id, at_s = running.job.job_id, round(self.now_s, 6)
-        events = self._reports(worker, running, last)
+        events = running.reports(worker, last, self._metric)
         events.append(t.Checkpointed(worker, job_id, last, at_s))
         events.append(t.JobStopped(worker, job_id, at_s))
         if self._cluster.dispatch == "waves":
@@ -289,7 +308,7 @@ class Simulation:
             began += cluster.load_s
         speed = cluster.speeds[worker % len(cluster.speeds)]
         last = job.to_epoch if bad is None else min(job.to_epoch, bad)
-        running = _Running(job, began, ends, speed, recording, bad)
+        running = Running(job, began, ends, speed, recording, bad, job.from_epoch)
         self._running[worker] = running
         over = began + (ends[last] - ends[job.from_epoch]) / speed
         if not math.isfinite(over):
@@ -299,7 +318,7 @@ class Simulation:
             )
         self._at(over, lambda: self._over(worker, running))
 
-    def _over(self, worker: int, running: _Running) -> None:
+    def _over(self, worker: int, running: Running) -> None:
         if self._running.get(worker) is not running:
             # Its worker died meanwhile.
             return
@@ -307,7 +326,9 @@ class Simulation:
         job = running.job
         bad = running.bad_epoch
         diverged = bad is not None and bad <= job.to_epoch
-        events = self._reports(worker, running, bad - 1 if diverged and bad else job.to_epoch)
+        events = running.reports(
+            worker, bad - 1 if diverged and bad else job.to_epoch, self._metric
+        )
         if diverged:
             message = f"{self._metric.name} is not finite after epoch {bad}"
             events.append(t.JobFailed(worker, job.job_id, "diverged", message, self.now_s))
@@ -341,7 +362,7 @@ class Simulation:
         )
         while last < limit and ends[last + 1] - ends[job.from_epoch] <= trained:
             last += 1
-        events = self._reports(worker, running, last)
+        events = running.reports(worker, last, self._metric)
         saved_s = trained - trained % self._cluster.checkpoint_every_s
         saved = job.from_epoch
         while saved < last and ends[saved + 1] - ends[job.from_epoch] <= saved_s:
@@ -349,31 +370,6 @@ class Simulation:
         if saved > job.from_epoch:
             events.append(t.Checkpointed(worker, job.job_id, saved, round(self.now_s, 6)))
         return events
-
-    def _reports(self, worker: int, running: _Running, last: int) -> list[t.Event]:
-        job, ends = running.job, running.ends
-        first = job.from_epoch
-        if last <= first:
-            return []
-        values = running.recording.values[first:last]
-        objectives = self._metric.objectives(values)
-        ends_s, speed = ends[first : last + 1], running.speed
-        if speed != 1.0:
-            ends_s = [end / speed for end in ends_s]
-        origin_s = running.began_s - ends_s[0]
-        return [
-            t.EpochBatch(
-                worker,
-                job.job_id,
-                first + 1,
-                objectives,
-                self._metric.name,
-                values,
-                origin_s,
-                ends_s,
-                round(origin_s + ends_s[-1], 6),
-            )
-        ]
 
     def _recording(self, job: t.Job) -> tuple[Recording, int | None]:
         """The trial's recording, and the first epoch whose value is not finite."""

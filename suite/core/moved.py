@@ -81,7 +81,9 @@ NEW_IN_BACKENDS = {"agreement": "refuse"}
 """Settings of conf/backend that are younger than 0e27403 -> what journals without them continue with."""
 
 
-NEW_IN_BUDGET = {"hours": None, "node_hours": None, "trainings": None, "allow_short": False}
+NEW_IN_BUDGET = {
+    "hours": None, "node_hours": None, "all_epochs": None, "trainings": None, "allow_short": False,
+}  # fmt: skip
 """Settings of `budget` that are younger than 0e27403 -> what journals without them continue with."""
 
 

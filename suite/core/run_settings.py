@@ -54,7 +54,8 @@ class Budget:
     """Where schedulers end that have no end of their own; None: their own rule.
 
     hours: of the run's clock, over resumes, real or simulated. node_hours: of that clock, times the nodes
-    whose workers are there, idle ones too. At either, any run ends. trainings: by which hours were set, when
+    whose workers are there, idle ones too. all_epochs: that were trained, of all trials. At the first of them
+    any run ends. trainings: by which hours were set, when
     it was composed. allow_short: also where no mean training ends before.
     """
 
@@ -62,6 +63,7 @@ class Budget:
     n_epochs: Positive | None
     hours: Hours | None
     node_hours: Hours | None
+    all_epochs: Annotated[int, Meta(ge=1, le=1_000_000_000_000)] | None
     trainings: Hours | None
     allow_short: bool
 

@@ -17,7 +17,7 @@ from suite.core.scheduler import Scheduler
 from suite.core.searcher import Searcher
 from suite.core.target import Target, make_target
 from suite.launch.epoch_seconds import check_hours
-from suite.run.budget import LIMITS, limits_of
+from suite.run.budget import EPOCHS, LIMITS, limits_of
 from suite.run.conductor import Conductor
 from suite.schedulers.joint import Joint as JointScheduler
 from suite.schedulers.virtual_cluster import VirtualCluster
@@ -138,8 +138,9 @@ def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
     _join(scheduler, searcher)
     if not logical:
         return scheduler
-    if scheduler.reads_clock and (limits := limits_of(dataclasses.asdict(settings.budget))):
-        named = ", ".join(LIMITS[key] for key in limits)
+    limits = limits_of(dataclasses.asdict(settings.budget))
+    if scheduler.reads_clock and (of_time := [key for key in limits if key != EPOCHS]):
+        named = ", ".join(LIMITS[key] for key in of_time)
         raise ConfigError(
             f"overlap=logical: a virtual cluster has no clock, and {type(scheduler).__name__} plans by one "
             f"({named}); use overlap=true, or {named}=null."

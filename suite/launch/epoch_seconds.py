@@ -72,8 +72,14 @@ def _stated_s(leaves: str) -> float:
 def check_hours(
     settings: RunSettings, scheduler: Scheduler, target: Target, backend: Backend
 ) -> None:
-    """Raise ConfigError where the run ends by hours or node-hours, and no mean training ends before."""
+    """Raise ConfigError where the run ends by hours, node-hours or epochs before one mean training does."""
     budget = settings.budget
+    n_epochs, most = budget.all_epochs, scheduler.max_epochs
+    if n_epochs is not None and n_epochs < most and not budget.allow_short:
+        raise ConfigError(
+            f"budget.all_epochs={n_epochs}: less than one training to max_epochs={most}; raise it, lower "
+            "max_epochs, or run what can be run with budget.allow_short=true."
+        )
     if (budget.hours is None and budget.node_hours is None) or budget.allow_short:
         return
     seconds, basis = epoch_s(target, backend)

@@ -174,13 +174,19 @@ def _bought(plan: Planned, n_workers: int, makespan_s: float) -> list[str]:
     budget, scheduler = plan.settings.budget, plan.parts.scheduler
     in_nodes_h = None if budget.node_hours is None else budget.node_hours / n_workers
     ends = [end for end in (budget.hours, in_nodes_h) if end is not None]
+    lines = []
+    if budget.all_epochs is not None:
+        of_all = 100 * budget.all_epochs / scheduler.plan().n_epochs
+        lines.append(
+            f"budget      {budget.all_epochs} epochs in all: {of_all:.3g} % of those above"
+        )
     if not ends:
-        return []
+        return lines
     end_h = min(ends)
     n_epochs = n_workers * end_h * 3600 / plan.epoch_s
     of_nodes = f" ({n_workers * end_h:.4g} node-hours, a node a worker)" if in_nodes_h else ""
     share = f", {100 * n_epochs / scheduler.plan().n_epochs:.3g} % of those above"
-    lines = [
+    lines += [
         f"budget      {end_h:.4g} h on {_workers(n_workers)}{of_nodes}: as many node-hours as "
         f"{n_epochs / scheduler.max_epochs:.3g} trainings to max_epochs={scheduler.max_epochs} take: "
         f"{n_epochs:.4g} epochs if no worker waits{'' if scheduler.reads_clock else share}; the hours "

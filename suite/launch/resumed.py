@@ -23,7 +23,7 @@ from suite.core.run_settings import RunSettings
 from suite.core.settings import shown
 from suite.launch.compose import compose
 from suite.run import journal as journals
-from suite.run.budget import LIMITS, in_force, limits_of
+from suite.run.budget import LIMITS, amount, in_force, limits_of
 
 FROM_COMMAND_LINE = (
     "backend", "tracking", "report", "resume", "min_workers", "compare_across_overlap", "n_jobs",
@@ -89,7 +89,7 @@ def _check_budget(path: Path, words: Sequence[str]) -> None:
             raise ConfigError(f"{said}: the run was begun without {name}; leave it out.")
         if now.get(key, 0) <= had[key]:
             raise ConfigError(
-                f"{said}: must be larger than {had[key] / 3_600_000:.6g}, which the run has; give more, or "
+                f"{said}: must be larger than {amount(key, had[key])}, which the run has; give more, or "
                 "leave it out to continue with that."
             )
 
@@ -104,8 +104,8 @@ def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -
         if word not in of_leaves and not word.startswith(_CHANGEABLE) and not _is_budget(word):
             raise ConfigError(
                 f"{printable(word)}: cannot change on resume, the journal's own configuration counts; "
-                "only backend..., tracking..., report, min_workers and n_jobs can, and budget.hours and "
-                "budget.node_hours where they were given, to larger ones."
+                "only backend..., tracking..., report, min_workers and n_jobs can, and budget.hours, "
+                "node_hours and all_epochs where they were given, to larger ones."
             )
     others = [word for word in words if word not in of_leaves]
     fresh = RunSettings.of({**_composed(others), "compare_across_overlap": True, "resume": None})

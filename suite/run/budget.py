@@ -1,4 +1,4 @@
-"""What a run has used of its budget, by its journal's events alone, in integer milliseconds."""
+"""What a run has used of its budget, by its journal's events alone: integer milliseconds, and epochs."""
 
 from __future__ import annotations
 
@@ -8,38 +8,49 @@ from typing import Any
 from suite.core import types as t
 from suite.core.errors import JournalError
 
-LIMITS = {"budget_hours_ms": "budget.hours", "budget_node_hours_ms": "budget.node_hours"}
+EPOCHS = "budget_all_epochs"
+LIMITS = {
+    "budget_hours_ms": "budget.hours",
+    "budget_node_hours_ms": "budget.node_hours",
+    EPOCHS: "budget.all_epochs",
+}
 """Setting of the conductor, as a `resumed` event may change it -> setting of conf/."""
 NO_ROOM = "no room for another training"
 """In the reason of a run that a scheduler has ended because of its budget."""
 _HOUR_MS = 3_600_000
 # As the settings have it; a header may come from a stranger.
-_MOST_HOURS = 1e8
+_MOST_HOURS, _MOST_EPOCHS = 1e8, 10**12
 _ROUNDED_MS = 2
 """Times are rounded where they are written, and a backend's own are not."""
 
 
 class Spending:
-    """Wall clock and node time of a run, and whether a limit of them is reached.
+    """Wall clock, node time and epochs of a run, and whether a limit of them is reached.
 
     The wall clock is the run's own: it stands still between a process and the one that resumes it. A node is
     what workers call so when they join: several workers of one node count once, a worker that names none (a
     simulated one) is a node of its own. A node counts while a worker of it is there, busy or idle: as the
-    record counts `node_hours`.
+    record counts `node_hours`. Epochs are those that were reported, each time: one that a lost worker had
+    trained and another one trains again counts twice.
     """
 
     def __init__(self) -> None:
         self.limits: dict[str, int] = {}
-        """Key of LIMITS -> milliseconds."""
-        self._now_ms = self._node_ms = 0
+        """Key of LIMITS -> milliseconds, or epochs."""
+        self._now_ms = self._node_ms = self._n_epochs = 0
         # worker -> its node
         self._nodes: dict[int, str] = {}
         self._n_nodes = 0
 
     @property
-    def has_end(self) -> bool:
-        """Whether there is a budget of time at all."""
+    def has_limit(self) -> bool:
+        """Whether there is a budget at all."""
         return bool(self.limits)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether there is a budget of time."""
+        return any(key != EPOCHS for key in self.limits)
 
     def saw(self, event: t.Event) -> None:
         """Any event, before it is handled."""
@@ -55,6 +66,10 @@ class Spending:
         elif isinstance(event, t.Resumed):
             self._nodes.clear()
         else:
+            if isinstance(event, t.EpochReport):
+                self._n_epochs += 1
+            elif isinstance(event, t.EpochBatch):
+                self._n_epochs += len(event.objectives)
             return
         self._n_nodes = len(set(self._nodes.values()))
 
@@ -70,8 +85,10 @@ class Spending:
         """The limits, or those of `settings` where they are larger."""
         return {key: max(limit, settings.get(key, 0)) for key, limit in self.limits.items()}
 
-    def left_ms(self, key: str, at_ms: int) -> int:
-        """Of a limit: milliseconds of the wall clock, or of all nodes, that are left at this time."""
+    def left(self, key: str, at_ms: int) -> int:
+        """Of a limit: epochs, or milliseconds of the wall clock, or of all nodes, left at this time."""
+        if key == EPOCHS:
+            return self.limits[key] - self._n_epochs
         used = at_ms
         if key == "budget_node_hours_ms":
             used = self._node_ms + max(at_ms - self._now_ms, 0) * self._n_nodes
@@ -79,17 +96,19 @@ class Spending:
 
     def used_up(self, at_ms: int) -> str | None:
         """The limit that is reached at this time, where no event comes before."""
-        return next((key for key in self.limits if self.left_ms(key, at_ms) <= 0), None)
+        return next((key for key in self.limits if self.left(key, at_ms) <= 0), None)
 
     def end_ms(self) -> int | None:
-        """When the first limit is reached, or was, if no worker comes or goes; None: never."""
+        """When the first limit of time is reached, or was, if no worker comes or goes; None: never."""
         return min(self._ends().values(), default=None)
 
     def _ends(self) -> dict[str, int]:
-        """Limit -> when it is reached; without one of node-hours where no node is there."""
+        """Limit of time -> when it is reached; without one of node-hours where no node is there."""
         ends = {}
         for key in self.limits:
-            left_ms = self.left_ms(key, self._now_ms)
+            if key == EPOCHS:
+                continue
+            left_ms = self.left(key, self._now_ms)
             n = self._n_nodes if key == "budget_node_hours_ms" else 1
             if n:
                 ends[key] = self._now_ms + -(-left_ms // n)
@@ -100,23 +119,24 @@ class Spending:
         "budget.hours=2: no room for another training; a larger budget goes on".
         """
         ends = self._ends()
-        first = min(ends or self.limits, key=lambda key: ends.get(key, 0))
+        of_time = [key for key in self.limits if key != EPOCHS]
+        first = min(ends or of_time, key=lambda key: ends.get(key, 0))
         return f"{self._named(first)}: {NO_ROOM}; a larger budget goes on"
 
     def _named(self, key: str) -> str:
-        return f"{LIMITS[key]}={self.limits[key] / _HOUR_MS:.6g}"
+        return f"{LIMITS[key]}={amount(key, self.limits[key])}"
 
     def reached(self, event: t.BudgetUsed) -> str:
         """How the run's reason begins, e.g. "budget.node_hours=2: used up".
 
-        Raises JournalError where the journal's own times say that something was left.
+        Raises JournalError where the journal's own times, or epochs, say that something was left.
         """
         at_ms = milliseconds(event.time_s)
-        if event.limit not in self.limits or self.left_ms(event.limit, at_ms) > (
-            _ROUNDED_MS * max(self._n_nodes, 1)
-        ):
+        rounded = 0 if event.limit == EPOCHS else _ROUNDED_MS * max(self._n_nodes, 1)
+        if event.limit not in self.limits or self.left(event.limit, at_ms) > rounded:
+            what = "epochs" if event.limit == EPOCHS else "times"
             raise JournalError(
-                f"budget_used: limit={event.limit}: by the journal's times it was not used up after "
+                f"budget_used: limit={event.limit}: by the journal's {what} it was not used up after "
                 f"{event.time_s:g} s; a line was changed, or is missing."
             )
         return f"{self._named(event.limit)}: used up"
@@ -126,16 +146,29 @@ def milliseconds(seconds: float) -> int:
     return round(round(seconds, 6) * 1000)
 
 
+def amount(key: str, limit: int) -> str:
+    """A limit as the setting of conf/ is written: hours, or epochs.
+
+    >>> amount("budget_hours_ms", 5_400_000), amount("budget_all_epochs", 90)
+    ('1.5', '90')
+    """
+    return str(limit) if key == EPOCHS else f"{limit / _HOUR_MS:.6g}"
+
+
 def limits_of(budget: Any) -> dict[str, int]:
-    """The conductor's settings by those of `budget`, a mapping of hours; empty where there is no limit."""
+    """The conductor's settings by those of `budget`, a mapping; empty where there is no limit."""
     if not isinstance(budget, Mapping):
         return {}
-    hours = {key: budget.get(name.partition(".")[2]) for key, name in LIMITS.items()}
-    return {
+    given = {key: budget.get(name.partition(".")[2]) for key, name in LIMITS.items()}
+    n_epochs = given.pop(EPOCHS)
+    limits = {
         key: max(round(value * _HOUR_MS), 1)
-        for key, value in hours.items()
+        for key, value in given.items()
         if isinstance(value, int | float) and 0 < value <= _MOST_HOURS
     }
+    if isinstance(n_epochs, int) and 0 < n_epochs <= _MOST_EPOCHS:
+        limits[EPOCHS] = n_epochs
+    return limits
 
 
 def in_force(begun: Mapping[str, int], lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -132,7 +132,7 @@ class Conductor:
             return NOTHING
         if self._machine is not None:
             self._machine.saw(event, self.in_flight)
-        if self.spending.has_end:
+        if self.spending.has_limit:
             self.spending.saw(event)
         kind = type(event)
         if kind in _SILENT:

@@ -15,7 +15,7 @@ from suite.core.errors import ConfigError, JournalError
 from suite.core.printable import printable
 from suite.run import journal as journals
 from suite.run.agreement import Agreement, Difference, changes
-from suite.run.budget import milliseconds
+from suite.run.budget import EPOCHS, milliseconds
 from suite.run.conductor import Conductor
 from suite.run.journal import Journal
 from suite.run.progress import ProgressMeter
@@ -106,6 +106,13 @@ class Driver:
             return None
         end_ms = conductor.spending.end_ms()
         return None if end_ms is None else end_ms / 1000
+
+    def epochs_left(self) -> int | None:
+        """Of a budget of epochs, by what was reported; None: there is none, or the run ends anyway."""
+        conductor = self.conductor
+        if EPOCHS not in conductor.spending.limits or conductor.is_ending:
+            return None
+        return conductor.spending.left(EPOCHS, 0)
 
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]:
         """Fold the events in order. Reports of one job that came together share a journal line."""

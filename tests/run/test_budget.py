@@ -319,7 +319,7 @@ def test_workers_of_a_node_count_once_and_lost_ones_no_more():
     assert used.end_ms() == 1000 + 3334
     used.saw(t.WorkerLost(2, "", 2.0))
     used.saw(t.WorkerLost(3, "", 2.0))
-    assert used.left_ms("budget_node_hours_ms", 3000) == 10_000 - 3000 - 2000
+    assert used.left("budget_node_hours_ms", 3000) == 10_000 - 3000 - 2000
     used.saw(t.Resumed(3.0))
     assert used.end_ms() is None and used.used_up(10**9) is None
     with pytest.raises(JournalError, match=r"was not used up after 3.5 s"):
@@ -344,7 +344,7 @@ def test_node_time_is_that_of_the_record(steps):
             used.saw(t.WorkerLost(worker, "", at))
             views[here[0]] = replace(views[here[0]], left_s=at)
     node_s = usage(views.values(), now / 1000).node_s or 0.0
-    assert 1 - used.left_ms("budget_node_hours_ms", now) == pytest.approx(1000 * node_s, abs=1e-3)
+    assert 1 - used.left("budget_node_hours_ms", now) == pytest.approx(1000 * node_s, abs=1e-3)
 
 
 def test_what_a_resume_raised_is_in_force():

@@ -99,4 +99,4 @@ def test_the_end_is_that_of_the_limit_which_comes_first():
     spending.saw(t.WorkerLost(2, "", 3.0))
     assert made.end_ms == 5000
     spending.adjust({"budget_hours_ms": 9000})
-    assert made.end_ms == 5000 and spending.left_ms("budget_node_hours_ms", 5000) == 0
+    assert made.end_ms == 5000 and spending.left("budget_node_hours_ms", 5000) == 0
