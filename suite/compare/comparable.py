@@ -213,9 +213,20 @@ def _noted(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "overlap": record["overlap"],
         "workers": n_workers,
+        **budget(record),
         "suite_version": record["suite_version"],
         **dict(leaves(code)),
         **dict(sorted(_renamed(parts, "config").items(), key=_class_first)),
+    }
+
+
+def budget(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Field -> value of each budget that the run was given."""
+    given = _settings(_settings(record.get("config")).get("budget"))
+    return {
+        f"budget.{name}": value
+        for name, value in given.items()
+        if value is not None and not isinstance(value, bool)
     }
 
 

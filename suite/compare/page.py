@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from suite.compare.comparable import Side, notes
+from suite.compare.comparable import Side, budget, notes
 from suite.compare.figures_of_merit import UNITS, Measured, Reference, figures
 from suite.compare.machines import machines
 from suite.results.spread import Spread, spread_of_all
@@ -108,7 +108,7 @@ def page(
     label = Label(*(str(record["target"][key]) for key in ("metric", "mode", "unit")))
     lines = [
         f"{record['experiment']} / {record['model']}, {record['data']} data, {label.metric} "
-        f"({label.mode}), max_epochs {record['max_epochs']['value']}"
+        f"({label.mode}), max_epochs {record['max_epochs']['value']}{_budget(sides)}"
     ]
     for side in sides:
         lines += [f"{side.label}: {side.name}", *(f"   {words}" for words in machines(side))]
@@ -122,6 +122,17 @@ def page(
     if verdicts:
         lines += ["", "reference values (medians):", *(f"  {line}" for _, line in verdicts)]
     return lines, all(passed for passed, _ in verdicts)
+
+
+def _budget(sides: Sequence[Side]) -> str:
+    """The budgets that all runs have; where they differ, a note says so."""
+    of_runs = [budget(run.record) for side in sides for run in side.all()]
+    alike = {
+        name: value
+        for name, value in of_runs[0].items()
+        if all(own.get(name) == value for own in of_runs)
+    }
+    return "".join(f", {name}={value}" for name, value in alike.items())
 
 
 def table(sides: Sequence[Side], target: float | None) -> list[dict[str, Any]]:

@@ -248,6 +248,18 @@ def test_a_refusal_names_the_field_and_both_values(a, tmp_path, capsys, field, v
     assert said in capsys.readouterr().err
 
 
+def test_budgets_are_said_and_noted_where_they_differ(a, tmp_path, capsys):
+    run = a / "hyperband-0"
+    one = changed(run, tmp_path / "one", config__budget__hours=0.5, config__budget__n_trials=9)
+    other = changed(run, tmp_path / "other", config__budget__hours=0.75, config__budget__n_trials=9)
+    assert code(one, one) == 0
+    assert "max_epochs 4, budget.n_trials=9, budget.hours=0.5\n" in capsys.readouterr().out
+    assert code(one, other) == 0
+    printed = capsys.readouterr().out
+    assert "max_epochs 4, budget.n_trials=9\n" in printed
+    assert "note: budget.hours: 0.5 (A), 0.75 (B)" in printed
+
+
 def test_seeds_and_algorithms_must_be_the_same_sets(a, b, tmp_path, capsys):
     shutil.copytree(b, tmp_path / "b", ignore=shutil.ignore_patterns("random_search-2"))
     assert code(a, tmp_path / "b") == 3

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from kit.report_runs import write_run
+from kit.report_runs import edited, on_table, say, write_run
 from suite import report
 
 CHROMIUM = next(
@@ -58,6 +58,28 @@ def page(tmp_path_factory):
             header = {"reproducible": "prefix only" if i % 2 else "whole run"}
             cost = {"n_epochs": 20 + i, "best": 0.1 + i}
             write_run(top / f"{i}-{seed}", algorithm=name, seed=seed, **cost, **header)
+    return measuring(top)
+
+
+@pytest.fixture(scope="module")
+def until_a_deadline(tmp_path_factory):
+    """The same of runs until a deadline on three tables, with what `price` measured."""
+    top = tmp_path_factory.mktemp("deadline")
+    for table in ("t1", "t2", "t3"):
+        at = {
+            "table": table,
+            "model": f"{table}_table",
+            "config": {"budget": {"hours": 120 / 3600}},
+        }
+        on_table(top / f"{table}-h", 0.5, **at)
+        edited(on_table(top / f"{table}-p", 0.3, algorithm="price", **at), say)
+    with pytest.MonkeyPatch.context() as patched:
+        # The figures of each comparison are the other page's business.
+        patched.setattr("suite.report.contents.MOST_DRAWN", 0)
+        return measuring(top)
+
+
+def measuring(top):
     text = (report.write([top]) / "report.html").read_text()
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
     path = top / "measured.html"
@@ -65,16 +87,28 @@ def page(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("width", [500, 900, 1400])
-def test_the_page_fits_its_window(page, tmp_path, width):
+def measured(page, width, profile):
     command = [
-        CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
+        CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
         f"--window-size={width},1000", "--dump-dom", page.as_uri(),
     ]  # fmt: skip
     dumped = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    found = json.loads(html.unescape(re.search(r'<pre id="measured">(.*?)</pre>', dumped)[1]))
+    return json.loads(html.unescape(re.search(r'<pre id="measured">(.*?)</pre>', dumped)[1]))
+
+
+@pytest.mark.parametrize("width", [500, 900, 1400])
+def test_the_page_fits_its_window(page, tmp_path, width):
+    found = measured(page, width, tmp_path)
     assert found["width"] == width
     assert found["page"] <= width
     assert found["over"] == []
     assert (found["broken"], found["images"]) == (0, 4)
     assert found["names"] == 0
+
+
+@pytest.mark.parametrize("width", [500, 1400])
+def test_the_chapters_on_deadlines_fit_their_window(until_a_deadline, tmp_path, width):
+    found = measured(until_a_deadline, width, tmp_path)
+    assert found["page"] <= width
+    assert found["over"] == []
+    assert found["broken"] == 0

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from kit.report_runs import MAX_EPOCHS, edited, on_table, row, write_run
+from kit.report_runs import MAX_EPOCHS, edited, on_table, row, say, write_run
 from suite import report
 from suite.report import (
     contents,
@@ -125,13 +125,8 @@ def test_runs_of_a_longer_budget_or_of_none_are_read_at_the_same_moment(tmp_path
 
 
 def test_a_run_that_looks_at_its_end_is_read_at_no_other(tmp_path):
-    said = {"scheduler": {"decides_by": "times in the journal"}}
-
-    def says(rows):
-        next(one for one in rows if one.get("event") == "scored")["measured"] = said
-
     timed(tmp_path / "h", 0.5)
-    edited(timed(tmp_path / "p", 0.3, deadline_s=400.0, algorithm="p"), says)
+    edited(timed(tmp_path / "p", 0.3, deadline_s=400.0, algorithm="p"), say)
     first, second = members(tmp_path)
     assert list(first.readings) == ["hyperband"]
     assert list(second.readings) == ["p"]

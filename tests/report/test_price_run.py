@@ -4,31 +4,10 @@ import copy
 
 import pytest
 
-from kit.report_runs import edited, on_table, row
+from kit.report_runs import SAID, edited, on_table, row, say
 from suite import report
 from suite.report import contents, price_figure, price_run, price_said
 from suite.report.groups import collect
-
-SAID = {
-    "policy": "price",
-    "decides_by": "times in the journal",
-    "rungs": {
-        "epochs": [1, 8],
-        "trials": [2, 1],
-        "correlation_with_next": [0.88],
-        "measured_on": [0],
-        "lowest": 1,
-    },
-    "forest": {
-        "fits": 3,
-        "out_of_bag_correlation": {"first": -0.25, "last": 0.5},
-        "correlation_with_end": 0.44,
-    },
-    "fresh_share_of_jobs": 0.75,
-    "prices": [[0.0, 0.8], [0.55, 0.1], [0.58, 0.05]],
-    "left_out": {"trials": 4, "no_new_trial": 7},
-    "budget": {"end_s": 120.0, "epoch_s": 12.5, "job_overhead_s": 0.5},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +17,8 @@ def few_pixels(monkeypatch):
 
 def price_folder(folder, said=SAID, **values):
     """Two workers for 100 of 120 s: trial 0 to epoch 8, down to 0.3; trial 1 to epoch 1, in 80 s."""
-
-    def say(rows):
-        next(one for one in rows if one.get("event") == "scored")["measured"] = {"scheduler": said}
-
     values = {"algorithm": "price", "config": {"budget": {"hours": 120 / 3600}}} | values
-    return edited(on_table(folder, 0.3, **values), say)
+    return edited(on_table(folder, 0.3, **values), lambda rows: say(rows, said))
 
 
 def the_page(top):
