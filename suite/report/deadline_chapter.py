@@ -171,7 +171,8 @@ def _sentences(deadline: Deadline) -> list[str]:
         readings = deadline.readings[name]
         shares = [r.ended_s / r.deadline_s for r in readings if r.ended_s is not None]
         lines.append(
-            f"{name}: ended by its own rule before the deadline in {len(shares)} of {len(readings)} runs, "
+            f"{name}: ended before the deadline, by its own rule or another budget, in {len(shares)} of "
+            f"{len(readings)} runs, "
             f"after {100 * statistics.median(shares):.0f} % of it (median): its last value is kept, and its "
             "workers' time from then on counts as handed back. Looped is another reading: the run of the "
             "next seed begins when one ends."

@@ -24,7 +24,7 @@ from suite.results.privacy import cleaner
 from suite.results.run_view import Incumbent, JobView, JournalRead, RunView, TrialStatus, TrialView
 from suite.results.workers import WorkerView, usage
 from suite.run import journal as journals
-from suite.run.budget import in_force
+from suite.run.budget import EPOCHS, in_force
 from suite.run.journal_reading import ReadJournal, shown
 from suite.run.trials import GivenUp
 
@@ -92,7 +92,7 @@ class _View:
             jobs=tuple(self._job(job) for job in fold.jobs),
             forecasts=tuple(fold.forecasts),
             workers=tuple(self._worker(life) for life in fold.lives),
-            limits=in_force(journals.settings(journal.header), journal.lines),
+            limits=_of_time(in_force(journals.settings(journal.header), journal.lines)),
             anytime=tuple(anytime),
             by_time=_by_time(trials),
             winner=fold.winner() if fold.over else None,
@@ -148,6 +148,10 @@ class _View:
             len(life.jobs),
             tuple(life.readings),
         )
+
+
+def _of_time(limits: Mapping[str, int]) -> dict[str, int]:
+    return {key: limit for key, limit in limits.items() if key != EPOCHS}
 
 
 def _by_time(trials: Mapping[int, TrialView]) -> tuple[Incumbent, ...]:

@@ -134,6 +134,15 @@ def test_a_run_that_looks_at_its_end_is_read_at_no_other(tmp_path):
     assert "p" not in second.ends_of_their_own
 
 
+def test_a_budget_of_epochs_beside_makes_no_other_deadline(tmp_path):
+    timed(tmp_path / "h", 0.5)
+    both = {"budget": {"hours": 100 / 3600, "all_epochs": 99}}
+    on_table(tmp_path / "a", 0.3, algorithm="a", config=both)
+    (deadline,) = members(tmp_path)
+    assert list(deadline.readings) == ["hyperband", "a"]
+    assert deadline.group.task == "budget.hours=0.0277778"
+
+
 def test_other_numbers_of_workers_are_other_deadlines(tmp_path):
     timed(tmp_path / "h", 0.5)
     timed(tmp_path / "h4", 0.5, n_workers=4, seed=1)
@@ -157,7 +166,8 @@ def test_with_the_looped_one_alone_no_section_says_that_it_has_no_baseline(tmp_p
 
 
 def test_without_a_deadline_there_is_no_chapter(tmp_path):
-    on_table(tmp_path / "h", 0.5)
+    on_table(tmp_path / "h", 0.5, config={"budget": {"all_epochs": 9}})
+    assert collect([tmp_path])[0][0].runs[0].view.limits == {}
     assert deadline_chapter.chapter(collect([tmp_path])[0]) is None
 
 
@@ -195,7 +205,8 @@ def test_the_tables_of_a_deadline(tmp_path):
     assert row(time_to, "hyperband")["time [s]"] == "100.0"
     assert row(looped, "a")["runs joined"] == "2"
     assert any(
-        "a: ended by its own rule before the deadline in 6 of 6" in s for s in section.sentences
+        "a: ended before the deadline, by its own rule or another budget, in 6 of 6" in s
+        for s in section.sentences
     )
     assert "real data" in section.about
 
