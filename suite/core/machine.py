@@ -32,6 +32,14 @@ class Machine(Protocol):
         """Workers that are there."""
 
     @property
+    def n_nodes(self) -> int:
+        """Nodes of these workers; one that names no node (a simulated one) is a node of its own."""
+
+    @property
+    def node_ms(self) -> int:
+        """Time of all nodes so far, while a worker of them was there, busy or idle."""
+
+    @property
     def overhead_ms(self) -> int:
         """Median over jobs of what a job takes besides its epochs (restore, checkpoint); 0: none is over."""
 

@@ -117,6 +117,23 @@ class Scheduler(ABC):
         return False
 
     @property
+    def knows_prices(self) -> bool:
+        """Whether it knows what its trials are worth, so that it can end by budget.price."""
+        return False
+
+    @property
+    def ended_by(self) -> str:
+        """After DONE: a limit of its own that ended the search, for the run's reason; empty: its own rule."""
+        return ""
+
+    @property
+    def expected_gain(self) -> tuple[float, float] | None:
+        """(node-hours, gain): what the next so many are expected to gain, in units of the metric. None: not
+        known.
+        """
+        return None
+
+    @property
     def chooses_trials(self) -> bool:
         """Whether which trials begin, and how many, is decided as the run goes: at most those of `plan`,
         and by any id.

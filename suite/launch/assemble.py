@@ -135,6 +135,10 @@ def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
     if logical and "overlap" in leaf:
         leaf = {**leaf, "overlap": True}  # on the logical clock
     scheduler = _made(Scheduler, leaf, "scheduler")  # type: ignore[type-abstract]
+    if settings.budget.price is not None and (logical or not scheduler.knows_prices):
+        why = f"{type(scheduler).__name__} does not know what its trials are worth; use algorithm=price"
+        why = "a virtual cluster has no clock; use overlap=true" if logical else why
+        raise ConfigError(f"budget.price={settings.budget.price:g}: {why}, or budget.price=null.")
     _join(scheduler, searcher)
     if not logical:
         return scheduler

@@ -43,7 +43,8 @@ Status = Literal["completed", "failed", "interrupted", "paused"]
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended. folder: its run folder. untidied: what its end left out (record, checkpoints), with
-    the reason and the remedy; empty where nothing is missing.
+    the reason and the remedy; empty where nothing is missing. outlook: what more would be expected to bring,
+    where the scheduler knows.
     """
 
     status: Status
@@ -51,6 +52,7 @@ class Outcome:
     folder: Path
     label: str
     untidied: str = ""
+    outlook: str = ""
 
 
 def said(outcome: Outcome) -> str:
@@ -65,6 +67,8 @@ def say(outcome: Outcome) -> None:
     """Print it: a result to stdout, what went wrong to stderr."""
     out = sys.stdout if outcome.status == "completed" else sys.stderr
     print(printable(said(outcome)), file=out, flush=True)
+    if outcome.outlook:
+        print(printable(f"{outcome.label}: {outcome.outlook}"), file=out, flush=True)
     if outcome.untidied:
         print(printable(f"{outcome.label}: {outcome.untidied}"), file=sys.stderr, flush=True)
 

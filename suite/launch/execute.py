@@ -18,6 +18,7 @@ from suite import __version__
 from suite.backends.contract import Backend, RunContext, Runner
 from suite.backends.forecasts import Forecaster
 from suite.core.errors import ConfigError, PausedError, SuiteError
+from suite.core.metric import Metric
 from suite.core.printable import printable
 from suite.core.run_settings import NOT_KEPT, RunSettings
 from suite.core.target import Target, mark
@@ -133,13 +134,14 @@ class _Running:
         self._progress: Progress | None = None
         self._meter: slurm_energy.JobMeter | None = None
         self._backend: Backend | None = None
+        self._metric: Metric | None = None
 
     def trained(self, resume: bool) -> tuple[Status, str]:
         """Status and reason of a run that came to its own end."""
         settings, folder = self._settings, self._folder
         parts = assemble(settings)
         conductor, target = parts.conductor, parts.target
-        self._backend = parts.backend
+        self._backend, self._metric = parts.backend, target.goal
         self._label += mark(target.data)
         _check_workers(parts)
         n_epochs, work = parts.scheduler.plan().n_epochs, work_of(parts)
@@ -190,7 +192,18 @@ class _Running:
             except (SuiteError, OSError) as error:  # what stands in the journal is whole
                 status, reason = "failed", reason_of(error)
             untidied = self._tidied(status)
-        return Outcome(status, reason, self._folder, self._label, untidied)
+        return Outcome(status, reason, self._folder, self._label, untidied, outlook=self._outlook())
+
+    def _outlook(self) -> str:
+        if self._driver is None or self._backend is None or self._metric is None:
+            return ""
+        if (expected := self._driver.conductor.scheduler.expected_gain) is None:
+            return ""
+        made_up = " (simulated)" if self._backend.simulated else ""
+        return (
+            f"the next {expected[0]:g} node-hours{made_up} would be expected to gain {expected[1]:.2g} of "
+            f"{self._metric.name}"
+        )
 
     def _tidied(self, status: Status) -> str:
         driver, backend = self._driver, self._backend

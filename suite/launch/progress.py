@@ -116,6 +116,8 @@ class Progress:
             )
         if stopped := len(conductor.scheduler.stopped_at):
             parts.append(f"{stopped} stopped")
+        if (expected := conductor.scheduler.expected_gain) is not None:
+            parts.append(f"{expected[1]:.2g} expected of {expected[0]:g} node-hours more")
         busy, n_workers = len(conductor.in_flight), len(conductor.workers)
         lost = f", {self._n_lost} lost" if self._n_lost else ""
         parts.append(f"{busy} of {n_workers} worker{'s' * (n_workers != 1)} busy{lost}")

@@ -43,6 +43,16 @@ class Spending:
         self._n_nodes = 0
 
     @property
+    def n_nodes(self) -> int:
+        """That are there."""
+        return self._n_nodes
+
+    @property
+    def node_ms(self) -> int:
+        """Time of all nodes until the latest event."""
+        return self._node_ms
+
+    @property
     def has_limit(self) -> bool:
         """Whether there is a budget at all."""
         return bool(self.limits)

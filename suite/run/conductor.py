@@ -132,7 +132,7 @@ class Conductor:
             return NOTHING
         if self._machine is not None:
             self._machine.saw(event, self.in_flight)
-        if self.spending.has_limit:
+        if self.spending.has_limit or self._machine is not None:
             self.spending.saw(event)
         kind = type(event)
         if kind in _SILENT:
@@ -459,7 +459,8 @@ class Conductor:
                 else self._stop("completed", f"{self._no_room}; {why}" if self._no_room else why)
             )
         if self._scored:
-            said = [why for why in (self._no_room, self._unscored) if why]
+            ended_by = self.scheduler.ended_by
+            said = [why for why in (self._no_room, ended_by, self._unscored) if why]
             return self._stop("completed", "; ".join(said))
         if not self.force.idle:
             return []

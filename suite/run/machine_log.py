@@ -46,6 +46,14 @@ class MachineLog:
         return len(self._force)
 
     @property
+    def n_nodes(self) -> int:
+        return self._spending.n_nodes
+
+    @property
+    def node_ms(self) -> int:
+        return self._spending.node_ms
+
+    @property
     def overhead_ms(self) -> int:
         return self._overheads[len(self._overheads) // 2] if self._overheads else 0
 

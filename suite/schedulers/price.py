@@ -21,6 +21,7 @@ from suite.core.errors import ConfigError, check_integer
 from suite.core.machine import Machine
 from suite.core.scheduler import Scheduler
 from suite.core.types import DONE, WAIT, Curve, Decision, Train
+from suite.schedulers.price_outlook import Outlook
 from suite.schedulers.price_policies import dearest, promoted
 from suite.schedulers.time_left import Budget, EpochBudget, TimeBudget
 from suite.surrogates.beliefs import Beliefs, Candidates
@@ -55,6 +56,9 @@ class Price(Scheduler):
     n_trials: no more begin (None: as the budget allows; of time 10000 at most).
     straight: share of workers that train new trials to R in one job, whatever is believed of them: an
     insurance against ranks that reverse; none begins where fewer than straight_least can finish.
+    stop_price: in units of the metric a node-hour; the run ends before where no trial is worth it, by the
+    same beliefs, against the best at R so far (`.price_outlook`). outlook_node_hours: the expected gain of
+    the next so many is printed and recorded; None: it is not.
 
     Trials begin by id: of the next n_candidates that have not begun, the one with the best answer of the
     forest; every random_every-th the first of them. Under a searcher that learns they come in order.
@@ -84,6 +88,8 @@ class Price(Scheduler):
         n_speeds: int = 5,
         straight: float = 0.0,
         straight_least: float = 0.3,
+        stop_price: float | None = None,
+        outlook_node_hours: float | None = None,
     ) -> None:
         planned = hyperband_plan(max_epochs, eta)
         if policy not in ("price", "rank"):
@@ -135,6 +141,7 @@ class Price(Scheduler):
         self._failed: set[int] = set()
         # of those that are flying
         self._protected: set[int] = set()
+        self._outlook = Outlook(max_epochs, n_least, stop_price, outlook_node_hours)
         self._stale, self._over = True, False
         self._n_jobs = 0
         self._left_out: set[int] = set()
@@ -166,6 +173,8 @@ class Price(Scheduler):
 
     @property
     def wants_time(self) -> bool:
+        if self._outlook.is_over:
+            return False
         candidates = self._candidates
         fresh = candidates is None or self._fresh(candidates) is not None
         return self._is_timed and (fresh or bool(self._waiting()))
@@ -174,7 +183,22 @@ class Price(Scheduler):
     def chooses_trials(self) -> bool:
         return True
 
+    @property
+    def knows_prices(self) -> bool:
+        return True
+
+    @property
+    def ended_by(self) -> str:
+        if not self._outlook.is_over:
+            return ""
+        return f"budget.price={self._outlook.price:g}: no trial is worth it any more"
+
+    @property
+    def expected_gain(self) -> tuple[float, float] | None:
+        return self._outlook.expected
+
     def on_machine(self, machine: Machine) -> None:
+        self._outlook.on_machine(machine)
         if machine.has_end:
             self._is_timed = True
             self._left = TimeBudget(self._max_epochs, self._n_speeds, machine)
@@ -231,6 +255,7 @@ class Price(Scheduler):
             self._epochs[i] = self._rungs[target]
         self._beliefs.told()
         self._left.told(trial_id)
+        self._outlook.told(trial_id)
         self._stale = True
 
     # --- beliefs and prices -----------------------------------------------------------------------
@@ -243,9 +268,15 @@ class Price(Scheduler):
         best = min((float(self._beliefs.mean[i]) for i in finished), default=math.inf)
         n = max(self._left.n_trainings(), _LEAST_SHARE)
         self._theta = min(-abs(_normal_quantile(1 / n)), best)
+        steps = np.diff(self._rungs).tolist()
+        costs = [r / self._max_epochs for r in (self._rungs[first], *steps)]
+        n_left = self._n_trials - len(self._ids)
+        self._outlook.refreshed(
+            self._ladder, self._beliefs, candidates, self._failed,
+            costs=costs, first=first, n_left=n_left,
+        )  # fmt: skip
+        self._outlook.sample(self._left.used())
         if self._policy == "price":
-            steps = np.diff(self._rungs).tolist()
-            costs = [r / self._max_epochs for r in (self._rungs[first], *steps)]
             table = self._table
             if table is None or not table.stands_for(self._theta, explained, costs, first):
                 self._table = PriceTable(self._theta, explained, costs, first)
@@ -268,6 +299,9 @@ class Price(Scheduler):
         if fresh is not None and self._lane_is_free() and finishing > self._straight_least:
             return self._begin(candidates, fresh[0], len(self._rungs) - 1, protected=True)
         paused = self._paused()
+        states, means = self._ladder.highest[paused] + 1, self._beliefs.mean[paused]
+        if not self._outlook.is_worth(states, means, fresh is not None):
+            return None
         if len(paused) and self._left.wants_speeds:
             fresh = None
         if self._policy == "price":
@@ -399,6 +433,7 @@ class Price(Scheduler):
             "prices": [[round(used, 4), round(price, 6)] for used, price in self._prices],
             "left_out": {"trials": len(self._left_out), "no_new_trial": self._n_no_fresh},
             "budget": self._left.diagnostics,
+            **self._outlook.diagnostics,
         }
 
 

@@ -53,6 +53,11 @@ class Candidates:
         """(n, d) of those that are known."""
         return self._X if self._encoded else []
 
+    @property
+    def answers(self) -> list[float]:
+        """The forest's, of those that are known; NaN: it was not asked."""
+        return self._h
+
     def answered(self, h: NDArray[np.float64]) -> None:
         """The forest's answers for `points`."""
         if len(h):

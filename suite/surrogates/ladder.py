@@ -76,6 +76,10 @@ class Ladder:
         """(n,) scores at rung k, in the order of `at`; of the last `refresh`."""
         return np.asarray(self._scores[self._trials[k], k])
 
+    def values_at(self, k: int) -> list[float]:
+        """Values at rung k, in the order of `at`; infinity: it failed."""
+        return self._values[k]
+
     @property
     def highest(self) -> NDArray[np.int_]:
         """(n_trials,) highest rung of each trial; -1: none."""

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_LOW, _HIGH, _N = -5.0, 3.0, 81
-_MEANS = np.linspace(_LOW, _HIGH, _N)
-_STEP = (_HIGH - _LOW) / (_N - 1)
+_LOW, _HIGH, N_MEANS = -5.0, 3.0, 81
+MEANS = np.linspace(_LOW, _HIGH, N_MEANS)
+"""Of what is believed of a trial; between them is interpolated."""
+STEP = (_HIGH - _LOW) / (N_MEANS - 1)
 _PRICES = np.geomspace(1e-5, 8.0, 28)
 THETA_STEP, EXPLAINED_STEP = 0.02, 0.015
 """A table is made anew where the aim, or the explained variance of a state, has moved by more."""
@@ -48,10 +49,10 @@ class PriceTable:
             then = state + 1 if state else 1 + first
             if then < n:
                 sd = math.sqrt(max(self.explained[then] - self.explained[state], 0.0))
-                gain = worth[then] @ _expectation(sd).T
+                gain = worth[then] @ expectation(sd).T
             else:
-                gain = _shortfall(
-                    np.subtract(theta, _MEANS, dtype=float), math.sqrt(1 - self.explained[state])
+                gain = shortfall(
+                    np.subtract(theta, MEANS, dtype=float), math.sqrt(1 - self.explained[state])
                 )[None]
             gain = gain - _PRICES[:, None] * self._costs[state]
             self._rows[state] = _roots(gain)
@@ -70,10 +71,10 @@ class PriceTable:
 
     def price(self, state: int, m: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Prices of trials in a state with these means; 0: not worth anything that is measured here."""
-        return np.asarray(np.interp(m, _MEANS, self._rows[state]))
+        return np.asarray(np.interp(m, MEANS, self._rows[state]))
 
 
-def _shortfall(x: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
+def shortfall(x: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
     """E[max(x - sd N, 0)] of each x, N standard normal."""
     from scipy.special import ndtr
 
@@ -84,15 +85,15 @@ def _shortfall(x: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
     return np.asarray(sd * (u * ndtr(u) + density))
 
 
-def _expectation(sd: float) -> NDArray[np.float64]:
+def expectation(sd: float) -> NDArray[np.float64]:
     """(81, 81): values at the means -> expected values after a normal step of this deviation; exact for
     values that are lines between the means.
     """
     # Of mean i and point j: [j - i + 80].
-    offsets = np.arange(1.0 - _N, _N)
-    by_offset = _shortfall(_STEP * offsets, sd) / _STEP
-    g = by_offset[np.arange(_N)[None, :] - np.arange(_N)[:, None] + _N - 1]
-    matrix = np.empty((_N, _N))
+    offsets = np.arange(1.0 - N_MEANS, N_MEANS)
+    by_offset = shortfall(STEP * offsets, sd) / STEP
+    g = by_offset[np.arange(N_MEANS)[None, :] - np.arange(N_MEANS)[:, None] + N_MEANS - 1]
+    matrix = np.empty((N_MEANS, N_MEANS))
     # Hats between the ends are second differences; the first two go on as a line, the last as it is.
     matrix[:, 2:-1] = g[:, 1:-2] - 2 * g[:, 2:-1] + g[:, 3:]
     matrix[:, 0], matrix[:, 1] = g[:, 1], g[:, 2] - 2 * g[:, 1]

@@ -36,7 +36,12 @@ MORE = {
     "looped": ("max_epochs=4", "scheduler.n_trials=25"),
     "one_epoch": ("scheduler.n_trials=18", "scheduler.k=17"),
     "pasha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
-    "price": ("scheduler.policy=price", "scheduler.n_epochs=80", "scheduler.lowest_share=0.25"),
+    "price": (
+        "scheduler.policy=price",
+        "scheduler.n_epochs=80",
+        "scheduler.lowest_share=0.25",
+        "scheduler.outlook_node_hours=null",
+    ),
     "random_search": ("scheduler.n_trials=5",),
     "random_search_filling": ("scheduler.n_workers=3", "scheduler.most=9"),
     "successive_halving": ("scheduler.min_epochs=2",),
