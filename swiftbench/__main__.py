@@ -29,6 +29,10 @@ COMMANDS = {
     "compare": Command("suite.compare.__main__", "machine against machine: records side by side"),
     "retrain": Command("suite.retrain.__main__", "train a winner again: how much is chance"),
     "verify": Command("suite.verify.__main__", "is a run what its journal and record say"),
+    "submit": Command("suite.submit.__main__", "runs packed for somebody who checks them"),
+    "check": Command(
+        "suite.check.__main__", "a submission, rule by rule; trained again on request"
+    ),
     "doctor": Command("suite.doctor.__main__", "what would go wrong here, and the remedy"),
     "study": Command(
         "suite.predictor_study.__main__", "how well predictors extend recorded curves"

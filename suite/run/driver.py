@@ -145,8 +145,11 @@ class Driver:
         for number, line in enumerate(lines, start=2):
             self.replay_line(number, line)
 
-    def replay_line(self, number: int, line: Mapping[str, Any]) -> None:
-        """Re-fold one line, the number-th of its file. Raises JournalError where it causes something else."""
+    def replay_line(self, number: int, line: Mapping[str, Any]) -> list[t.Command]:
+        """Re-fold one line, the number-th of its file; returns the commands that it causes.
+
+        Raises JournalError where it causes something else than the journal says.
+        """
         events = journals.decode(line)
         if line["event"] == "closed":
             self.progress.closed(line, self.conductor)
@@ -160,10 +163,10 @@ class Driver:
                 self.time_s = event.time_s
         # Reports of epochs, which are most lines, cause nothing and say nothing.
         if step is NOTHING and line.keys().isdisjoint(journals.CAUSED):
-            return
+            return commands
         caused = journals.caused(commands, step.notes)
         if caused == {name: line[name] for name in journals.CAUSED if name in line}:
-            return
+            return commands
         now, then = _without_wording(caused), _without_wording(line)
         for name in journals.CAUSED:
             if now.get(name) != then.get(name):
@@ -172,6 +175,7 @@ class Driver:
                     f"line {number}: the journal says {old}, now it would be {new}: code or configuration "
                     "changed. Continue with the version that wrote the journal."
                 )
+        return commands
 
     def _note(self, event: t.Event) -> None:
         """What an event of the journal says of the processes that wrote it."""

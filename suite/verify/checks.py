@@ -24,13 +24,14 @@ from typing import Literal
 from suite import __version__
 from suite.core.errors import JournalError, SuiteError
 from suite.core.printable import printable
+from suite.core.run_settings import Leaf
 from suite.results import record as records
 from suite.results.fold import load_run
 from suite.results.run_view import RunView
 from suite.run import journal as journals
 from suite.run.journal_reading import ReadJournal
 from suite.verify.header import header_differences
-from suite.verify.replay import Replayed, replay
+from suite.verify.replay import Replayed, Watch, replay
 from suite.verify.same import first_difference
 
 Status = Literal["pass", "fail", "skip"]
@@ -62,15 +63,34 @@ class Verdict:
         return "fail" not in status.values() and status.get("replay") == "pass"
 
 
+@dataclass
+class Examined:
+    """A run folder with its checks, and what they looked at; None: they did not come so far."""
+
+    checks: list[Check]
+    journal: ReadJournal | None = None
+    view: RunView | None = None
+    replayed: Replayed | None = None
+
+
 def verify(folder: Path, place: str) -> Verdict:
     """Check one run folder. Raises nothing for what is wrong in it."""
-    return Verdict(place, tuple(_checks(folder)))
+    return Verdict(place, tuple(examine(folder).checks))
 
 
-def _checks(folder: Path) -> Iterator[Check]:
+def examine(folder: Path, *, model: Leaf | None = None, watch: Watch | None = None) -> Examined:
+    """The checks of one run folder. model, watch: as in `suite.verify.replay.replay`."""
+    examined = Examined([])
+    examined.checks += _checks(folder, examined, model, watch)
+    return examined
+
+
+def _checks(
+    folder: Path, examined: Examined, model: Leaf | None, watch: Watch | None
+) -> Iterator[Check]:
     path = folder / journals.NAME
     try:
-        journal = journals.read_journal(path)
+        journal = examined.journal = journals.read_journal(path)
     except JournalError as error:
         yield _fail("journal", error)
         yield from _skipped("journal", "the journal cannot be read")
@@ -82,13 +102,13 @@ def _checks(folder: Path) -> Iterator[Check]:
     else:
         yield Check("journal", "pass", f"{n} lines, {size:,} bytes, sha256 {journal.sha256}")
     try:
-        view = load_run(folder)
+        view = examined.view = load_run(folder)
     except JournalError as error:
         yield _fail("order", error)
         yield from _skipped("order", "the lines do not follow each other")
         return
     yield _order(view, journal)
-    replayed = replay(journal)
+    replayed = examined.replayed = replay(journal, model=model, watch=watch)
     yield _header(journal, replayed)
     yield _replay(replayed, view, n)
     yield _record(folder, view)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from suite.core import types as t
 from suite.core.errors import SuiteError
 from suite.core.extras import naming_extras
 from suite.core.moved import begun_with
 from suite.core.printable import printable
-from suite.core.run_settings import NOT_KEPT, RunSettings
+from suite.core.run_settings import NOT_KEPT, Leaf, RunSettings
 from suite.core.scheduler import Scheduler
 from suite.core.target import Target
 from suite.launch.assemble import conductor_of, search_of
@@ -38,15 +40,22 @@ class Replayed:
     why: str
 
 
-def replay(journal: ReadJournal) -> Replayed:
+Watch = Callable[[int, Mapping[str, Any], Sequence[t.Command]], object]
+"""Told of each line that was replayed: its number, itself, and the commands that it caused."""
+
+
+def replay(
+    journal: ReadJournal, *, model: Leaf | None = None, watch: Watch | None = None
+) -> Replayed:
     """Fold every line into a conductor of the header's own configuration, and compare what each causes.
 
     As a resume does it, but for all that a line says, and of completed runs too. No backend is made, no
     worker trains, no data are staged; a curve table is read, for its configurations are the space.
+    model: the leaf of which the target is made, in place of the header's.
     """
     try:
         with naming_extras():
-            parts = _parts(journal.header)
+            parts = parts_of(journal.header, model)
     except SuiteError as error:
         return Replayed(None, str(error))
     except Exception as error:
@@ -55,7 +64,9 @@ def replay(journal: ReadJournal) -> Replayed:
     driver = Driver(parts.conductor, None)
     for number, line in enumerate(journal.lines, start=2):
         try:
-            driver.replay_line(number, line)
+            commands = driver.replay_line(number, line)
+            if watch is not None:
+                watch(number, line, commands)
         except SuiteError as error:
             text = str(error)
             return Replayed(parts, text if f"line {number}" in text else f"line {number}: {text}")
@@ -66,8 +77,14 @@ def replay(journal: ReadJournal) -> Replayed:
     return Replayed(parts, _end(parts.conductor, journal))
 
 
-def _parts(header: Mapping[str, Any]) -> Parts:
+def parts_of(header: Mapping[str, Any], model: Leaf | None = None) -> Parts:
+    """What a header's configuration names, made anew. model: as in `replay`.
+
+    Raises ConfigError, JournalError, DataError, or what a plug-in's constructor raises.
+    """
     settings = RunSettings.of({**_not_kept(), **begun_with(header)})
+    if model is not None:
+        settings = dataclasses.replace(settings, model=model)
     search = search_of(settings)
     conductor = conductor_of(settings, search, resident_trials=1)
     conductor.adjust(journals.settings(header))

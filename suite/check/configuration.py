@@ -1,0 +1,159 @@
+"""Whether a run's configuration is what its command gives, and whether it is called by what it is."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from suite.check.findings import Finding, Read, failed, mapping, passed, skipped, unprovable
+from suite.check.levels import Level, levels
+from suite.core import moved
+from suite.core.errors import SuiteError
+from suite.core.printable import printable
+from suite.core.run_settings import NOT_KEPT
+from suite.launch.compose import compose
+from suite.launch.runs import Runs
+from suite.verify.same import first_difference
+from suite.worker import facts
+
+RULE = "configuration"
+_WORD = re.compile(
+    r"[+~]{0,2}(?!hydra)[A-Za-z_][\w./@-]*=[\w.,+\-\[\]{}: ]*|~[A-Za-z_][\w./]*|-m|--multirun"
+)
+_MOST_RUNS = 5000
+_MOST_WORDS = 100
+_PLACED = ("backend",)
+"""Where and how a real run is placed: free in the closed division."""
+_COSMETIC = ("name", "keep_checkpoints", "margin_nregret")
+
+
+def configuration(read: Read) -> Finding:
+    """The rule `configuration`. Raises nothing for what is wrong."""
+    if wrong := _wrong_names(read.header):
+        return failed(RULE, wrong, 1)
+    level = levels().get(read.level) if read.level is not None else None
+    if read.level is not None and level is None:
+        known = ", ".join(levels())
+        return failed(RULE, f"level={read.level}: unknown here; known are {known}")
+    if level is not None:
+        return _of_level(read, level)
+    words = read.header.get("command")
+    if not isinstance(words, list):
+        return passed(RULE, "the header holds no command; names fit the parts that ran")
+    found = _composed(tuple(map(str, words)))
+    if isinstance(found, str):
+        return unprovable(RULE, f"{found}; names fit the parts that ran")
+    return _compared(read, found, (), "its command")
+
+
+def _of_level(read: Read, level: Level) -> Finding:
+    found = _composed(level.command)
+    if isinstance(found, str):
+        return skipped(RULE, found)
+    if read.division == "closed":
+        # A simulated backend makes the times, and is part of the work.
+        free = (*_COSMETIC, *(() if read.simulated else _PLACED))
+        return _compared(read, found, free, f"level {level.name}")
+    for key in ("model", "max_epochs"):
+        theirs, ours = _picked(read.header, key), found[0][0][key]
+        if (difference := first_difference({key: theirs}, {key: ours})) is not None:
+            at, was, now = difference
+            return failed(RULE, f"config.{at}={was}: must be {now}, by level {level.name}", 1)
+    return passed(RULE, f"target and epochs are those of level {level.name} (open division)")
+
+
+def _compared(
+    read: Read, found: Sequence[tuple[dict[str, Any], dict[str, Any]]], free: Sequence[str], by: str
+) -> Finding:
+    config = mapping(read.header.get("config"))
+    theirs = {key: value for key, value in moved.upgraded(config).items() if key not in free}
+    differences = []
+    for ours, choices in found:
+        made = {key: value for key, value in ours.items() if key not in free}
+        difference = first_difference(theirs, made)
+        if difference is None:
+            return passed(RULE, f"is what {by} gives with the files of this version")
+        same = [
+            choices.get(key) == _picked(read.header, "choices", key)
+            for key in ("algorithm", "model")
+        ]
+        differences.append((-sum(same) - (ours["seed"] == theirs.get("seed")), difference))
+    _, (at, was, now) = min(differences, key=lambda one: one[0])
+    text = f"config.{at}={was}: is {now}, by {by}"
+    if not _same_code(read):
+        return skipped(
+            RULE, f"{text}; other code wrote it, whose files may differ: check with that revision"
+        )
+    return failed(RULE, text, 1)
+
+
+def _same_code(read: Read) -> bool:
+    parts = read.replayed.parts
+    return parts is None or read.header.get("code") in (None, facts.code(parts.target))
+
+
+def _picked(header: Mapping[str, Any], *keys: str) -> Any:
+    value: Any = header if keys[0] == "choices" else mapping(header.get("config"))
+    for key in keys:
+        value = mapping(value).get(key)
+    return value
+
+
+@functools.lru_cache(maxsize=32)
+def _composed(words: tuple[str, ...]) -> list[tuple[dict[str, Any], dict[str, Any]]] | str:
+    """(configuration, choices) of each run that the words name; or why they are not composed here."""
+    n = math.prod(word.count(",") + 1 for word in words)
+    if len(words) > _MOST_WORDS or n > _MOST_RUNS or not all(map(_WORD.fullmatch, words)):
+        return "its command holds words that a checker does not compose (paths, options, interpolations)"
+    found = []
+    try:
+        for run in Runs(words):
+            config = {key: value for key, value in run.config.items() if key not in NOT_KEPT}
+            found.append((config, dict(config.pop("choices"))))
+    except SuiteError as error:
+        return f"its command cannot be composed here: {printable(error, most=200)}"
+    return found or "its command names no run"
+
+
+def _wrong_names(header: Mapping[str, Any]) -> str:
+    """What is called by another name than it has; empty: nothing."""
+    choices, config = mapping(header.get("choices")), mapping(header.get("config"))
+    if not choices:
+        return ""
+    for part in ("scheduler", "predictor", "searcher"):
+        name, leaf = choices.get(part), mapping(config.get(part))
+        if not isinstance(name, str) or not re.fullmatch(r"\w{1,80}", name):
+            continue
+        try:
+            own = _part(part, name)
+        except SuiteError:
+            continue
+        theirs = moved.current(str(leaf["_target_"])) if leaf.get("_target_") else None
+        if own != theirs:
+            return f"choices.{part}={name}: is {own}, but config.{part} is {printable(theirs, most=80)}"
+    label = choices.get("algorithm")
+    if isinstance(label, str) and re.fullmatch(r"\w{1,80}", label):
+        try:
+            named = _algorithm(label)
+        except SuiteError:
+            return ""
+        for part, name in named.items():
+            if name != choices.get(part):
+                theirs = printable(choices.get(part), most=60)
+                return f"algorithm={label}: has {part}={name}, but this run has {part}={theirs}"
+    return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _part(part: str, name: str) -> str | None:
+    target = compose((f"{part}={name}",))[part].get("_target_")
+    return None if target is None else str(target)
+
+
+@functools.lru_cache(maxsize=256)
+def _algorithm(name: str) -> dict[str, Any]:
+    choices = compose((f"algorithm={name}",))["choices"]
+    return {part: choices[part] for part in ("scheduler", "predictor", "searcher")}

@@ -1,0 +1,67 @@
+"""Levels of the benchmark: fixed work with a fixed target value, by conf/levels.yaml."""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from suite.run.paths import CONF
+
+
+@dataclass(frozen=True)
+class Level:
+    """command: what is run. target: value of the metric to be reached. repeats: runs of each algorithm.
+
+    reference: algorithm -> seconds to the target on the reference machine, median of the repeats; empty: not
+    measured.
+    """
+
+    name: str
+    about: str
+    command: tuple[str, ...]
+    target: float
+    repeats: int
+    reference: Mapping[str, float]
+
+
+@functools.cache
+def levels() -> Mapping[str, Level]:
+    """Name -> level."""
+    document = yaml.safe_load((CONF / "levels.yaml").read_text(encoding="utf-8"))
+    return {name: _level(name, spec) for name, spec in document.items()}
+
+
+def _level(name: str, spec: Mapping[str, Any]) -> Level:
+    reference = {key: float(value) for key, value in (spec["reference"] or {}).items()}
+    return Level(
+        name, spec["about"], tuple(spec["command"]), float(spec["target"]), int(spec["repeats"]),
+        reference,
+    )  # fmt: skip
+
+
+def score(level: Level, seconds: Mapping[str, Sequence[float | None]]) -> float | None:
+    """Geometric mean over the level's algorithms of reference / median of the repeats: 2 is twice as fast.
+
+    seconds: algorithm -> seconds to the target of each run; inf: not reached. None where the reference is not
+    measured, an algorithm has fewer runs than the level's repeats, or a median is not finite.
+
+    >>> level = Level("a", "", (), 0.1, 2, {"x": 8.0, "y": 2.0})
+    >>> score(level, {"x": [4.0, 4.0, 4.0], "y": [4.0, 4.0]})
+    1.0
+    """
+    ratios = []
+    for algorithm, reference in level.reference.items():
+        values = [value for value in seconds.get(algorithm, ()) if value is not None]
+        if len(values) < level.repeats:
+            return None
+        median = statistics.median(values)
+        if not (math.isfinite(median) and median > 0):
+            return None
+        ratios.append(reference / median)
+    return statistics.geometric_mean(ratios) if ratios else None

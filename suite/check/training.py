@@ -1,0 +1,150 @@
+"""Drawn trials trained again here: what a journal alone cannot show of its epochs.
+
+The checker's own target trains, by the checker's own data, in this process; nothing is saved. Which trials is
+drawn by the checker's seed after the submission was made, so a cheat cannot train those alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from suite.check.findings import Finding, Read, failed, mapping, passed, skipped, unprovable
+from suite.core import types as t
+from suite.core.errors import SuiteError
+from suite.core.extras import naming_extras
+from suite.core.seeds import stream
+from suite.core.target import Target
+from suite.results.privacy import clean
+from suite.results.run_view import TrialView
+from suite.run.agreement import data_differences
+from suite.worker import devices, facts
+from suite.worker.worker import Worker
+
+RULE = "training"
+ON_GPU = 0.02
+"""Relative difference of a value that is allowed where processors or versions differ, or on GPUs."""
+_WITHOUT = (
+    "no journal shows that its values, seconds and joules were measured and not made up: that needs drawn "
+    "trials trained again (--retrain K), or the signature of somebody you trust"
+)
+
+
+@dataclass
+class _Curve:
+    objectives: list[float] = field(default_factory=list)
+    failure: str = ""
+
+    def saw(self, event: t.Event) -> None:
+        if isinstance(event, t.EpochReport):
+            self.objectives.append(event.objective)
+        elif isinstance(event, t.JobFailed):
+            self.failure = f"{event.reason}: {event.message}"
+
+
+def training(read: Read) -> Finding:
+    """The rule `training`."""
+    if not read.real:
+        if read.simulated:
+            return passed(
+                RULE, "nothing was trained, and time is made up: see values and simulation"
+            )
+        return unprovable(RULE, "values are the target's own; seconds and joules no journal shows")
+    if not read.asked.retrain:
+        return unprovable(RULE, _WITHOUT)
+    if read.replayed.parts is None or read.own is None:
+        return skipped(RULE, "the target cannot be made here: see replay")
+    try:
+        with naming_extras():
+            return _trained(read, read.replayed.parts.target)
+    except SuiteError as error:
+        return skipped(RULE, error)
+
+
+def drawn(read: Read) -> list[TrialView]:
+    """The trials that are trained again: `retrain` of those with an epoch, drawn by the checker's seed."""
+    trials = [trial for trial in read.view.trials.values() if trial.epochs]
+    n = min(read.asked.retrain, len(trials))
+    draw = stream(read.asked.draw, "check", read.view.header.run_id)
+    return [trials[i] for i in sorted(draw.choice(len(trials), n, replace=False))]
+
+
+def _trained(read: Read, target: Target) -> Finding:
+    backend = read.view.header.backend
+    devices.limit_threads(backend.threads)
+    device = devices.pin("auto" if _on_gpu(read) else "cpu", 0)
+    target.stage(device)
+    for life in read.view.workers:
+        if found := data_differences(
+            clean(dict(target.provenance)), life.facts.get("data_set") or None
+        ):
+            return failed(
+                RULE, f"{found[0]}, as the run's workers say: other data are here, or were there"
+            )
+    tolerance, kind = _tolerance(read, device)
+    worker = Worker(target, None)
+    n, largest, seconds = 0, 0.0, 0.0
+    for trial in drawn(read):
+        curve = _Curve()
+        most = max(math.ceil(len(trial.epochs) * read.asked.share), 1)
+        job = t.Job(0, trial.trial_id, 0, most, dict(trial.config), trial.seed)
+        worker.run(0, job, curve.saw)
+        worker.forget()
+        theirs = trial.curve[:most]
+        if len(curve.objectives) < most:
+            here = f"{len(curve.objectives)} epochs here ({curve.failure})"
+            return failed(RULE, f"trial {trial.trial_id}: {here}, {most} in the journal")
+        if (at := _apart(theirs, curve.objectives, tolerance)) is not None:
+            return failed(
+                RULE, f"trial {trial.trial_id}, epoch {at + 1}: {theirs[at]!r} in the journal, "
+                f"{curve.objectives[at]!r} trained again ({kind})", _line(read, trial, at)
+            )  # fmt: skip
+        n += most
+        largest = max(
+            largest, *(_difference(a, b) for a, b in zip(theirs, curve.objectives, strict=True))
+        )
+        seconds += sum(point.train_s + point.eval_s for point in trial.epochs[:most])
+    ids = ", ".join(str(trial.trial_id) for trial in drawn(read))
+    alike = "bit by bit" if largest == 0 else f"largest relative difference {largest:.2g}"
+    return passed(
+        RULE,
+        f"trials {ids}: {n} epochs trained again, {alike} ({kind}); {seconds:.1f} s in the run",
+    )
+
+
+def _on_gpu(read: Read) -> bool:
+    return any(str(life.facts.get("device", "")).startswith("cuda") for life in read.view.workers)
+
+
+def _tolerance(read: Read, device: str) -> tuple[float, str]:
+    """(relative difference that is allowed, why)."""
+    if read.asked.tolerance is not None:
+        return read.asked.tolerance, f"tolerance {read.asked.tolerance:g}, the checker's"
+    theirs, ours = mapping(read.header.get("versions")), facts.training_versions()
+    same = all(theirs.get(name) == version for name, version in ours.items())
+    processors = {life.facts.get("device_name") for life in read.view.workers}
+    alike = processors == {clean(facts.host()["cpu"])} and device == "cpu"
+    if same and alike and mapping(read.view.header.backend.settings).get("ranks_per_trial", 1) == 1:
+        return 0.0, "one kind of processor and the same versions: equal to the last bit"
+    return ON_GPU, f"another processor, GPU or version: tolerance {ON_GPU:g}"
+
+
+def _difference(one: float, other: float) -> float:
+    return abs(one - other) / (max(abs(one), abs(other)) or 1.0)
+
+
+def _apart(theirs: Sequence[float], ours: Sequence[float], tolerance: float) -> int | None:
+    pairs = enumerate(zip(theirs, ours, strict=True))
+    return next((at for at, (one, other) in pairs if _difference(one, other) > tolerance), None)
+
+
+def _line(read: Read, trial: TrialView, at: int) -> int | None:
+    """The line of the journal that holds this epoch."""
+    point = trial.epochs[at]
+    for number, line in read.numbered():
+        if line["event"] == t.EpochReport.kind and line["job_id"] == point.job_id:
+            epochs = line["epoch"] if isinstance(line["epoch"], list) else [line["epoch"]]
+            if point.epoch in epochs:
+                return number
+    return None
