@@ -32,55 +32,57 @@ _COSMETIC = ("name", "keep_checkpoints", "margin_nregret")
 
 def configuration(read: Read) -> Finding:
     """The rule `configuration`. Raises nothing for what is wrong."""
-    if wrong := _wrong_names(read.header):
-        return failed(RULE, wrong, 1)
     level = levels().get(read.level) if read.level is not None else None
     if read.level is not None and level is None:
         known = ", ".join(levels())
         return failed(RULE, f"level={read.level}: unknown here; known are {known}")
-    if level is not None:
-        return _of_level(read, level)
+    if level is not None and read.division == "closed":
+        # A simulated backend makes the times, and is part of the work.
+        free = (*_COSMETIC, *(() if read.simulated else _PLACED))
+        found = _composed(level.command)
+        if isinstance(found, str):
+            return skipped(RULE, found)
+        return _compared(read, found, free, f"level {level.name}")
+    if level is not None and (wrong := _open(read, level)) is not None:
+        return wrong
     words = read.header.get("command")
-    if not isinstance(words, list):
-        return passed(RULE, "the header holds no command; names fit the parts that ran")
-    found = _composed(tuple(map(str, words)))
-    if isinstance(found, str):
+    found = _composed(tuple(map(str, words))) if isinstance(words, list) else "no command is stated"
+    if not isinstance(found, str):
+        return _compared(read, found, (), "its command")
+    if wrong_name := _wrong_names(read.header):
+        return failed(RULE, wrong_name, 1)
+    if isinstance(words, list):
         return unprovable(RULE, f"{found}; names fit the parts that ran")
-    return _compared(read, found, (), "its command")
+    return passed(RULE, f"{found}; names fit the parts that ran")
 
 
-def _of_level(read: Read, level: Level) -> Finding:
+def _open(read: Read, level: Level) -> Finding | None:
+    """In the open division a level fixes the target and its epochs alone."""
     found = _composed(level.command)
     if isinstance(found, str):
         return skipped(RULE, found)
-    if read.division == "closed":
-        # A simulated backend makes the times, and is part of the work.
-        free = (*_COSMETIC, *(() if read.simulated else _PLACED))
-        return _compared(read, found, free, f"level {level.name}")
     for key in ("model", "max_epochs"):
         theirs, ours = _picked(read.header, key), found[0][0][key]
         if (difference := first_difference({key: theirs}, {key: ours})) is not None:
             at, was, now = difference
             return failed(RULE, f"config.{at}={was}: must be {now}, by level {level.name}", 1)
-    return passed(RULE, f"target and epochs are those of level {level.name} (open division)")
+    return None
 
 
 def _compared(
     read: Read, found: Sequence[tuple[dict[str, Any], dict[str, Any]]], free: Sequence[str], by: str
 ) -> Finding:
-    config = mapping(read.header.get("config"))
-    theirs = {key: value for key, value in moved.upgraded(config).items() if key not in free}
+    """Settings and names against those of the runs that may be meant: one of them must be alike."""
+    theirs = moved.upgraded(mapping(read.header.get("config")))
+    theirs |= {"choices": moved.choices(read.header)}
     differences = []
-    for ours, choices in found:
-        made = {key: value for key, value in ours.items() if key not in free}
-        difference = first_difference(theirs, made)
+    for config, choices in found:
+        ours = {**config, "choices": choices}
+        difference = first_difference(_without(theirs, free), _without(ours, free))
         if difference is None:
             return passed(RULE, f"is what {by} gives with the files of this version")
-        same = [
-            choices.get(key) == _picked(read.header, "choices", key)
-            for key in ("algorithm", "model")
-        ]
-        differences.append((-sum(same) - (ours["seed"] == theirs.get("seed")), difference))
+        alike = sum(theirs["choices"].get(key) == choices[key] for key in ("algorithm", "model"))
+        differences.append((-alike - (config["seed"] == theirs.get("seed")), difference))
     _, (at, was, now) = min(differences, key=lambda one: one[0])
     text = f"config.{at}={was}: is {now}, by {by}"
     if not _same_code(read):
@@ -90,16 +92,20 @@ def _compared(
     return failed(RULE, text, 1)
 
 
+def _without(config: Mapping[str, Any], free: Sequence[str]) -> dict[str, Any]:
+    left = {key: value for key, value in config.items() if key not in free}
+    return left | {
+        "choices": {k: v for k, v in mapping(config["choices"]).items() if k not in free}
+    }
+
+
 def _same_code(read: Read) -> bool:
     parts = read.replayed.parts
     return parts is None or read.header.get("code") in (None, facts.code(parts.target))
 
 
-def _picked(header: Mapping[str, Any], *keys: str) -> Any:
-    value: Any = header if keys[0] == "choices" else mapping(header.get("config"))
-    for key in keys:
-        value = mapping(value).get(key)
-    return value
+def _picked(header: Mapping[str, Any], key: str) -> Any:
+    return mapping(header.get("config")).get(key)
 
 
 @functools.lru_cache(maxsize=32)

@@ -72,7 +72,8 @@ def _lines_of_epochs(read: Read) -> dict[tuple[int, int], int]:
 def _test_value(read: Read, target: Target, n: int) -> Finding:
     winner, stated = read.view.winner, read.view.test_value
     sleeps = any(key.startswith("sleep") and value for key, value in (read.own or {}).items())
-    if winner is None or stated is None or sleeps:
+    # A simulation scores by the recording itself: see the rule `simulation`.
+    if winner is None or stated is None or sleeps or read.simulated:
         return passed("values", f"{n} epochs, all as the target gives them")
     trial = read.view.trials[winner]
     try:

@@ -46,6 +46,10 @@ class Checked:
         return {"fail": "fail", "skip": "open"}.get(worst(everything), "pass")
 
 
+_Known = dict[str, tuple[int, str, str]]
+"""Mark of a run -> number and name of its submission, its place there."""
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Path]:
     """The submission's folder: the path itself, or an archive unpacked beside nothing of it, for a while.
@@ -63,15 +67,16 @@ def opened(path: Path) -> Iterator[Path]:
 
 def check(paths: Sequence[Path], asked: Asked, signers: Path | None = None) -> list[Checked]:
     """Check submissions, each by itself and all of them for runs that stand twice."""
-    known: dict[str, str] = {}
-    return [_check(path, asked, signers, known) for path in paths]
+    known: _Known = {}
+    return [_check(number, path, asked, signers, known) for number, path in enumerate(paths, 1)]
 
 
-def _check(path: Path, asked: Asked, signers: Path | None, known: dict[str, str]) -> Checked:
+def _check(number: int, path: Path, asked: Asked, signers: Path | None, known: _Known) -> Checked:
     checked = Checked(printable(path.name))
     try:
         with opened(path) as folder:
-            _look(folder, checked, asked, signers, known)
+            _look(folder, checked, asked, signers)
+            checked.findings += _together(number, folder, checked, known)
     except OSError as error:
         checked.findings.append(failed("package", error.strerror or error))
     except SuiteError as error:
@@ -79,9 +84,7 @@ def _check(path: Path, asked: Asked, signers: Path | None, known: dict[str, str]
     return checked
 
 
-def _look(
-    folder: Path, checked: Checked, asked: Asked, signers: Path | None, known: dict[str, str]
-) -> None:
+def _look(folder: Path, checked: Checked, asked: Asked, signers: Path | None) -> None:
     checked.first = package.read_first(folder)
     checked.findings.append(_package(folder, checked.first))
     checked.findings.append(_signature(folder, signers))
@@ -95,9 +98,12 @@ def _look(
                 level=first["level"], system=system,
             )
         )  # fmt: skip
-    checked.findings.append(_distinct(folder, checked, known))
-    checked.findings.append(accounting(folder, checked.runs))
-    checked.findings.append(_level(checked))
+
+
+def _together(number: int, folder: Path, checked: Checked, known: _Known) -> list[Finding]:
+    """What a submission's runs are together, and beside those of the submissions before it."""
+    distinct = _distinct(number, folder, checked, known)
+    return [distinct, accounting(folder, checked.runs), _level(checked)]
 
 
 def _package(folder: Path, first: dict[str, Any]) -> Finding:
@@ -156,7 +162,7 @@ def _system(folder: Path) -> tuple[Finding, dict[str, Any]]:
     return passed("system", str(system["name"])), system
 
 
-def _distinct(folder: Path, checked: Checked, known: dict[str, str]) -> Finding:
+def _distinct(number: int, folder: Path, checked: Checked, known: _Known) -> Finding:
     """No run twice: by its id, and by its events, under whatever name."""
     for run, stated in zip(checked.runs, checked.first["runs"], strict=True):
         if run.view is None:
@@ -166,10 +172,11 @@ def _distinct(folder: Path, checked: Checked, known: dict[str, str]) -> Finding:
                 "distinct",
                 f"{run.place}: run_id={stated['run_id']}, but {run.run_id} in its journal",
             )
-        place = f"{checked.name}/{run.place}"
+        here = (number, checked.name, run.place)
         for mark in (f"id {run.run_id}", _events(folder / run.place, run)):
-            if (other := known.setdefault(mark, place)) != place:
-                return failed("distinct", f"{place} is the same run as {other}")
+            if (other := known.setdefault(mark, here)) != here:
+                where = "" if other[0] == number else f" of submission {other[0]} ({other[1]})"
+                return failed("distinct", f"{run.place} is the same run as {other[2]}{where}")
     return passed("distinct", f"{len(checked.runs)} different runs")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from suite.core.printable import printable
+from suite.run.journal import simulated
 from suite.verify.replay import Parts
 
 
@@ -37,6 +38,18 @@ def _expected(header: Mapping[str, Any], parts: Parts) -> Iterator[tuple[str, An
     if header.get("choices"):
         yield "algorithm", settings.choices.algorithm
         yield "model", settings.model_name
+    if header.get("choices") and "reproducible" in header:
+        yield "reproducible", _reproducible(parts, simulated(header))
     if "reference" in header:
         known = parts.target.reference(max_epochs)
         yield "reference", dict(known) if known else None
+
+
+def _reproducible(parts: Parts, is_simulated: bool) -> str:
+    """What the suite says when it begins such a run (suite.launch.execute)."""
+    scheduler, conductor = parts.scheduler, parts.conductor
+    repeats = scheduler.deterministic and (
+        parts.settings.overlap == "logical" or not conductor.searcher.adaptive
+    )
+    repeats &= is_simulated or not conductor.spending.limits
+    return "whole run" if repeats else "prefix only"

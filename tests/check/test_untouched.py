@@ -1,0 +1,64 @@
+"""No false alarm: runs as they were written break no rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from kit.driving import names
+from kit.golden_runs import as_run, settings_of
+from kit.submissions import run, submission
+from suite.check.findings import Asked
+from suite.check.run import check_run
+from suite.check.submission import check
+
+SMALL = ("max_epochs=8", "overlap=false", "name=small", "report=false", "tracking=later")
+
+
+def broken(checked):
+    return [(one.rule, one.text) for one in checked.findings if one.status in ("fail", "skip")]
+
+
+@pytest.mark.parametrize("name", settings_of().OURS)
+def test_a_golden_journal_breaks_no_rule(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("SUITE_PLUGINS", "kit")
+    checked = check_run(as_run(name, tmp_path / "run"), "run", Asked())
+    assert not broken(checked)
+
+
+SAMPLE = ("hyperband", "swift_svr", "swift", "price")
+EVERY = [
+    pytest.param(name, marks=() if name in SAMPLE else (pytest.mark.exhaustive,))
+    for name in names("algorithm")
+]
+
+
+@pytest.mark.parametrize("algorithm", EVERY)
+def test_a_simulated_run_breaks_no_rule(algorithm, tmp_path):
+    """Each algorithm, with lost workers and made-up seconds."""
+    more = (
+        ("scheduler.n_trials=6",)
+        if algorithm in ("asha", "asha_gp", "random_search", "one_epoch")
+        else ()
+    )
+    words = (
+        *SMALL, *more, f"algorithm={algorithm}", "model=table_target", "backend=simulate",
+        "backend.workers=3", "backend.deaths_per_hour=0.05", "backend.return_s=60.0", "common.n_curves=3",
+    )  # fmt: skip
+    folder = run(tmp_path / "run", words)
+    (checked,) = check([submission(tmp_path / "s" / "submission", [folder])], Asked())
+    assert not broken(checked.runs[0]) and checked.verdict == "pass"
+
+
+@pytest.mark.parametrize("overlap", ["true", "logical"])
+def test_a_run_with_overlap_breaks_no_rule(overlap, tmp_path):
+    words = ("algorithm=swift_svr", "model=table_target", "backend=simulate", "backend.workers=5",
+             "max_epochs=8", f"overlap={overlap}", "name=small", "common.n_curves=3")  # fmt: skip
+    checked = check_run(run(tmp_path / "run", words), "run", Asked())
+    assert not broken(checked)
+
+
+def test_a_run_that_a_budget_ended_breaks_no_rule(tmp_path):
+    words = ("algorithm=swift_svr", "model=table_target", "backend=simulate", "backend.workers=2",
+             "budget.hours=0.5", "budget.allow_short=true", *SMALL, "common.n_curves=3")  # fmt: skip
+    checked = check_run(run(tmp_path / "run", words), "run", Asked())
+    assert not broken(checked)
