@@ -1,1 +1,1 @@
-"""A submission re-adjudicated: every rule of RULES.md that a journal can show, each with its verdict."""
+"""A submission re-adjudicated: every rule of docs/rules.md that a journal can show, each with its verdict."""

@@ -1,4 +1,4 @@
-"""Is a submission what it says: every rule of RULES.md that its journals can show, rule by rule.
+"""Is a submission what it says: every rule of docs/rules.md that its journals can show, rule by rule.
 
     swiftbench check submission.tar                         an archive or a folder of swiftbench submit
     swiftbench check submission.tar --all                   what passed, and what no journal shows, too
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--draw", type=int, default=0, metavar="SEED", help="the checker's seed, which draws them"
     )
     parser.add_argument(
-        "--tolerance", type=float, metavar="X", help="relative; default: as RULES.md says"
+        "--tolerance", type=float, metavar="X", help="relative; default: as docs/rules.md says"
     )
     parser.add_argument("--image", metavar="DIGEST", help="the image that runs must name")
     parser.add_argument("--allowed-signers", type=Path, metavar="FILE")

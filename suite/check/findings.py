@@ -84,7 +84,7 @@ class Asked:
     """What the checker wants.
 
     retrain: trials of each run to train again. share: of their epochs. draw: the checker's seed. tolerance:
-    relative, None: as RULES.md says. image: the digest that runs must have, None: any.
+    relative, None: as docs/rules.md says. image: the digest that runs must have, None: any.
     """
 
     retrain: int = 0

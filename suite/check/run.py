@@ -127,7 +127,7 @@ def _further(read: Read, examined: Examined) -> Iterator[Finding]:
 
 
 def _figures(view: RunView, target: float | None) -> dict[str, tuple[float | None, str]]:
-    """The figures of merit of RULES.md, by the checker's own computation."""
+    """The figures of merit of docs/rules.md, by the checker's own computation."""
     try:
         measured = figures(Measured(records.of(view), view), target)
     except (SuiteError, ArithmeticError, ValueError):

@@ -222,5 +222,5 @@ def _level(checked: Checked) -> Finding:
             run.figures.get("seconds_to_target", (None, "s"))[0]
         )
     checked.score = score(level, seconds)
-    said = "no score: see RULES.md" if checked.score is None else f"score {checked.score:.3f}"
+    said = "no score: see docs/rules.md" if checked.score is None else f"score {checked.score:.3f}"
     return passed("level", f"{name}: {len(checked.runs)} runs, target {level.target:g}; {said}")

@@ -8,7 +8,7 @@ Packed are every run at or below the folders (journal, record, recorded sample s
 the machine's description, and submission.json, which names each file with its SHA-256. Runs must have ended.
 Paths, user and host names are replaced in the packed journals (<path>, <user>, <host>), and the packed
 records are made from these; what looks like a secret is refused. The same input gives the same bytes.
-What a checker looks at stands in RULES.md; run `swiftbench check` yourself before you send it.
+What a checker looks at stands in docs/rules.md; run `swiftbench check` yourself before you send it.
 
 Exit code: 0; 1: it could not be done, and nothing was written; 2: wrong arguments.
 """

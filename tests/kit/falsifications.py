@@ -735,7 +735,7 @@ NOTHING_MORE = Asked()
 
 
 class Outcome(NamedTuple):
-    """rules: those that failed, or were skipped, in the words of `Kind.catches`. seconds: of the processor."""
+    """rules: those that failed, or were skipped, as `Kind.catches` says them. seconds: of the processor."""
 
     checked: Checked
     rules: tuple[str, ...]
@@ -773,9 +773,9 @@ HEAD = """\
 
 A cheat changes a submission and then makes record and digests anew, so that every file fits every other.
 Each kind is drawn by {n_seeds} seeds on a small submission: `real` (digits, a CPU, a minute or less),
-`simulated` (synthetic curves on two simulated workers), `metered` (the real one, as if it had a meter and took
-20 times as long). {n_caught} of {n} kinds are caught by a rule of `swiftbench check`. The other {n_open} are
-what no journal can show; the last column says what does. Untouched runs: no rule is broken
+`simulated` (synthetic curves on two simulated workers), `metered` (the real one, as if it had a meter and
+took 20 times as long). {n_caught} of {n} kinds are caught by a rule of `swiftbench check`. The other {n_open}
+are what no journal can show; the last column says what does. Untouched runs: no rule is broken
 (`tests/check/test_untouched.py`).
 
 | what is changed | on | what the cheat gains | caught by | else shown by |

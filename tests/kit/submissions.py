@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -52,7 +53,7 @@ def submission(folder: Path, runs: Sequence[Path], **words: Any) -> Path:
 
 
 class Cheat:
-    """A copy of a submission with one run, whose lines can be changed. `finish` makes record and digests anew."""
+    """A copy of a submission with one run, whose lines can be changed; `finish` makes the rest fit."""
 
     def __init__(self, whole: Path, folder: Path) -> None:
         self.folder = Path(shutil.copytree(whole, folder))
@@ -88,10 +89,9 @@ class Cheat:
         if self.record is not None:
             record.write_text(records.dumps(self.record))
         elif not self.keeps_record:
-            try:
+            # Of lines that do not fit each other no record can be made: the old one stays.
+            with contextlib.suppress(SuiteError, ValueError, OverflowError):
                 record.write_text(records.dumps(records.build(self.run)))
-            except (SuiteError, ValueError, OverflowError):
-                pass
         again(self.folder)
         return self.folder
 
@@ -116,7 +116,7 @@ def again(folder: Path) -> None:
 
 
 def scaled(lines: list[dict[str, Any]], factor: float, keys: Sequence[str] | None = None) -> None:
-    """Every second of a journal times `factor`: of all lines, and of these keys (None: all that are seconds)."""
+    """Every second of a journal times `factor`. keys: which ones, None: all that are seconds."""
     for line in lines[1:]:
         for key, value in line.items():
             if key.endswith("_s") and (keys is None or key in keys):

@@ -1,4 +1,4 @@
-"""`swiftbench submit`: one folder and one archive, the same bytes for the same runs, and no name of a place."""
+"""`swiftbench submit`: a folder and its archive, the same bytes for the same runs, and no name of a place."""
 
 from __future__ import annotations
 
