@@ -4,6 +4,7 @@ The map of the house. A folder is a floor or a room on one; imports only go down
 not know each other. A folder with `__main__.py` is a command: `python -m suite.<folder>`.
 
     8  __main__                   the door: rank 0 reads the command line, other ranks serve
+    7b check                      a submission re-adjudicated, rule by rule
     7  doctor                     what would go wrong here, and the remedy
        verify                     is a run what its folder says: the journal replayed
        predictor_study            how well predictors extend recorded curves
@@ -14,6 +15,7 @@ not know each other. A folder with `__main__.py` is a command: `python -m suite.
        track                      runs in MLflow; alone knows it
        curves                     curve tables recorded from runs
        watch                      runs on a terminal while they are trained
+       submit                     runs packed for somebody who checks them
     4  results                    journal -> run as read, record, schema
        backends                   where jobs run: inline, mpi (alone knows MPI), simulate
     3b worker                     restore, train, checkpoint; energy and facts of the place
