@@ -18,6 +18,7 @@ TOLERANCE = 1e-6
 _REPEATABLE = ("simulated", "path_integral", "tabu", "steepest_descent", "exact", "random")
 _MOST_SWEEPS = 10**9
 """Annealing steps of one fit that a checker pays for; the published one takes 1e6."""
+_MOST_RECORDED = 2**26
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "dimod", "dwave-samplers")
 
 
