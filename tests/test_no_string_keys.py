@@ -10,7 +10,7 @@ SUITE = Path(__file__).resolve().parents[1] / "suite"
 PARSERS = (
     "results/header.py", "run/journal.py", "core/moved.py",
     "launch/compose/loader.py", "launch/runs.py", "launch/checks.py", "launch/hydra_rules.py",
-    "launch/resumed.py", "verify/header.py",
+    "launch/resumed.py", "verify/header.py", "check/stated.py",
 )  # fmt: skip
 """Where keys are read, once: of headers, of a journal's first line, of what earlier revisions wrote, of what
 Hydra composed, of what a resume takes from a header that a stranger may have written, and of one that is

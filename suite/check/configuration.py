@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from suite.check.findings import Finding, Read, failed, mapping, passed, skipped, unprovable
+from suite.check.findings import Finding, Read, failed, passed, skipped, unprovable
 from suite.check.levels import Level, levels
+from suite.check.stated import Stated, mapping
 from suite.core import moved
 from suite.core.errors import SuiteError
 from suite.core.printable import printable
@@ -45,13 +46,13 @@ def configuration(read: Read) -> Finding:
         return _compared(read, found, free, f"level {level.name}")
     if level is not None and (wrong := _open(read, level)) is not None:
         return wrong
-    words = read.header.get("command")
-    found = _composed(tuple(map(str, words))) if isinstance(words, list) else "no command is stated"
+    words = read.stated.command
+    found = _composed(words) if words is not None else "no command is stated"
     if not isinstance(found, str):
         return _compared(read, found, (), "its command")
-    if wrong_name := _wrong_names(read.header):
+    if wrong_name := _wrong_names(read.stated):
         return failed(RULE, wrong_name, 1)
-    if isinstance(words, list):
+    if words is not None:
         return unprovable(RULE, f"{found}; names fit the parts that ran")
     return passed(RULE, f"{found}; names fit the parts that ran")
 
@@ -62,7 +63,7 @@ def _open(read: Read, level: Level) -> Finding | None:
     if isinstance(found, str):
         return skipped(RULE, found)
     for key in ("model", "max_epochs"):
-        theirs, ours = _picked(read.header, key), found[0][0][key]
+        theirs, ours = read.stated.plain.get(key), found[0][0][key]
         if (difference := first_difference({key: theirs}, {key: ours})) is not None:
             at, was, now = difference
             return failed(RULE, f"config.{at}={was}: must be {now}, by level {level.name}", 1)
@@ -73,16 +74,16 @@ def _compared(
     read: Read, found: Sequence[tuple[dict[str, Any], dict[str, Any]]], free: Sequence[str], by: str
 ) -> Finding:
     """Settings and names against those of the runs that may be meant: one of them must be alike."""
-    theirs = moved.upgraded(mapping(read.header.get("config")))
-    theirs |= {"choices": moved.choices(read.header)}
+    theirs = moved.upgraded(read.stated.plain)
+    theirs |= {"choices": moved.choices(read.journal.header)}
     differences = []
-    for config, choices in found:
-        ours = {**config, "choices": choices}
+    for plain, choices in found:
+        ours = {**plain, "choices": choices}
         difference = first_difference(_without(theirs, free), _without(ours, free))
         if difference is None:
             return passed(RULE, f"is what {by} gives with the files of this version")
         alike = sum(theirs["choices"].get(key) == choices[key] for key in ("algorithm", "model"))
-        differences.append((-alike - (config["seed"] == theirs.get("seed")), difference))
+        differences.append((-alike - (plain["seed"] == theirs.get("seed")), difference))
     _, (at, was, now) = min(differences, key=lambda one: one[0])
     text = f"config.{at}={was}: is {now}, by {by}"
     if not _same_code(read):
@@ -92,20 +93,14 @@ def _compared(
     return failed(RULE, text, 1)
 
 
-def _without(config: Mapping[str, Any], free: Sequence[str]) -> dict[str, Any]:
-    left = {key: value for key, value in config.items() if key not in free}
-    return left | {
-        "choices": {k: v for k, v in mapping(config["choices"]).items() if k not in free}
-    }
+def _without(plain: Mapping[str, Any], free: Sequence[str]) -> dict[str, Any]:
+    left = {key: value for key, value in plain.items() if key not in free}
+    return left | {"choices": {k: v for k, v in mapping(plain["choices"]).items() if k not in free}}
 
 
 def _same_code(read: Read) -> bool:
     parts = read.replayed.parts
-    return parts is None or read.header.get("code") in (None, facts.code(parts.target))
-
-
-def _picked(header: Mapping[str, Any], key: str) -> Any:
-    return mapping(header.get("config")).get(key)
+    return parts is None or read.stated.code in (None, facts.code(parts.target))
 
 
 @functools.lru_cache(maxsize=32)
@@ -117,20 +112,21 @@ def _composed(words: tuple[str, ...]) -> list[tuple[dict[str, Any], dict[str, An
     found = []
     try:
         for run in Runs(words):
-            config = {key: value for key, value in run.config.items() if key not in NOT_KEPT}
-            found.append((config, dict(config.pop("choices"))))
+            plain = {key: value for key, value in run.config.items() if key not in NOT_KEPT}
+            choices = dict(plain.pop("choices"))
+            found.append((plain, choices))
     except SuiteError as error:
         return f"its command cannot be composed here: {printable(error, most=200)}"
     return found or "its command names no run"
 
 
-def _wrong_names(header: Mapping[str, Any]) -> str:
+def _wrong_names(stated: Stated) -> str:
     """What is called by another name than it has; empty: nothing."""
-    choices, config = mapping(header.get("choices")), mapping(header.get("config"))
+    choices = stated.choices
     if not choices:
         return ""
     for part in ("scheduler", "predictor", "searcher"):
-        name, leaf = choices.get(part), mapping(config.get(part))
+        name, leaf = choices.get(part), mapping(stated.plain.get(part))
         if not isinstance(name, str) or not re.fullmatch(r"\w{1,80}", name):
             continue
         try:

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from suite import __version__
-from suite.check.findings import Finding, Read, failed, mapping, passed, skipped, unprovable
+from suite.check.findings import Finding, Read, failed, passed, skipped, unprovable
+from suite.check.stated import mapping
 from suite.core import types as t
 from suite.run.agreement import DATA_FIELDS, Difference, data_differences
 from suite.run.paths import CONF
@@ -48,7 +49,7 @@ def _staged(read: Read) -> list[tuple[int, Any]]:
 
 
 def _data(read: Read) -> Iterator[Finding]:
-    label = mapping(read.header.get("target")).get("data")
+    label = read.stated.target_data
     parts = read.replayed.parts
     if parts is not None and label is not None:
         ours, either = parts.target.data, ("real", "stand-in")
@@ -100,27 +101,27 @@ def known_data() -> Mapping[str, Mapping[str, Any]]:
 
 def versions(read: Read) -> Finding:
     """The rule `versions`."""
-    stated = read.header.get("suite_version")
+    stated = read.stated.suite_version
     if stated != __version__:
         return skipped(
             "versions", f"suite_version={stated}, here {__version__}: check with that version, pip install "
             f"swiftbench=={stated}, or in an image that you trust"
         )  # fmt: skip
-    named = mapping(read.header.get("versions")).get("suite", stated)
+    named = read.stated.versions.get("suite", stated)
     if named != stated:
         return failed("versions", f"versions.suite={named}, but suite_version={stated}", 1)
     for number, line in read.numbered():
         theirs = line.get("facts") if line["event"] == t.WorkerJoined.kind else line.get("process")
         for key in ("code", "versions"):
-            was, now = mapping(read.header).get(key), mapping(theirs).get(key)
+            was, now = getattr(read.stated, key) or None, mapping(theirs).get(key)
             differs = was != now if key == "code" else _other(was, now)
             if was is not None and now is not None and differs:
                 if line["event"] == t.WorkerJoined.kind:
                     return failed("versions", f"{key}: a worker's is not the run's", number)
                 return unprovable("versions", f"line {number}: resumed by other {key}")
-    revision = mapping(read.header.get("git")).get("revision")
+    revision = read.stated.revision
     by = f"revision {str(revision)[:12]}" if revision else f"swiftbench {stated}"
-    parts, code = read.replayed.parts, read.header.get("code")
+    parts, code = read.replayed.parts, read.stated.code
     if code is None or parts is None or code != facts.code(parts.target):
         return unprovable(
             "versions", f"{by}: other sources than here trained it (code={code}); every decision was taken "
@@ -136,7 +137,7 @@ def _other(was: Any, now: Any) -> bool:
 
 def image(read: Read) -> Finding:
     """The rule `image`."""
-    stated = mapping(read.header.get("image")).get("digest") or None
+    stated = read.stated.image
     for number, line in read.numbered():
         if line["event"] == t.Resumed.kind:
             now = mapping(mapping(line.get("process")).get("image")).get("digest") or None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from suite.check.stated import Stated
 from suite.core.printable import printable
 from suite.core.run_settings import Leaf
 from suite.results.run_view import RunView
@@ -111,9 +113,10 @@ class Read:
     level: str | None = None
     system: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def header(self) -> dict[str, Any]:
-        return self.journal.header
+    @functools.cached_property
+    def stated(self) -> Stated:
+        """The header, key by key."""
+        return Stated.of(self.journal.header)
 
     @property
     def simulated(self) -> bool:
@@ -127,8 +130,3 @@ class Read:
     def numbered(self) -> list[tuple[int, dict[str, Any]]]:
         """The journal's lines after the header, numbered as in the file."""
         return list(enumerate(self.journal.lines, start=2))
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """`value` if it is a mapping, else an empty one: a stranger's file may hold anything."""
-    return value if isinstance(value, Mapping) else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from suite.annealing.recordings import FILE as SAMPLES
 from suite.backends.forecasts import Forecaster
-from suite.check.findings import Finding, Read, failed, mapping, passed, skipped, unprovable
+from suite.check.findings import Finding, Read, failed, passed, skipped, unprovable
 from suite.core import types as t
 from suite.run import journal as journals
 
@@ -31,7 +31,7 @@ def forecasts(read: Read) -> Finding:
     ]
     if not answers:
         return passed(RULE, "none was asked for")
-    spec = dict(mapping(mapping(read.header.get("config")).get("predictor")))
+    spec = dict(read.stated.predictor)
     sampler = spec.get("sampler")
     if sampler is not None and sampler not in _REPEATABLE:
         recording = read.folder / SAMPLES
@@ -40,6 +40,8 @@ def forecasts(read: Read) -> Finding:
                 RULE,
                 f"sampler={sampler}: its answers cannot be had again, and no {SAMPLES} is there",
             )
+        if recording.stat().st_size > _MOST_RECORDED:
+            return skipped(RULE, f"{SAMPLES}: more than {_MOST_RECORDED} bytes; it is not read")
         spec |= {
             "sampler": "replay",
             "sampler_options": {"recording": str(recording)},
@@ -101,7 +103,7 @@ def first_apart(was: Sequence[float | None], now: Sequence[float | None]) -> int
 def _differs(read: Read, text: str, number: int) -> Finding:
     from suite.worker import facts
 
-    theirs, ours = mapping(read.header.get("versions")), facts.versions()
+    theirs, ours = read.stated.versions, facts.versions()
     other = [name for name in _LIBRARIES if theirs.get(name) not in (None, ours.get(name))]
     if other:
         named = ", ".join(f"{name}=={theirs[name]}" for name in other)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from suite.check.findings import mapping
+from suite.check.stated import Stated
 from suite.core import moved
 from suite.core.errors import SuiteError
 from suite.core.printable import printable
@@ -23,12 +23,9 @@ _WORD = re.compile(r"[A-Za-z0-9_.+-]{1,40}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
-def own_leaf(header: Mapping[str, Any]) -> tuple[Leaf | None, str]:
+def own_leaf(stated: Stated) -> tuple[Leaf | None, str]:
     """(the leaf, "") or (None, why the checker's installation has no such target)."""
-    choices, theirs = (
-        mapping(header.get("choices")),
-        mapping(mapping(header.get("config")).get("model")),
-    )
+    choices, theirs = stated.choices, stated.model
     task, model = choices.get("task"), choices.get("model")
     group, name = ("task", task) if task is not None else ("model", model)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -81,10 +78,10 @@ def _composed(word: str) -> dict[str, Any]:
     return dict(compose((word,))["model"])
 
 
-def is_unchanged(header: Mapping[str, Any]) -> bool:
+def is_unchanged(stated: Stated) -> bool:
     """Whether the journal's leaf is that of the checker's file, but for paths: the same data and net."""
-    leaf, _ = own_leaf(header)
-    choices = mapping(header.get("choices"))
+    leaf, _ = own_leaf(stated)
+    choices = stated.choices
     word = f"task={choices['task']}" if choices.get("task") else f"model={choices.get('model')}"
     if leaf is None:
         return False

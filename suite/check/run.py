@@ -22,6 +22,7 @@ from suite.check.findings import (
 )
 from suite.check.levels import levels
 from suite.check.own_target import own_leaf
+from suite.check.stated import Stated
 from suite.compare.figures_of_merit import UNITS, Measured, figures
 from suite.core import types as t
 from suite.core.errors import JournalError, SuiteError
@@ -69,7 +70,7 @@ def check_run(
 ) -> CheckedRun:  # fmt: skip
     """Check one run folder. Raises nothing for what is wrong in it, and writes nothing."""
     try:
-        own, why = own_leaf(journals.read_header(folder / journals.NAME))
+        own, why = own_leaf(Stated.of(journals.read_header(folder / journals.NAME)))
     except JournalError:
         own, why = None, ""
     asks: dict[str, tuple[int, t.Predict]] = {}

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from suite.backends.forecasts import Forecaster
 from suite.backends.simulate import Simulate, Simulation
-from suite.check.findings import Finding, Read, failed, mapping, passed, skipped, unprovable
+from suite.check.findings import Finding, Read, failed, passed, skipped, unprovable
+from suite.check.stated import mapping
 from suite.core import types as t
 from suite.core.errors import SuiteError
 from suite.core.plugins import make
@@ -176,13 +177,13 @@ def simulation(read: Read) -> Finding:
 
 def _simulate(read: Read, compared: _Compared) -> None:
     """Raises SuiteError where the backend cannot be made, _Over at the first difference."""
-    settings = parts_of(read.header, read.own).settings
+    settings = parts_of(read.journal.header, read.own).settings
     spec = mapping(settings.backend)
     backend: Simulate = make(spec, "backend", Simulate)
-    if read.header.get("n_workers") != backend.workers:
+    if read.stated.n_workers != backend.workers:
         compared.difference = (
             1,
-            f"n_workers={read.header.get('n_workers')}, backend.workers={backend.workers}",
+            f"n_workers={read.stated.n_workers}, backend.workers={backend.workers}",
         )
         return
     search = search_of(settings)

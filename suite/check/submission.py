@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from suite.check.accounting import accounting
-from suite.check.findings import Asked, Finding, failed, mapping, passed, skipped, unprovable
+from suite.check.findings import Asked, Finding, failed, passed, skipped, unprovable
 from suite.check.levels import levels, score
 from suite.check.run import CheckedRun, check_run, worst
+from suite.check.stated import Stated
 from suite.core.errors import ConfigError, DataError, SuiteError
 from suite.core.printable import printable
 from suite.files import read_bytes
@@ -187,7 +188,7 @@ def _events(folder: Path, run: CheckedRun) -> str:
     journal = journals.read_journal(folder / journals.NAME)
     total = hashlib.sha256(json.dumps(journal.lines).encode())
     if run.view is not None and run.view.header.simulated:
-        config = {k: v for k, v in mapping(journal.header.get("config")).items() if k != "name"}
+        config = {k: v for k, v in Stated.of(journal.header).plain.items() if k != "name"}
         total.update(json.dumps(config, sort_keys=True).encode())
     return f"events {total.hexdigest()}"
 
@@ -202,7 +203,8 @@ def _level(checked: Checked) -> Finding:
     runs = Counter((run.algorithm, run.seed) for run in checked.runs)
     try:
         wanted = Counter(
-            (run.config["choices"]["algorithm"], run.config["seed"]) for run in Runs(level.command)
+            (plain["choices"]["algorithm"], plain["seed"])
+            for plain in (run.config for run in Runs(level.command))
         )
     except SuiteError as error:
         return skipped("level", error)

@@ -6,8 +6,9 @@ import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from suite.check.findings import Finding, Read, failed, mapping, passed
+from suite.check.findings import Finding, Read, failed, passed
 from suite.check.own_target import is_unchanged
+from suite.check.stated import mapping
 from suite.core import types as t
 from suite.core.seeds import stream_seed
 from suite.run import budget as budgets
@@ -51,7 +52,7 @@ def budget(read: Read) -> Finding:
             return failed(
                 "budget", f"trial {trial.trial_id}: {len(trial.epochs)} epochs, max_epochs={most}"
             )
-    begun = budgets.limits_of(mapping(mapping(read.header.get("config")).get("budget")))
+    begun = budgets.limits_of(read.stated.budget)
     in_force = budgets.in_force(begun, read.journal.lines)
     raised = [key for key, limit in begun.items() if in_force[key] != limit]
     if raised and read.division == "closed":
@@ -116,7 +117,7 @@ def _clock(read: Read) -> Iterator[Finding]:
 def _jobs(read: Read) -> Iterator[Finding]:
     """Seconds within jobs, and epochs that are too fast to be true."""
     least_s = 0.0
-    if read.real and read.replayed.parts is not None and is_unchanged(read.header):
+    if read.real and read.replayed.parts is not None and is_unchanged(read.stated):
         least_s = read.replayed.parts.target.epoch_s / FASTEST
     began: dict[int, float] = {}
     spent: dict[int, float] = {}
@@ -200,7 +201,8 @@ def _workers(read: Read) -> Iterator[Finding]:
 
 def _sharing(read: Read) -> Iterator[Finding]:
     """Devices and nodes that would be two things at once."""
-    shared = bool(read.view.header.backend.settings.get("share_gpus"))
+    backend = read.view.header.backend.settings
+    shared = bool(backend.get("share_gpus"))
     for i, one in enumerate(read.view.workers):
         for other in read.view.workers[:i]:
             if one.facts.get("node") is None or one.facts.get("node") != other.facts.get("node"):

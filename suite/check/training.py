@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from suite.check.findings import Finding, Read, failed, mapping, passed, skipped, unprovable
+from suite.check.findings import Finding, Read, failed, passed, skipped, unprovable
+from suite.check.stated import mapping
 from suite.core import types as t
 from suite.core.errors import SuiteError
 from suite.core.extras import naming_extras
@@ -121,7 +122,7 @@ def _tolerance(read: Read, device: str) -> tuple[float, str]:
     """(relative difference that is allowed, why)."""
     if read.asked.tolerance is not None:
         return read.asked.tolerance, f"tolerance {read.asked.tolerance:g}, the checker's"
-    theirs, ours = mapping(read.header.get("versions")), facts.training_versions()
+    theirs, ours = read.stated.versions, facts.training_versions()
     same = all(theirs.get(name) == version for name, version in ours.items())
     processors = {life.facts.get("device_name") for life in read.view.workers}
     alike = processors == {clean(facts.host()["cpu"])} and device == "cpu"

@@ -13,6 +13,7 @@ from suite.check.accounting import Job, parse
 from suite.check.findings import Asked
 from suite.check.levels import Level, levels, score
 from suite.check.own_target import own_leaf
+from suite.check.stated import Stated
 from suite.check.submission import check
 from suite.core.errors import DataError
 from suite.launch.runs import Runs
@@ -124,7 +125,7 @@ def test_the_accounting_of_slurm_is_read():
 )
 def test_of_a_journal_only_numbers_and_words_are_taken_for_the_target(theirs, said):
     header = {"choices": {"model": "table_target", "task": None}, "config": {"model": theirs}}
-    leaf, why = own_leaf(header)
+    leaf, why = own_leaf(Stated.of(header))
     assert (leaf is None) == bool(said) and said in why
     if leaf is not None:
         assert leaf["noise"] == 0.5
@@ -132,5 +133,7 @@ def test_of_a_journal_only_numbers_and_words_are_taken_for_the_target(theirs, sa
 
 @pytest.mark.parametrize("name", ["../x", "a b", "${oc.env:HOME}", "no_such_target", None, 7])
 def test_a_name_of_no_target_is_refused(name):
-    leaf, why = own_leaf({"choices": {"model": name, "task": None}, "config": {"model": {}}})
+    leaf, why = own_leaf(
+        Stated.of({"choices": {"model": name, "task": None}, "config": {"model": {}}})
+    )
     assert leaf is None and "installation" in why
