@@ -32,6 +32,15 @@ _EXTRAS = {
     "fastjet": ("fastjet", "hep"),
     "vector": ("vector", "hep"),
     "onnxruntime": ("onnxruntime", "lcbench"),
+    "optuna": ("optuna", "optuna"),
+    "cmaes": ("cmaes", "optuna"),
+    "dehb": ("dehb", "dehb"),
+    "blackboxopt": ("blackboxopt", "blackboxopt"),
+    "statsmodels": ("statsmodels", "blackboxopt"),
+    "syne_tune": ("syne-tune", "syne-tune"),
+    "xgboost": ("xgboost", "syne-tune"),
+    "huggingface_hub": ("huggingface_hub", "syne-tune"),
+    "fastparquet": ("fastparquet", "syne-tune"),
 }
 
 

@@ -102,6 +102,21 @@ class Searcher(ABC):
             self._encoded = np.array([self.space.encode(row) for row in rows])
         return self._encoded[unused], lambda i: dict(rows[unused[i]])
 
+    def nearest(
+        self, config: Config, trial_id: int, trials: Mapping[int, Trial]
+    ) -> tuple[Config, float]:
+        """Of a table the unused row that is nearest to `config` in the encoded space, and how far it is
+        (Euclidean; of equals the first in the seed's order). Of another space `config` itself.
+
+        Raises ConfigError where no row is left.
+        """
+        if self.space.rows is None:
+            return config, 0.0
+        points, row = self.pool(trial_id, trials, len(self.space.rows))
+        squares = ((points - np.array(self.space.encode(config))) ** 2).sum(axis=1)
+        place = int(np.argmin(squares))
+        return row(place), float(np.sqrt(squares[place]))
+
     def _unused(self, trials: Mapping[int, Trial], most: int | None = None) -> list[int]:
         """Rows that no trial has, in the seed's order; the first `most`."""
         used = {self._name(trial.config) for trial in trials.values()}

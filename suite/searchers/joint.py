@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import numpy as np
-
 from suite.core.searcher import Searcher
 from suite.core.space import Space
 from suite.core.types import Config, Trial
@@ -48,15 +46,10 @@ class Joint(Searcher):
     def propose(self, trial_id: int, trials: Mapping[int, Trial]) -> Config:
         if self._proposer is None:
             return self.draw(trial_id, trials)
-        config = self._proposer.proposal(trial_id)
-        if self.space.rows is None:
-            return config
-        points, row = self.pool(trial_id, trials, len(self.space.rows))
-        squares = ((points - np.array(self.space.encode(config))) ** 2).sum(axis=1)
-        nearest = int(np.argmin(squares))
-        self._n_moved += bool(squares[nearest] > 0)
-        self._moved_by += float(np.sqrt(squares[nearest]))
-        return row(nearest)
+        row, distance = self.nearest(self._proposer.proposal(trial_id), trial_id, trials)
+        self._n_moved += distance > 0
+        self._moved_by += distance
+        return row
 
     @property
     def diagnostics(self) -> Mapping[str, Any]:

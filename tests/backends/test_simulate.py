@@ -13,6 +13,7 @@ from models.recorded_curves import Table
 from suite.backends.forecasts import Forecaster
 from suite.backends.simulate import Simulation
 from suite.core.errors import ConfigError, DataError
+from suite.core.extras import MissingExtraError
 from suite.core.run_settings import RunSettings
 from suite.launch import assemble, execute
 from suite.launch import compose as launch
@@ -291,7 +292,12 @@ description:
     for name in algorithms:
         overrides = ["model=unseen", f"algorithm={name}", "backend=simulate", "max_epochs=16"]
         config = launch.compose([*overrides, "+common.n_curves=4"], tmp_path / "conf")
-        outcome = execute.run(RunSettings.of(config), tmp_path / "runs" / name)
+        settings = RunSettings.of(config)
+        try:
+            assemble.assemble(settings)
+        except MissingExtraError:
+            continue
+        outcome = execute.run(settings, tmp_path / "runs" / name)
         assert outcome.status == "completed", f"{name}: {outcome.reason}"
         record = json.loads((tmp_path / "runs" / name / "record.json").read_text())
         assert (record["algorithm"], record["model"]) == (name, "unseen")

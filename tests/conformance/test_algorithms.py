@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from kit.driving import CONF, compose, configured, names
+from kit.packages import assembled_or_skip
 from suite.core.errors import ConfigError, DataError
 from suite.core.run_settings import RunSettings
 from suite.launch import cli
@@ -32,12 +33,14 @@ TINY = (
 def test_an_algorithm_composes_and_is_called_as_its_file(name):
     config = compose(f"algorithm={name}")
     assert config["choices"]["algorithm"] == name
-    assemble(RunSettings.of(config))
+    assembled_or_skip(RunSettings.of(config))
 
 
 @pytest.mark.parametrize("name", names("algorithm"))
 def test_a_tiny_run_comes_to_its_end(name, tmp_path, no_fsync):
-    outcome = run(configured(f"algorithm={name}", *TINY), tmp_path / "run")
+    settings = configured(f"algorithm={name}", *TINY)
+    assembled_or_skip(settings)
+    outcome = run(settings, tmp_path / "run")
     assert (outcome.status, outcome.reason) == ("completed", "")
     header, lines, _ = read(tmp_path / "run" / journals.NAME)
     assert (

@@ -1,0 +1,204 @@
+"""Other people's optimizers: each keeps the contract, is replayed by the same calls, and says what is absent.
+
+CI has Optuna's package; tests/optimizers/environment makes an environment that has all of them.
+"""
+
+import importlib.metadata
+import random
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kit.driving import CONF, compose, configured, names, result, resumed, search
+from kit.packages import SLOW, assembled_or_skip
+from models.synthetic_curves import TableTarget
+from suite.core.errors import ConfigError
+from suite.core.extras import MissingExtraError
+from suite.core.ordered import Conditional, Ordered
+from suite.core.plugins import make
+from suite.core.space import Choice, Float, Int, Space
+from suite.launch.assemble import assemble, search_of
+from suite.launch.execute import run
+from suite.optimizers.own_random_state import OwnRandomState
+from suite.optimizers.packages import check_package
+from suite.optimizers.plain_space import PlainSpace
+from suite.run import journal as journals
+from suite.testing import JointConformance
+from suite.verify.checks import verify
+
+R = 9
+WORDS = (
+    "model=table_target",
+    f"max_epochs={R}",
+    "backend=inline",
+    "tracking=later",
+    "report=false",
+)
+
+
+def joint_algorithms():
+    found = [
+        n for n in names("algorithm") if "scheduler: joint" in text(n) and n != "joint_halving"
+    ]
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in found]
+
+
+def text(name):
+    return (CONF / "algorithm" / f"{name}.yaml").read_text()
+
+
+def leaf_or_skip(name, *words):
+    assembled_or_skip(configured(f"algorithm={name}", *words))
+    return compose(f"algorithm={name}", *words)["scheduler"]
+
+
+@pytest.mark.parametrize("name", joint_algorithms())
+def test_it_keeps_the_contract(name):
+    suite = JointConformance.of(leaf_or_skip(name))
+    failed = {r.check: r.reason for r in suite.results() if not r.passed}
+    assert not failed
+
+
+@pytest.mark.parametrize("sampler", ["gp", "cmaes", "random"])
+def test_every_sampler_of_optuna_keeps_the_contract(sampler):
+    words = [f"scheduler.optimizer.sampler={sampler}", "scheduler.optimizer.pruner=none"]
+    suite = JointConformance.of(leaf_or_skip("optuna", *words))
+    suite.n_orders = 2
+    # These learn from trials at max_epochs alone; a search of 120 epochs has seven.
+    checks = ("it_ends", "configurations_depend", "it_uses_no_generator")
+    for name in suite.checks():
+        if name.removeprefix("test_").startswith(checks):
+            getattr(suite(), name)()
+
+
+@pytest.mark.parametrize("name", joint_algorithms())
+def test_cut_and_resumed_it_ends_as_if_it_had_not_been_cut(name, tmp_path, no_fsync):
+    leaf = leaf_or_skip(name, f"max_epochs={R}", "budget.n_epochs=60")
+    target = TableTarget(diverge_below=9)
+    whole = search(tmp_path / "whole", make(leaf, "scheduler"), target, seed=3)
+    rows = (tmp_path / "whole" / journals.NAME).read_bytes().splitlines(keepends=True)
+    for n_rows in (len(rows) // 3, 2 * len(rows) // 3):
+        folder = tmp_path / f"cut-{n_rows}"
+        shutil.copytree(tmp_path / "whole", folder)
+        (folder / journals.NAME).write_bytes(b"".join(rows[:n_rows]))
+        again = resumed(folder, make(leaf, "scheduler"), target, seed=3)
+        assert result(again) == result(whole), f"cut after line {n_rows}"
+
+
+@pytest.mark.parametrize("name", joint_algorithms())
+def test_a_run_of_it_is_verified(name, tmp_path, no_fsync):
+    chosen = configured(f"algorithm={name}", *WORDS, "budget.n_epochs=40")
+    assembled_or_skip(chosen)
+    outcome = run(chosen, tmp_path / "run")
+    assert (outcome.status, outcome.reason) == ("completed", "")
+    assert verify(tmp_path / "run", "run").holds
+
+
+def test_optunas_sampler_proposes_for_hyperband(tmp_path, no_fsync):
+    chosen = configured("algorithm=hyperband_optuna", *WORDS)
+    assembled_or_skip(chosen)
+    assert run(chosen, tmp_path / "run").status == "completed"
+    assert verify(tmp_path / "run", "run").holds
+    lines = journals.read(tmp_path / "run" / journals.NAME)[1]
+    (said,) = [line["measured"]["searcher"] for line in lines if "measured" in line]
+    assert said["by_sampler"] > 0 and said["at_random"] >= 8
+
+
+# --- absent, of another version, wrong arguments --------------------------------------------------
+
+
+def test_a_package_that_is_absent_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
+    for name, extra in (("optuna", "optuna"), ("dehb", "dehb"), ("syne_tune_asha", "syne-tune")):
+        with pytest.raises(MissingExtraError, match=rf"pip install 'swiftbench\[{extra}\]'"):
+            assembled_or_fail(name)
+
+
+def assembled_or_fail(name):
+    return assemble(configured(f"algorithm={name}"))
+
+
+@pytest.mark.parametrize("version", ["4.9.1", "6.0", "rc"])
+def test_a_package_of_another_version_is_refused_by_name(monkeypatch, version):
+    monkeypatch.setattr("suite.optimizers.packages.need", lambda module: None)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
+    says = rf"optuna={version}: must be at least 5 and below 6.*pip install 'swiftbench\[optuna\]'"
+    with pytest.raises(ConfigError, match=says):
+        check_package("optuna", "optuna", "optuna", "5", "6")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "5.3.0rc1")
+    check_package("optuna", "optuna", "optuna", "5", "6")
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "says"),
+    [
+        ("optuna", "sampler=tpee", "Did you mean tpe"),
+        ("optuna", "pruner=mean", "scheduler.optimizer.pruner=mean"),
+        ("optuna", "eta=1", "scheduler.optimizer.eta=1: must be"),
+        ("dehb", "min_epochs=0", "scheduler.optimizer.min_epochs=0: must be"),
+        ("syne_tune_asha", "method=bohb", "scheduler.optimizer.method=bohb"),
+        ("blackboxopt_bohb", "eta=2.5", "eta=2.5: must be an integer"),
+    ],
+)
+def test_a_wrong_argument_is_named_whether_or_not_the_package_is_here(name, word, says):
+    with pytest.raises(ConfigError, match=says):
+        assembled_or_fail_with(name, f"scheduler.optimizer.{word}")
+
+
+def assembled_or_fail_with(name, word):
+    return search_of(configured(f"algorithm={name}", word))
+
+
+# --- spaces and generators ------------------------------------------------------------------------
+
+PARAMETERS = {
+    "rate": Float(1e-4, 1.0, log=True),
+    "decay": Float(0.0, 0.5),
+    "width": Int(4, 256, log=True),
+    "kind": Choice("sgd", "adam", None),
+    "size": Ordered(16, 32, 64),
+    "momentum": Conditional(Float(0.0, 0.99), "none"),
+    "only": Choice("one"),
+    "held": Float(0.0, 1.0),
+}
+SPACE = Space(PARAMETERS, {"held": 0.25})
+
+
+@given(st.lists(st.floats(0, 1), min_size=len(PARAMETERS), max_size=len(PARAMETERS)))
+@settings(max_examples=60, deadline=None)
+def test_a_configuration_survives_a_packages_words(point):
+    plain = PlainSpace(SPACE)
+    assert list(plain.parameters) == ["rate", "decay", "width", "kind", "size", "momentum"]
+    config = SPACE.decode(point)
+    again = plain.config(plain.values(config))
+    assert list(again) == list(PARAMETERS)
+    SPACE.check(again)
+    for name, value in config.items():
+        is_number = isinstance(value, float)
+        assert again[name] == (pytest.approx(value, rel=1e-9) if is_number else value), name
+
+
+def test_a_rounding_error_at_a_bound_is_put_right_and_no_more():
+    plain = PlainSpace(Space({"rate": Float(1e-4, 1.0, log=True)}))
+    assert plain.config({"rate": 1.0 + 1e-12})["rate"] == 1.0
+    assert plain.config({"rate": 1.01})["rate"] == 1.01
+    assert plain.from_unit([0.5])["rate"] == pytest.approx(1e-2)
+
+
+def test_generators_that_a_process_shares_are_kept_apart():
+    random.seed(1)
+    np.random.seed(1)
+    expected = random.random(), np.random.random()
+    random.seed(1)
+    np.random.seed(1)
+    drawn = []
+    for _ in range(2):
+        own = OwnRandomState(5, "test")
+        for _ in range(3):
+            with own():
+                drawn.append((random.random(), np.random.random()))
+    assert drawn[:3] == drawn[3:] and len(set(drawn)) == 3
+    assert (random.random(), np.random.random()) == expected
