@@ -21,10 +21,10 @@ class BlackboxoptBohb(JointOptimizer):
     """BOHB as blackboxopt has it (a descendant of the authors' HpBandSter), asked and told.
 
     eta: η, min_epochs: the lowest fidelity; the model's settings are the package's own. Fidelities are
-    rounded to whole epochs. A configuration that survives a stage goes on from its checkpoint. It begins the next
-    bracket where the others wait, so that no worker idles.
-    What the package does not do: it does not stop a trial within a stage. It is told of no
-    conditions. On a table its model is told the objective of the row in the configuration's place.
+    rounded to whole epochs. A configuration that survives a stage goes on from its checkpoint. Where the
+    others wait it begins the next bracket, so that no worker idles.
+    What the package does not do: it does not stop a trial within a stage. It is told of no conditions. On a
+    table its model is told the objective of the row in the configuration's place.
     Source: Falkner et al. 2018 (ICML, PMLR 80); `blackboxopt` 5.3 (Apache-2.0, Bosch).
     Raises ConfigError where the package is absent or another version, or an argument is out of its range.
     """

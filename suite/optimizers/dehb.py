@@ -30,7 +30,7 @@ class Dehb(JointOptimizer):
     epochs already, a new trial begins, of a table on another row. It knows no conditions. Every later
     configuration is new, so that on a table with few rows it soon has none left.
     The package writes a log and a state file to a folder: here one that is removed at once.
-    Source: Awad et al. 2021 (IJCAI), arXiv 2105.09821; `dehb` 0.1.2 (Apache-2.0).
+    Source: Awad et al. 2021 (IJCAI), arXiv 2105.09821; `dehb` 0.1.1 and 0.1.2 (Apache-2.0).
     Raises ConfigError where the package is absent or another version, or an argument is out of its range.
     """
 
@@ -40,7 +40,7 @@ class Dehb(JointOptimizer):
         self._eta, self._min_epochs = eta, min_epochs
 
     def check(self) -> None:
-        check_package("dehb", "dehb", "dehb", "0.1.2", "0.2")
+        check_package("dehb", "dehb", "dehb", "0.1.1", "0.2")
 
     def open(self, space: Space, seed: int, max_epochs: int) -> None:
         if self._min_epochs >= max_epochs:
