@@ -26,6 +26,8 @@ ALLOWED = {
         "settings.get('resident_trials', self.force.resident_trials)",
     },
     # A trial's hyperparameters.
+    # Of another package's answer.
+    "optimizers/blackboxopt.py": {"wanted.settings['fidelity']"},
     "testing/joint.py": {"config['width']", "config['optimizer']"},
     "testing/searchers.py": {"config['width']", "config['optimizer']", "config['learning_rate']"},
     # Of a record, which its schema has checked: where a table lies does not say which one it is.
