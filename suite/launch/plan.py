@@ -24,6 +24,7 @@ class Load:
 
     n_useful: most workers that ever have work at once, None: any number. rungs: where one rung waits for the
     one before it, also across brackets: trials and further epochs of each; empty where brackets overlap.
+    wall_s, node_s: a run's budget, seconds of its clock and of all nodes (a node a worker); None: none.
     """
 
     n_runs: int
@@ -32,12 +33,21 @@ class Load:
     epoch_s: float
     n_useful: int | None = None
     rungs: tuple[tuple[int, int], ...] = ()
+    wall_s: float | None = None
+    node_s: float | None = None
 
     def makespan_s(self, n_workers: int) -> float:
-        """Seconds of training, one run after the other; a trial is not divided among workers."""
+        """Seconds of training, one run after the other, each until its plan or its budget ends; a trial is
+        not divided among workers.
+        """
         n = n_workers if self.n_useful is None else min(n_workers, self.n_useful)
         in_a_row = sum(math.ceil(trials / n) * epochs for trials, epochs in self.rungs)
-        return self.n_runs * max(self.n_epochs / n, self.longest, in_a_row) * self.epoch_s
+        ends = [max(self.n_epochs / n, self.longest, in_a_row) * self.epoch_s]
+        if self.wall_s is not None:
+            ends.append(self.wall_s)
+        if self.node_s is not None:
+            ends.append(self.node_s / n_workers)
+        return self.n_runs * min(ends)
 
 
 @dataclass(frozen=True)
@@ -64,9 +74,14 @@ class Planned:
     def load(self) -> Load:
         plan = self.parts.scheduler.plan()
         longest = max(bracket.rungs[-1].to_epoch for bracket in plan.brackets)
-        return Load(
-            self.n_runs, plan.n_epochs, longest, self.epoch_s, self._n_useful(), self._rungs()
+        budget = self.settings.budget
+        wall_s, node_s = (
+            None if given is None else given * 3600 for given in (budget.hours, budget.node_hours)
         )
+        return Load(
+            self.n_runs, plan.n_epochs, longest, self.epoch_s, self._n_useful(), self._rungs(),
+            wall_s, node_s,
+        )  # fmt: skip
 
     def _in_sequence(self) -> bool:
         """Whether each bracket waits for the one before it."""
@@ -138,7 +153,8 @@ def text(plan: Planned, n_given: int | None) -> str:
     """
     settings, parts = plan.settings, plan.parts
     planned, target = parts.scheduler.plan(), parts.target
-    load = dataclasses.replace(plan.load, n_runs=1)
+    # The line on hours is of the plan; those on the budget say what it leaves of it.
+    load = dataclasses.replace(plan.load, n_runs=1, wall_s=None, node_s=None)
     n_workers = n_given or max(parts.backend.n_workers(), 1)
     points = any(rung.decision_epoch for b in planned.brackets for rung in b.rungs)
     bound = "at most " if planned.upper_bound or points else ""

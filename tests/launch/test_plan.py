@@ -95,6 +95,16 @@ def test_a_sweeps_hours_are_those_of_its_runs_after_each_other(capsys):
     )
 
 
+@pytest.mark.parametrize(
+    ("budget", "hours"), [("hours=0.5", 0.5), ("node_hours=8", 2.0), ("hours=1000", 6.75)]
+)
+def test_a_sweep_takes_as_long_as_its_budgets_let_it(budget, hours, capsys):
+    """Four workers; 1,620 epochs of a minute each are planned."""
+    words = ("-m", "algorithm=random_search", "scheduler.n_trials=60", "seed=0,1")
+    plans = planned(Runs(["model=digits_cnn", *words, f"budget.{budget}"]))
+    assert [p.with_epoch_s(60, "given").load.makespan_s(4) / 3600 for p in plans] == [2 * hours]
+
+
 def test_a_simulation_says_where_its_seconds_come_from(capsys):
     text = plan(capsys, "model=table_target", "backend=simulate", "backend.epoch_s=30")
     assert "epoch       30 s, made up (backend.epoch_s=30)" in text and "on 50 workers" in text
