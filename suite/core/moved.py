@@ -92,6 +92,10 @@ PRICE = "suite.schedulers.price.Price"
 """It had a setting `hours` of its own, before it planned by the run's budget of time."""
 
 
+NEW_IN_PRICE = {"outlook_node_hours": None}
+"""Settings of conf/scheduler/price.yaml that are younger than it -> what journals without them continue with."""
+
+
 _CHOICES = ("algorithm", "scheduler", "predictor", "searcher", "model", "task", "backend")
 """What a header of today says of the YAML files that were chosen; one of 0e27403 does not."""
 
@@ -115,8 +119,9 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
         today["backend"] = {**today["backend"], **_missing(today["backend"])}
     if isinstance(today.get("budget"), Mapping):
         today["budget"] = {**NEW_IN_BUDGET, **today["budget"]}
-    if _is_price_with_hours(config):
-        today["scheduler"] = {k: v for k, v in config["scheduler"].items() if k != "hours"}
+    if _is_price(config):
+        kept = {k: v for k, v in config["scheduler"].items() if k != "hours"}
+        today["scheduler"] = {**NEW_IN_PRICE, **kept}
     today.pop("algorithm_name", None)
     if not isinstance(today.get("name", ""), str):
         # name=20261128 was a number then; the folder has its digits.
@@ -124,15 +129,19 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**_with_targets(today), "common": config.get("common", {})}
 
 
-def _is_price_with_hours(config: Mapping[str, Any]) -> bool:
+def _is_price(config: Mapping[str, Any]) -> bool:
     leaf = config.get("scheduler")
-    return isinstance(leaf, Mapping) and leaf.get("_target_") == PRICE and "hours" in leaf
+    return isinstance(leaf, Mapping) and leaf.get("_target_") == PRICE
 
 
 def _check_hours(config: Mapping[str, Any]) -> None:
     """Raise JournalError for a run of Price that today would plan by another end."""
     budget = config.get("budget")
-    if not _is_price_with_hours(config) or not isinstance(budget, Mapping):
+    if (
+        not _is_price(config)
+        or "hours" not in config["scheduler"]
+        or not isinstance(budget, Mapping)
+    ):
         return
     own, node_hours = config["scheduler"]["hours"], budget.get("node_hours")
     if own != budget.get("hours") or node_hours is not None:

@@ -89,7 +89,7 @@ class Price(Scheduler):
         straight: float = 0.0,
         straight_least: float = 0.3,
         stop_price: float | None = None,
-        outlook_node_hours: float | None = None,
+        outlook_node_hours: float | None = 10.0,
     ) -> None:
         planned = hyperband_plan(max_epochs, eta)
         if policy not in ("price", "rank"):

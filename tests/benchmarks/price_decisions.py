@@ -34,12 +34,13 @@ EPOCH_MS = 1000
 class Workers:
     """A machine of n workers, on which each trial's epochs take as long as they are drawn to."""
 
-    overhead_ms = 0
+    overhead_ms = node_ms = 0
     # So far off that it is never what decides.
     has_end, end_ms = True, 3_600_000_000
 
     def __init__(self, n: int) -> None:
-        self.n_workers, self.now_ms = n, 0
+        self.n_workers = self.n_nodes = n
+        self.now_ms = 0
         self.last_busy_ms: Sequence[int] = [0] * n
         self.trained: dict[int, int] = {}
 

@@ -8,6 +8,7 @@ import pytest
 
 from kit.driving import configured
 from suite.core.errors import ConfigError
+from suite.core.moved import upgraded
 from suite.launch.ending import say
 from suite.launch.execute import run
 from suite.results.fold import load_run
@@ -98,8 +99,10 @@ def test_a_price_that_cannot_be_is_refused_before_a_folder_is_made(tmp_path, wor
     assert not (tmp_path / "x").exists()
 
 
-def test_a_scheduler_made_without_it_records_no_outlook():
-    assert "outlook" not in Price(8).diagnostics
+def test_journals_from_before_have_none():
+    config = {"scheduler": {"_target_": "suite.schedulers.price.Price", "max_epochs": 8}}
+    assert upgraded(config)["scheduler"]["outlook_node_hours"] is None
+    assert "outlook" not in Price(8, outlook_node_hours=None).diagnostics
 
 
 def test_a_standard_unit_is_the_slope_of_the_highest_rung_with_enough_trials():
