@@ -93,7 +93,7 @@ PRICE = "suite.schedulers.price.Price"
 
 
 NEW_IN_PRICE = {"outlook_node_hours": None}
-"""Settings of conf/scheduler/price.yaml that are younger than it -> what journals without them continue with."""
+"""Settings of conf/scheduler/price.yaml that are younger -> what journals without them continue with."""
 
 
 _CHOICES = ("algorithm", "scheduler", "predictor", "searcher", "model", "task", "backend")

@@ -96,6 +96,9 @@ def test_a_journal_from_before_budgets_of_hours_has_none():
         "n_epochs": None,
         "hours": None,
         "node_hours": None,
+        "all_epochs": None,
+        "trainings": None,
+        "price": None,
         "allow_short": False,
     }
     assert moved.upgraded(before)["budget"] == ends
