@@ -2,7 +2,7 @@
 
     swiftbench check submission.tar                         an archive or a folder of swiftbench submit
     swiftbench check submission.tar --all                   what passed, and what no journal shows, too
-    swiftbench check submission.tar --retrain 2 --draw 77   two trials of each run again, drawn by 77
+    swiftbench check submission.tar --retrain 2 --draw 77   two drawn trials of each run again
     swiftbench check submission.tar --allowed-signers FILE  whose signature counts (ssh-keygen(1))
     swiftbench check a.tar b.tar --json                     by results_schema/check.schema.json
 
@@ -39,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="list what passed and what is open too")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
-        "--retrain", type=int, default=0, metavar="K", help="trials of each run to train again"
+        "--retrain",
+        type=int,
+        default=0,
+        metavar="K",
+        help="drawn trials of each run to train again, and the winner",
     )
     parser.add_argument(
         "--share", type=float, default=1.0, help="of their epochs, from the first (default: all)"

@@ -6,6 +6,7 @@ drawn by the checker's seed after the submission was made, so a cheat cannot tra
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,11 +36,14 @@ _WITHOUT = (
 @dataclass
 class _Curve:
     objectives: list[float] = field(default_factory=list)
+    test_value: float | None = None
     failure: str = ""
 
     def saw(self, event: t.Event) -> None:
         if isinstance(event, t.EpochReport):
             self.objectives.append(event.objective)
+        elif isinstance(event, t.Scored):
+            self.test_value = event.test_value
         elif isinstance(event, t.JobFailed):
             self.failure = f"{event.reason}: {event.message}"
 
@@ -64,11 +68,12 @@ def training(read: Read) -> Finding:
 
 
 def drawn(read: Read) -> list[TrialView]:
-    """The trials that are trained again: `retrain` of those with an epoch, drawn by the checker's seed."""
+    """The trials that are trained again: `retrain` drawn ones of those with an epoch, and the winner."""
     trials = [trial for trial in read.view.trials.values() if trial.epochs]
     n = min(read.asked.retrain, len(trials))
     draw = stream(read.asked.draw, "check", read.view.header.run_id)
-    return [trials[i] for i in sorted(draw.choice(len(trials), n, replace=False))]
+    chosen = {trials[i].trial_id for i in draw.choice(len(trials), n, replace=False)}
+    return [trial for trial in trials if trial.trial_id in {*chosen, read.view.winner}]
 
 
 def _trained(read: Read, target: Target) -> Finding:
@@ -91,6 +96,8 @@ def _trained(read: Read, target: Target) -> Finding:
         most = max(math.ceil(len(trial.epochs) * read.asked.share), 1)
         job = t.Job(0, trial.trial_id, 0, most, dict(trial.config), trial.seed)
         worker.run(0, job, curve.saw)
+        if trial.trial_id == read.view.winner and most == len(trial.epochs):
+            worker.score(0, dataclasses.replace(job, from_epoch=most), curve.saw)
         worker.forget()
         theirs = trial.curve[:most]
         if len(curve.objectives) < most:
@@ -101,6 +108,8 @@ def _trained(read: Read, target: Target) -> Finding:
                 RULE, f"trial {trial.trial_id}, epoch {at + 1}: {theirs[at]!r} in the journal, "
                 f"{curve.objectives[at]!r} trained again ({kind})", _line(read, trial, at)
             )  # fmt: skip
+        if (wrong := _other_test_value(read, curve.test_value, tolerance)) is not None:
+            return wrong
         n += most
         largest = max(
             largest, *(_difference(a, b) for a, b in zip(theirs, curve.objectives, strict=True))
@@ -112,6 +121,14 @@ def _trained(read: Read, target: Target) -> Finding:
         RULE,
         f"trials {ids}: {n} epochs trained again, {alike} ({kind}); {seconds:.1f} s in the run",
     )
+
+
+def _other_test_value(read: Read, ours: float | None, tolerance: float) -> Finding | None:
+    theirs = read.view.test_value
+    if ours is None or theirs is None or _difference(theirs, ours) <= tolerance:
+        return None
+    number = next(n for n, line in read.numbered() if line["event"] == t.Scored.kind)
+    return failed(RULE, f"test_value={theirs!r}: trained again and scored it is {ours!r}", number)
 
 
 def _on_gpu(read: Read) -> bool:
