@@ -97,7 +97,12 @@ class InlineRunner:
             todo.extend(driver.handle([used]) if used is not None else ())
             return driver.ending
 
-        self._worker.paused = lambda: self._limit.due() or ends()
+        def due() -> str:
+            """Why the run must pause; empty also where it ends instead (budget.end=job)."""
+            why = self._limit.due()
+            return "" if why and driver.ends_instead() else why
+
+        self._worker.paused = lambda: due() or ends()
 
         def send(event: t.Event) -> None:
             self._over = event.job_id if isinstance(event, t.JobFinished | t.JobFailed) else None
@@ -109,18 +114,13 @@ class InlineRunner:
             stamped = dataclasses.replace(event, time_s=round(clock.now(), 6))
             todo.extend(driver.handle([stamped]))
 
-        staged = dict(self._worker.target.provenance)
-        data: dict[str, Any] = {"data_set": staged} if staged else {}
-        if self._facts:
-            data |= {name: round(value, 3) for name, value in seconds.items()}
-        if meter is not None:
-            data["energy"] = meter.facts()
+        data = self._data(seconds, meter)
         # Code and versions are this process's own.
         stated = driver.agreement.own | self._facts | data
         if why := driver.agreement.admit(stated, "backend=inline"):
             raise StoppedError(why)
         send(t.WorkerJoined(0, facts=self._facts | data))
-        while todo and not self._limit.due():
+        while todo and not due():
             ends()
             match todo.popleft():
                 case t.Start(worker, job):
@@ -131,12 +131,22 @@ class InlineRunner:
                     send(self._forecaster.answer(request))
                 case t.Shutdown():
                     return
-        if driver.shutdown is None and (why := self._limit.due()):
+        if driver.shutdown is None and (why := due()):
             raise PausedError(why)
         if driver.shutdown is None:
             raise StoppedError(
                 f"min_workers={driver.min_workers}: backend=inline has one; lower it."
             )
+
+    def _data(self, seconds: Mapping[str, float], meter: energy.Meter | None) -> dict[str, Any]:
+        """What this worker says of itself besides its facts. seconds: what getting ready took."""
+        staged = dict(self._worker.target.provenance)
+        data: dict[str, Any] = {"data_set": staged} if staged else {}
+        if self._facts:
+            data |= {name: round(value, 3) for name, value in seconds.items()}
+        if meter is not None:
+            data["energy"] = meter.facts()
+        return data
 
     def _train(
         self, worker: int, job: t.Job, send: Callable[[t.Event], None], driver: Decider

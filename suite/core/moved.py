@@ -82,7 +82,7 @@ NEW_IN_BACKENDS = {"agreement": "refuse"}
 
 
 NEW_IN_BUDGET = {
-    "hours": None, "node_hours": None, "all_epochs": None, "trainings": None, "price": None,
+    "hours": None, "node_hours": None, "all_epochs": None, "trainings": None, "price": None, "end": None,
     "allow_short": False,
 }  # fmt: skip
 """Settings of `budget` that are younger than 0e27403 -> what journals without them continue with."""

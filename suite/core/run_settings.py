@@ -54,10 +54,10 @@ class Budget:
     """Where schedulers end that have no end of their own; None: their own rule.
 
     hours: of the run's clock, over resumes, real or simulated. node_hours: of that clock, times the nodes
-    whose workers are there, idle ones too. all_epochs: that were trained, of all trials. At the first of them
-    any run ends. trainings: by which hours were set, when it was composed. price: units of the metric a
-    node-hour, at which no trial is worth its epochs any more. allow_short: also where no mean training ends
-    before.
+    whose workers are there, idle ones too. all_epochs: that were trained, of all trials. end: job: when the
+    batch job ends, less a margin; in a new job the run goes on. At the first of them any run ends. trainings:
+    by which hours were set, when it was composed. price: units of the metric a node-hour, at which no trial
+    is worth its epochs any more. allow_short: also where no mean training ends before.
     """
 
     n_trials: Positive | None
@@ -67,6 +67,7 @@ class Budget:
     all_epochs: Annotated[int, Meta(ge=1, le=1_000_000_000_000)] | None
     trainings: Hours | None
     price: Annotated[float, Meta(gt=0)] | None
+    end: Literal["job"] | None
     allow_short: bool
 
 

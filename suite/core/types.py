@@ -278,10 +278,25 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Allocation:
+    """Where the run ends with its batch job (budget.end=job): when that is, for the process that trains now.
+
+    end_ms: on the run's clock, margin_ms before the job's own end. job: the batch system's number, empty
+    where it states none. Comes before any worker, and again where the end was measured to take longer.
+    """
+
+    kind: ClassVar[str] = "allocation"
+    end_ms: int
+    margin_ms: int
+    job: str = ""
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetUsed:
     """A budget of the run is used up: no job begins any more, those that train end with their epoch.
 
-    limit: the conductor's setting that is reached (suite.run.budget.LIMITS).
+    limit: the conductor's setting that is reached, or who asked for the end (suite.run.budget.ENDS).
     """
 
     kind: ClassVar[str] = "budget_used"
@@ -311,6 +326,7 @@ Event = (
     | ForecastFailed
     | Resumed
     | Scored
+    | Allocation
     | BudgetUsed
     | JobStopped
 )
@@ -318,7 +334,7 @@ EVENTS: dict[str, type] = {
     cls.kind: cls
     for cls in (
         WorkerJoined, EpochReport, Checkpointed, JobFinished, JobFailed,
-        WorkerLost, Forecast, ForecastFailed, Resumed, Scored, BudgetUsed, JobStopped,
+        WorkerLost, Forecast, ForecastFailed, Resumed, Scored, Allocation, BudgetUsed, JobStopped,
     )
 }  # fmt: skip
 

@@ -144,7 +144,7 @@ def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
         return scheduler
     limits = limits_of(dataclasses.asdict(settings.budget))
     if scheduler.reads_clock and (of_time := [key for key in limits if key != EPOCHS]):
-        named = ", ".join(LIMITS[key] for key in of_time)
+        named = ", ".join(LIMITS.get(key, "budget.end") for key in of_time)
         raise ConfigError(
             f"overlap=logical: a virtual cluster has no clock, and {type(scheduler).__name__} plans by one "
             f"({named}); use overlap=true, or {named}=null."

@@ -18,7 +18,7 @@ from suite.launch.progress import Sweep
 from suite.launch.resumed import FROM_COMMAND_LINE, begun_settings
 from suite.results.header import parse_header
 from suite.run import journal as journals
-from suite.run.budget import ended, in_force, limits_of
+from suite.run.budget import JOB, ended, ended_by_hand, in_force, limits_of
 from suite.run.limit import Limit
 
 _NOT_COMPARED = (*FROM_COMMAND_LINE, "name", "choices", "n_seeds")
@@ -81,7 +81,7 @@ def begin_or_continue(
             f"{rule}: restore it, or name another folder (SUITE_STAMP)."
         )
         return Outcome("failed", reason, folder, settings.label)
-    if is_completed:
+    if is_completed and not _goes_on(begun, header, lines):
         return _tidied(begun, folder, sweep)
     return execute.run(begun, folder, resume=True, sweep=sweep)
 
@@ -100,12 +100,15 @@ def _continued(settings: RunSettings, folder: Path, sweep: Sweep | None) -> Outc
 def _goes_on(
     settings: RunSettings, header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
 ) -> bool:
-    """Whether a budget ended the run, and the settings have a larger one."""
+    """Whether a budget ended the run, and the settings have a larger one, or another job; or a hand did."""
+    if not ended(lines):
+        return False
     had, now = (
         in_force(journals.settings(header), lines),
         limits_of(dataclasses.asdict(settings.budget)),
     )
-    return ended(lines) and any(now.get(key, 0) > limit for key, limit in had.items())
+    is_larger = any(now.get(key, 0) > limit for key, limit in had.items())
+    return is_larger or JOB in now or ended_by_hand(lines)
 
 
 def _tidied(settings: RunSettings, folder: Path, sweep: Sweep | None) -> Outcome:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from suite import __version__
 from suite.backends import launcher
-from suite.core.command import command_name, run_command
+from suite.core.command import INTERRUPTED, command_name, run_command
 from suite.core.printable import printable
 from suite.core.run_settings import RunSettings
 from suite.launch import plan_command
@@ -18,6 +18,7 @@ from suite.launch.assemble import made_backend, work_of
 from suite.launch.begin import Begin
 from suite.launch.compose import hydra_page
 from suite.launch.ending import AGAIN, Outcome, finish, leave_command, resume_command, short
+from suite.launch.job_end import check_job_end
 from suite.launch.options import Options, parsed_options
 from suite.launch.plan import planned
 from suite.launch.progress import Sweep
@@ -79,6 +80,7 @@ def _run(arguments: Sequence[str], ended: Callable[[], None]) -> int:
     """Every run of the command line. What is wrong in any of them is said before a folder is made."""
     runs = Runs(arguments)
     plans = planned(runs)
+    check_job_end([plan.settings for plan in plans], runs.n_runs)
     sweep = Sweep(runs.n_runs, sum(plan.n_runs * work_of(plan.parts) for plan in plans))
     where = runs.folder
     _say_where(runs.n_runs, where)
@@ -102,7 +104,10 @@ def _run(arguments: Sequence[str], ended: Callable[[], None]) -> int:
     kinds = kinds_of(counted, completed(where) if simulated else {}, simulated=simulated)
     outcomes = _outcomes(begun(), runs.n_runs, kinds, sweep, (where, arguments))
     ended()
-    return finish(outcomes, last[0]) if last else 0
+    code = finish(outcomes, last[0]) if last else 0
+    # Whole runs, but not all of the sweep.
+    by_hand = len(outcomes) < runs.n_runs and any(outcome.by_hand for outcome in outcomes)
+    return INTERRUPTED if by_hand and not code else code
 
 
 def _outcomes(

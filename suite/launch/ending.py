@@ -44,7 +44,7 @@ Status = Literal["completed", "failed", "interrupted", "paused"]
 class Outcome:
     """How a run ended. folder: its run folder. untidied: what its end left out (record, checkpoints), with
     the reason and the remedy; empty where nothing is missing. outlook: what more would be expected to bring,
-    where the scheduler knows.
+    where the scheduler knows. by_hand: Ctrl-C ended it as its budget would.
     """
 
     status: Status
@@ -53,6 +53,7 @@ class Outcome:
     label: str
     untidied: str = ""
     outlook: str = ""
+    by_hand: bool = False
 
 
 def said(outcome: Outcome) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
-import signal
 import sys
-import threading
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from suite import __version__
 from suite.backends.contract import Backend, RunContext, Runner
@@ -26,12 +24,15 @@ from suite.files import UnsafeFileError, read_bytes, read_json
 from suite.launch import slurm_energy
 from suite.launch.assemble import Parts, assemble, made_backend, work_of
 from suite.launch.ending import BEFORE, RESUME, Outcome, Status, reason_of
+from suite.launch.job_end import job_end_of
 from suite.launch.progress import Progress, Sweep
 from suite.launch.siblings import check_overlap
+from suite.launch.signals import Signals
 from suite.run import batch
 from suite.run import budget as budgets
 from suite.run import journal as journals
 from suite.run.agreement import Agreement
+from suite.run.budget import CTRL_C
 from suite.run.driver import Driver, reopen
 from suite.run.journal import Journal
 from suite.run.lock import FolderLock
@@ -64,7 +65,7 @@ def run(
     """
     running = _Running(settings, folder, command, sweep or Sweep())
     status: Status
-    with _Signals() as signals:
+    with Signals(running.ends_by_hand) as signals:
         try:
             status, reason = running.trained(resume)
         except KeyboardInterrupt:
@@ -135,6 +136,7 @@ class _Running:
         self._meter: slurm_energy.JobMeter | None = None
         self._backend: Backend | None = None
         self._metric: Metric | None = None
+        self._is_by_hand = False
 
     def trained(self, resume: bool) -> tuple[Status, str]:
         """Status and reason of a run that came to its own end."""
@@ -144,13 +146,21 @@ class _Running:
         self._backend, self._metric = parts.backend, target.goal
         self._label += mark(target.data)
         _check_workers(parts)
+        job_end = job_end_of(settings, parts.backend)
         n_epochs, work = parts.scheduler.plan().n_epochs, work_of(parts)
         self._sweep.next(work)
-        self._progress = Progress(self._label, n_epochs, target.goal, sweep=self._sweep, work=work)
+        self._progress = Progress(
+            self._label,
+            n_epochs,
+            target.goal,
+            sweep=self._sweep,
+            work=work,
+            is_real=not parts.backend.simulated,
+        )
         if resume:
             self._driver = reopen(
                 folder, conductor, [self._progress], batch.restarts(),
-                agreement=_agreement(parts), process=_process(target),
+                agreement=_agreement(parts), process=_process(target), job_end=job_end,
             )  # fmt: skip
             for change in self._driver.changes:
                 said = f"{self._label}: {change}, as the run was begun; noted in the journal"
@@ -159,7 +169,7 @@ class _Running:
             check_overlap(settings, folder)
             # The journal exists before MPI is touched: a folder that is taken costs nothing.
             journal = Journal(folder, header(settings, parts, self._command))
-            self._driver = Driver(conductor, journal, [self._progress], _agreement(parts))
+            self._driver = Driver(conductor, journal, [self._progress], _agreement(parts), job_end)
             # Of a run that lost its journal: their weights are of other configurations.
             Checkpoints(_place(parts.backend, folder, journal)).drop_all_but(None)
         if conductor.shutdown is None:  # else the run lacked only its closing line
@@ -169,6 +179,18 @@ class _Running:
             runner.run(self._driver)
         assert conductor.shutdown is not None
         return conductor.shutdown.status, conductor.shutdown.reason
+
+    def ends_by_hand(self) -> bool:
+        """Ctrl-C came. True: the run has a budget of time, and ends as if it were used up."""
+        is_real = self._backend is not None and not self._backend.simulated
+        if self._driver is None or not is_real or not self._driver.ask_for_end(CTRL_C):
+            return False
+        self._is_by_hand = True
+        print(
+            f"{self._label}: Ctrl-C: ends with the present epochs and the winner's test; once more cuts it",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+        return True
 
     def paused(self, error: PausedError) -> tuple[Status, str]:
         """Status and reason of a run whose job ends: it failed where pauses bring it no further."""
@@ -192,7 +214,9 @@ class _Running:
             except (SuiteError, OSError) as error:  # what stands in the journal is whole
                 status, reason = "failed", reason_of(error)
             untidied = self._tidied(status)
-        return Outcome(status, reason, self._folder, self._label, untidied, outlook=self._outlook())
+        return Outcome(
+            status, reason, self._folder, self._label, untidied, self._outlook(), self._is_by_hand
+        )
 
     def _outlook(self) -> str:
         if self._driver is None or self._backend is None or self._metric is None:
@@ -211,7 +235,7 @@ class _Running:
             return ""
         place = _place(backend, self._folder, driver.journal)
         # A larger budget goes on with the trials that this one has stopped.
-        is_over = status == "completed" and not driver.conductor.goes_on
+        is_over = status == "completed" and not driver.conductor.ending.goes_on
         return _tidied(
             self._settings,
             self._folder,
@@ -294,7 +318,7 @@ def header(settings: RunSettings, parts: Parts, command: Sequence[str] = ()) -> 
     # What a searcher is shown depends on the order of arrival, but for a virtual cluster.
     repeats = scheduler.deterministic and (settings.overlap == "logical" or not searcher.adaptive)
     # Where it ends depends on how fast epochs are.
-    repeats &= parts.backend.simulated or not parts.conductor.spending.limits
+    repeats &= parts.backend.simulated or not parts.conductor.spending.has_limit
     plain = dataclasses.asdict(settings)
     return {
         "run_id": uuid.uuid4().hex,
@@ -336,39 +360,3 @@ def _check_workers(parts: Parts) -> None:
             f"min_workers={least}: this run can have {n} worker{'s' * (n != 1)} at most; lower it, or start "
             "more (mpirun -n WORKERS+1; in a simulation backend.workers)."
         )
-
-
-class _Signals:
-    """Ctrl-C and SIGTERM (of mpirun after Ctrl-C, or of the batch system) end a run, once: a second one does
-    not cut off the closing line and the record, for which the first one asked.
-    """
-
-    def __init__(self) -> None:
-        self._n_raised, self._deferred, self._came_late = 0, False, False
-        self._before: dict[int, Any] = {}
-
-    def defer(self) -> None:
-        """From here on a signal is noted, and raised when the run is closed."""
-        self._deferred = True
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                # A shell's background job ignores Ctrl-C, and so does its run.
-                if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._stop)
-        return self
-
-    def _stop(self, *_: Any) -> None:
-        if self._deferred:
-            self._came_late = True
-        elif not self._n_raised:
-            self._n_raised += 1
-            raise KeyboardInterrupt
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        # After the first one, the run is interrupted anyway, and says so.
-        if self._came_late and not self._n_raised:
-            raise KeyboardInterrupt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ from suite.core.settings import shown
 from suite.core.target import loud, mark
 from suite.launch.assemble import Parts, assemble
 from suite.launch.epoch_seconds import epoch_s
+from suite.launch.job_end import job_end_of
 from suite.launch.runs import Runs
+from suite.run import batch
 from suite.schedulers.virtual_cluster import VirtualCluster
 
 
@@ -118,7 +121,7 @@ def planned(runs: Runs) -> list[Planned]:
 
 
 def makespan_s(loads: Sequence[Load], n_workers: int) -> float:
-    """Seconds that all runs train, one after the other."""
+    """Seconds that all runs train, one after the other, to their end or that of their budget."""
     return sum(load.makespan_s(n_workers) for load in loads)
 
 
@@ -189,7 +192,8 @@ def _bought(plan: Planned, n_workers: int, makespan_s: float) -> list[str]:
     """What the budget buys, and which part of it is never reached."""
     budget, scheduler = plan.settings.budget, plan.parts.scheduler
     in_nodes_h = None if budget.node_hours is None else budget.node_hours / n_workers
-    ends = [end for end in (budget.hours, in_nodes_h) if end is not None]
+    in_job_h, said = _left_of_job(plan) if budget.end == "job" else (None, [])
+    ends = [end for end in (budget.hours, in_nodes_h, in_job_h) if end is not None]
     lines = []
     if budget.all_epochs is not None:
         of_all = 100 * budget.all_epochs / scheduler.plan().n_epochs
@@ -197,7 +201,7 @@ def _bought(plan: Planned, n_workers: int, makespan_s: float) -> list[str]:
             f"budget      {budget.all_epochs} epochs in all: {of_all:.3g} % of those above"
         )
     if not ends:
-        return lines
+        return lines + said
     end_h = min(ends)
     n_epochs = n_workers * end_h * 3600 / plan.epoch_s
     of_nodes = f" ({n_workers * end_h:.4g} node-hours, a node a worker)" if in_nodes_h else ""
@@ -206,8 +210,15 @@ def _bought(plan: Planned, n_workers: int, makespan_s: float) -> list[str]:
         f"budget      {end_h:.4g} h on {_workers(n_workers)}{of_nodes}: as many node-hours as "
         f"{n_epochs / scheduler.max_epochs:.3g} trainings to max_epochs={scheduler.max_epochs} take: "
         f"{n_epochs:.4g} epochs if no worker waits{'' if scheduler.reads_clock else share}; the hours "
-        "above are a bound without it"
+        "above are a bound without it",
+        *said,
     ]
+    if scheduler.reads_clock:
+        first = scheduler.plan().brackets[0].rungs[0].to_epoch
+        lines.append(
+            f"            at most {n_epochs / first:.3g} trials begin (with {first} epochs each); workers "
+            "idle at the end, where no trial could be finished any more"
+        )
     if budget.hours is not None and in_nodes_h is not None and in_nodes_h != budget.hours:
         which = "hours" if in_nodes_h < budget.hours else "node_hours"
         lines.append(
@@ -216,6 +227,25 @@ def _bought(plan: Planned, n_workers: int, makespan_s: float) -> list[str]:
     if not scheduler.reads_clock and makespan_s < end_h * 3600:
         lines.append("            the search ends by its own rule before, as reckoned")
     return lines
+
+
+def _left_of_job(plan: Planned) -> tuple[float | None, list[str]]:
+    """Hours that this batch job leaves a run that ends with it, None outside of one; and a line on that.
+
+    Raises ConfigError where time is made up.
+    """
+    before_s = plan.parts.backend.pause_before_s
+    if (end_s := batch.end_time_s()) is None and not plan.parts.backend.simulated:
+        return None, [
+            "budget      until the batch job ends (budget.end=job): this is none; give --time to sbatch, or "
+            "budget.hours=H to see what H hours buy"
+        ]
+    job_end_of(plan.settings, plan.parts.backend)
+    left_s = (end_s or 0.0) - time.time() - before_s
+    return left_s / 3600, [
+        f"            to the job's end, less backend.pause_before_s={before_s:g} and, as the run measures "
+        "them, an epoch and a job's restore and checkpoint"
+    ]
 
 
 def _brackets(planned: Plan) -> tuple[list[str], int]:

@@ -33,7 +33,12 @@ def plan(arguments: Sequence[str]) -> int:
         passed = {k: os.environ[k] for k in ("SUITE_IMAGE", "SUITE_DATA") if os.environ.get(k)}
         loads = [each.load for each in plans]
         where = sbatch.read_site(site, checkout())
-        print(sbatch.line(loads, where, n_nodes or 1, words, workers=n_workers, environment=passed))
+        with_job = any(each.settings.budget.end == "job" for each in plans)
+        said = sbatch.line(
+            loads, where, n_nodes or 1, words,
+            workers=n_workers, environment=passed, ends_with_job=with_job,
+        )  # fmt: skip
+        print(said)
         return 0
     if n_nodes is not None:
         n_workers = n_nodes * (n_workers or _a_node(site))

@@ -68,7 +68,8 @@ def is_live(out: TextIO) -> bool:
 class Progress:
     """An observer of events.
 
-    `n_epochs` is the plan's total: an upper bound where a predictor stops trials.
+    `n_epochs` is the plan's total: an upper bound where a predictor stops trials. is_real: the run's seconds
+    are those of a clock, so that a budget says how long it lasts.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class Progress:
         *,
         sweep: Sweep | None = None,
         work: float = 0.0,
+        is_real: bool = True,
     ) -> None:
+        self._is_real = is_real
         self._sweep, self._work = sweep or Sweep(), work or float(n_epochs)
         self._name = f"{self._sweep.of}{printable(name)}"
         self._n_epochs, self._metric = n_epochs, metric
@@ -121,14 +124,16 @@ class Progress:
         busy, n_workers = len(conductor.in_flight), len(conductor.workers)
         lost = f", {self._n_lost} lost" if self._n_lost else ""
         parts.append(f"{busy} of {n_workers} worker{'s' * (n_workers != 1)} busy{lost}")
-        return ", ".join([*parts, *self._time_left(done, now)])
+        return ", ".join([*parts, *self._time_left(done, now, conductor)])
 
-    def _time_left(self, done: int, now: float) -> list[str]:
+    def _time_left(self, done: int, now: float, conductor: Conductor) -> list[str]:
         began, first = self._first or (now, done)
         if now - began < _SETTLED_S or done <= first:
             return []
         epoch_s = (now - began) / (done - first)
         left_s = epoch_s * max(self._n_epochs - done, 0)
+        if self._is_real and (budget_s := conductor.spending.until_end_s()) is not None:
+            left_s = min(left_s, budget_s)
         left = [f"{hours(left_s)} left"]
         if self._sweep.number < self._sweep.n_runs:
             others_s = self._sweep.left_s(epoch_s * self._n_epochs / self._work)

@@ -22,6 +22,8 @@ from suite.launch.plan import Load, makespan_s
 
 _PAUSE_S, _START_S, _MARGIN = 180, 300, 1.25
 """Slurm's signal may come 60 s before the 120 s asked for; to start and load; plans err."""
+_OF_SCRIPT_S = 3600
+"""What slurm/run.sbatch asks for by itself."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,19 @@ def line(
     *,
     workers: int | None = None,
     environment: Mapping[str, str] | None = None,
+    ends_with_job: bool = False,
 ) -> str:
     """The command that submits these runs, one after the other, from the clone's folder.
 
     nodes: to ask for. workers: a node, where that is not its number of GPUs. overrides: as the run's
     command line has them. environment: SUITE_IMAGE, SUITE_DATA and the like, put before the command.
+    ends_with_job: budget.end=job: the site's longest job, or an hour.
     Raises ConfigError where the site's longest job cannot hold one epoch.
     """
     per_node = check_integer("workers", workers or site.gpus or 1, 1)
     n_workers = ranks(nodes, per_node) - 1
-    wanted = seconds(loads, n_workers)
+    # A search that ends with its job takes all that it is given.
+    wanted = _OF_SCRIPT_S if ends_with_job else seconds(loads, n_workers)
     epoch_s = max(load.epoch_s for load in loads)
     if site.max_time:
         most = _parse(site.max_time)
@@ -92,7 +97,7 @@ def line(
                 f"take {epoch_s + _START_S + _PAUSE_S:g} s; take a partition with longer jobs."
             )
         # The job pauses, requeues itself and continues.
-        wanted = min(wanted, most)
+        wanted = most if ends_with_job else min(wanted, most)
     words = [
         f"{k}={shlex.quote(v)}" for k, v in {"SUITE_SITE": site.name, **(environment or {})}.items()
     ]

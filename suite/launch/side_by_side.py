@@ -125,7 +125,7 @@ def in_turn(runs: Iterable[Begin], sweep: Sweep) -> Iterator[Outcome]:
 
 def is_cut(outcome: Outcome) -> bool:
     """Whether no further run is begun after this one."""
-    return outcome.status in ("interrupted", "paused")
+    return outcome.status in ("interrupted", "paused") or outcome.by_hand
 
 
 def side_by_side(

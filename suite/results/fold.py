@@ -11,6 +11,7 @@ names and secrets (suite.results.privacy).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ class _View:
             counts=fold.counts,
             journal=JournalRead(len(journal.lines) + 1, journal.n_bytes, journal.sha256),
             job_energy=tuple(clean(answer) for answer in fold.job_energy),
+            allocations=tuple(replace(said, job=clean(said.job)) for said in fold.allocations),
             measured=clean(fold.measured),
             doubts=tuple(clean(said)),
         )

@@ -20,6 +20,7 @@ from suite.results.header import RunHeader
 from suite.results.run_view import EpochView, ForecastView, Incumbent, Outcome, RunCounts, Status
 from suite.results.workers import check_energy, check_facts, check_sampler
 from suite.run import journal as journals
+from suite.run.budget import limits_of
 from suite.run.trials import TrialState, best_checkpointed
 
 
@@ -55,8 +56,11 @@ class Fold:
         self.status: Status = "unfinished"
         self.reason = ""
         self.job_energy: list[Mapping[str, Any]] = []
+        self.allocations: list[t.Allocation] = []
         self.doubts = Doubts()
         self._number = 1
+        # Whether a budget of time may end it before any trial has max_epochs.
+        self._is_timed = bool(limits_of((header.config or {}).get("budget")))
 
     def line(self, number: int, line: Mapping[str, Any]) -> None:
         """Fold one line, checked by journal_lines, in. number: from 1, of the file's lines."""
@@ -186,7 +190,7 @@ class Fold:
 
     def _check_winner(self, trial_id: int, to_epoch: int) -> None:
         """The Conductor scores the best trial of those that were trained for max_epochs."""
-        if self.spent:
+        if self.spent or (self._is_timed and not ranking(self.curves(), self.max_epochs)):
             # On a virtual cluster, what counts is said with the end only.
             n = len(self.trials[trial_id].state.curve)
             if self.header.overlap != "logical" and (self.winner(), n) != (trial_id, to_epoch):
@@ -213,7 +217,7 @@ class Fold:
         curves = self.curves()
         if ranked := ranking(curves, self.max_epochs):
             return ranked[0]
-        if not self.spent:
+        if not (self.spent or self._is_timed):
             return None
         return best_checkpointed({i: trial.state for i, trial in self.trials.items()}, curves)
 
@@ -252,6 +256,15 @@ class Fold:
             case t.Checkpointed():
                 if (flying := self._current(event)) is not None:
                     self.trials[flying.job.trial_id].state.checkpointed(event.epoch)
+            case t.Allocation() | t.BudgetUsed() | t.JobStopped():
+                self._limited(event)
+
+    def _limited(self, event: t.Allocation | t.BudgetUsed | t.JobStopped) -> None:
+        match event:
+            case t.Allocation(end_ms, margin_ms):
+                if min(end_ms, margin_ms) < 0:
+                    raise ValueError("end_ms, margin_ms: must be milliseconds >= 0")
+                self.allocations.append(event)
             case t.BudgetUsed():
                 self.spent = True
             case t.JobStopped(time_s=time_s):

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from suite.core import types as t
 from suite.files import write_whole
 from suite.results import schema
 from suite.results.fold import load_run
@@ -91,6 +92,7 @@ def of(view: RunView) -> Record:
         "predictor": _predictor(view),
         "measured": {name: view.measured.get(name, {}) for name in ("searcher", "scheduler")},
         "workers": _workers(view),
+        "allocations": [_allocation(said) for said in view.allocations],
         "config": header.config,
         "environment": {
             "versions": header.versions,
@@ -255,6 +257,11 @@ def _workers(view: RunView) -> Record:
         "lost": _number(sum(worker.lost is not None for worker in view.workers), "workers"),
         "lives": [_life(worker) for worker in view.workers],
     }
+
+
+def _allocation(said: t.Allocation) -> Record:
+    times = {"from": said.time_s, "end": said.end_ms / 1000, "margin": said.margin_ms / 1000}
+    return {"job": said.job or None, **_numbers("s", **times)}
 
 
 def _life(worker: WorkerView) -> Record:

@@ -183,6 +183,7 @@ class RunView:
     objective at max_epochs once the search is over, else None; where a budget ended the run before any
     trial had max_epochs, the lowest at a trial's last epoch, if that has a checkpoint. test_value: the
     winner's, in the metric's own direction. job_energy: the batch system's answer at each close.
+    allocations: the batch jobs of a run that ends with its job, and where that end moved.
     measured: figures that the searcher and the scheduler took of themselves. limits: of time, in
     milliseconds, as in force at the journal's end (suite.run.budget.LIMITS). doubts: a sentence on each
     thing that does not fit, in the journal or in the record beside it; every reader says them
@@ -206,6 +207,7 @@ class RunView:
     counts: RunCounts
     journal: JournalRead
     job_energy: tuple[Mapping[str, Any], ...] = ()
+    allocations: tuple[t.Allocation, ...] = ()
     measured: Mapping[str, Any] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()

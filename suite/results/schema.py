@@ -16,7 +16,7 @@ from suite.files import UnsafeFileError, parse_json, read_text
 from suite.results.leaves import leaves
 from suite.run.paths import SCHEMAS
 
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 NAME = "record.json"
 MAX_BYTES = 16 * 2**20
 """Of a record; real ones have some 10 kB."""
@@ -50,13 +50,14 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _of_this_version(record: Any) -> Any:
-    """A record of 1.0.0 or 1.1.0 with what this version has besides: of 1.1.0 nothing, a word was added; the
-    journal behind one of 1.0.0 did not say what warming up took.
+    """An older record with what this version has besides: no run ended with a batch job, and the journal
+    behind one of 1.0.0 did not say what warming up took.
     """
-    if not isinstance(record, dict) or record.get("schema_version") not in ("1.0.0", "1.1.0"):
+    older = ("1.0.0", "1.1.0", "1.2.0")
+    if not isinstance(record, dict) or record.get("schema_version") not in older:
         return record
-    newer = {**record, "schema_version": VERSION}
-    if record["schema_version"] == "1.1.0":
+    newer = {**record, "schema_version": VERSION, "allocations": []}
+    if record["schema_version"] != "1.0.0":
         return newer
     added = {"warm_up": None}
     with contextlib.suppress(LookupError, TypeError):

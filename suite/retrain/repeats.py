@@ -96,6 +96,9 @@ class Repeats:
         """No budget ends it."""
         return False
 
+    def ends_instead(self) -> bool:
+        return False
+
     def budget_used(self, now_s: float) -> t.BudgetUsed | None:
         return None
 

@@ -15,6 +15,11 @@ LIMITS = {
     EPOCHS: "budget.all_epochs",
 }
 """Setting of the conductor, as a `resumed` event may change it -> setting of conf/."""
+JOB, CTRL_C, PAUSE = "budget_job", "ctrl_c", "pause"
+ASKED = {CTRL_C: "Ctrl-C: ended by hand", PAUSE: "budget.end=job: ended where a pause was due"}
+"""Who may end a run that has a budget of time, as if it were used up -> how the reason begins."""
+ENDS = {**LIMITS, JOB: "budget.end=job", **ASKED}
+"""What a `budget_used` event may name."""
 NO_ROOM = "no room for another training"
 """In the reason of a run that a scheduler has ended because of its budget."""
 _HOUR_MS = 3_600_000
@@ -37,6 +42,9 @@ class Spending:
     def __init__(self) -> None:
         self.limits: dict[str, int] = {}
         """Key of LIMITS -> milliseconds, or epochs."""
+        self.ends_with_job = False
+        """Whether the batch job's end is one more limit (budget.end=job)."""
+        self._job_end_ms: int | None = None
         self._now_ms = self._node_ms = self._n_epochs = 0
         # worker -> its node
         self._nodes: dict[int, str] = {}
@@ -55,12 +63,17 @@ class Spending:
     @property
     def has_limit(self) -> bool:
         """Whether there is a budget at all."""
-        return bool(self.limits)
+        return bool(self.limits) or self.ends_with_job
+
+    @property
+    def _keys(self) -> list[str]:
+        """Of the limits that are known."""
+        return [*self.limits, *([JOB] if self._job_end_ms is not None else [])]
 
     @property
     def has_end(self) -> bool:
         """Whether there is a budget of time."""
-        return any(key != EPOCHS for key in self.limits)
+        return self.ends_with_job or any(key != EPOCHS for key in self.limits)
 
     def saw(self, event: t.Event) -> None:
         """Any event, before it is handled."""
@@ -75,6 +88,11 @@ class Spending:
             self._nodes.pop(event.worker, None)
         elif isinstance(event, t.Resumed):
             self._nodes.clear()
+            # Another process, perhaps in another job.
+            self._job_end_ms = None
+        elif isinstance(event, t.Allocation):
+            self._job_end_ms = event.end_ms
+            return
         else:
             if isinstance(event, t.EpochReport):
                 self._n_epochs += 1
@@ -85,6 +103,7 @@ class Spending:
 
     def adjust(self, settings: Mapping[str, int]) -> None:
         """Take the limits of the conductor's settings."""
+        self.ends_with_job |= bool(settings.get(JOB))
         self.limits |= {key: settings[key] for key in LIMITS if key in settings}
 
     def is_larger(self, settings: Mapping[str, int]) -> bool:
@@ -99,6 +118,8 @@ class Spending:
         """Of a limit: epochs, or milliseconds of the wall clock, or of all nodes, left at this time."""
         if key == EPOCHS:
             return self.limits[key] - self._n_epochs
+        if key == JOB:
+            return (self._job_end_ms or 0) - at_ms
         used = at_ms
         if key == "budget_node_hours_ms":
             used = self._node_ms + max(at_ms - self._now_ms, 0) * self._n_nodes
@@ -106,16 +127,21 @@ class Spending:
 
     def used_up(self, at_ms: int) -> str | None:
         """The limit that is reached at this time, where no event comes before."""
-        return next((key for key in self.limits if self.left(key, at_ms) <= 0), None)
+        return next((key for key in self._keys if self.left(key, at_ms) <= 0), None)
 
     def end_ms(self) -> int | None:
         """When the first limit of time is reached, or was, if no worker comes or goes; None: never."""
         return min(self._ends().values(), default=None)
 
+    def until_end_s(self) -> float | None:
+        """Seconds from the latest event to `end_ms`, at least 0; None: it never comes."""
+        end_ms = self.end_ms()
+        return None if end_ms is None else max(end_ms - self._now_ms, 0) / 1000
+
     def _ends(self) -> dict[str, int]:
         """Limit of time -> when it is reached; without one of node-hours where no node is there."""
         ends = {}
-        for key in self.limits:
+        for key in self._keys:
             if key == EPOCHS:
                 continue
             left_ms = self.left(key, self._now_ms)
@@ -129,21 +155,23 @@ class Spending:
         "budget.hours=2: no room for another training; a larger budget goes on".
         """
         ends = self._ends()
-        of_time = [key for key in self.limits if key != EPOCHS]
+        of_time = [key for key in self._keys if key != EPOCHS]
         first = min(ends or of_time, key=lambda key: ends.get(key, 0))
-        return f"{self._named(first)}: {NO_ROOM}; a larger budget goes on"
+        return f"{self._named(first)}: {NO_ROOM}; {goes_on(first)}"
 
     def _named(self, key: str) -> str:
-        return f"{LIMITS[key]}={amount(key, self.limits[key])}"
+        return f"{LIMITS[key]}={amount(key, self.limits[key])}" if key in LIMITS else ENDS[key]
 
     def reached(self, event: t.BudgetUsed) -> str:
         """How the run's reason begins, e.g. "budget.node_hours=2: used up".
 
         Raises JournalError where the journal's own times, or epochs, say that something was left.
         """
+        if event.limit in ASKED and self.has_end:
+            return ASKED[event.limit]
         at_ms = milliseconds(event.time_s)
         rounded = 0 if event.limit == EPOCHS else _ROUNDED_MS * max(self._n_nodes, 1)
-        if event.limit not in self.limits or self.left(event.limit, at_ms) > rounded:
+        if event.limit not in self._keys or self.left(event.limit, at_ms) > rounded:
             what = "epochs" if event.limit == EPOCHS else "times"
             raise JournalError(
                 f"budget_used: limit={event.limit}: by the journal's {what} it was not used up after "
@@ -165,6 +193,13 @@ def amount(key: str, limit: int) -> str:
     return str(limit) if key == EPOCHS else f"{limit / _HOUR_MS:.6g}"
 
 
+def goes_on(limit: str) -> str:
+    """How a run goes on that this limit has ended."""
+    if limit in LIMITS:
+        return "a larger budget goes on"
+    return f"resume=auto{'' if limit == CTRL_C else ' in a new job'} goes on"
+
+
 def limits_of(budget: Any) -> dict[str, int]:
     """The conductor's settings by those of `budget`, a mapping; empty where there is no limit."""
     if not isinstance(budget, Mapping):
@@ -178,7 +213,7 @@ def limits_of(budget: Any) -> dict[str, int]:
     }
     if isinstance(n_epochs, int) and 0 < n_epochs <= _MOST_EPOCHS:
         limits[EPOCHS] = n_epochs
-    return limits
+    return limits | ({JOB: 1} if budget.get("end") == "job" else {})
 
 
 def in_force(begun: Mapping[str, int], lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -203,19 +238,39 @@ def ended(lines: Sequence[Mapping[str, Any]]) -> bool:
     return False
 
 
+def ended_by_hand(lines: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether Ctrl-C ended the run, as the first of its ends: something of its budget is left."""
+    last = next((line for line in reversed(lines) if line["event"] == t.BudgetUsed.kind), None)
+    return last is not None and last["limit"] in ASKED and ended(lines)
+
+
 def words_of_end(
-    spent: str, n_epochs: int, n_planned: int, n_cut: int, n_won: int | None, max_epochs: int
+    spent: str,
+    goes_on: str,
+    n_epochs: int,
+    n_planned: int,
+    n_cut: int,
+    n_won: int | None,
+    max_epochs: int,
 ) -> str:
     """The reason of a run that a budget ended, with what is left. n_won: epochs of the winner, None: there is
     none.
 
-    >>> words_of_end("budget.hours=2: used up", 90, 474, 1, 27, 27)
+    >>> words_of_end("budget.hours=2: used up", "a larger budget goes on", 90, 474, 1, 27, 27)
     'budget.hours=2: used up; 90 of at most 474 epochs trained, 1 trial stopped; a larger budget goes on'
     """
     trials = f"{n_cut} trial{'s' * (n_cut != 1)} stopped"
-    said = f"{spent}; {n_epochs} of at most {n_planned} epochs trained, {trials}; a larger budget goes on"
+    said = f"{spent}; {n_epochs} of at most {n_planned} epochs trained, {trials}; {goes_on}"
     if n_won is None:
         return f"{said}; nothing to score: no trial has a last epoch with a checkpoint"
-    if n_won < max_epochs:
-        said += f"; no trial has max_epochs={max_epochs}, the winner has {n_won}"
-    return said
+    fewer = fewer_epochs(n_won, max_epochs)
+    return f"{said}; {fewer}" if fewer else said
+
+
+def fewer_epochs(n_won: int, max_epochs: int) -> str:
+    """What is said of a winner that was chosen before any trial had all its epochs; empty where one has."""
+    return (
+        f"no trial has max_epochs={max_epochs}, the winner has {n_won}"
+        if n_won < max_epochs
+        else ""
+    )

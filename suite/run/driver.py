@@ -15,8 +15,9 @@ from suite.core.errors import ConfigError, JournalError
 from suite.core.printable import printable
 from suite.run import journal as journals
 from suite.run.agreement import Agreement, Difference, changes
-from suite.run.budget import EPOCHS, milliseconds
+from suite.run.budget import EPOCHS, PAUSE, milliseconds
 from suite.run.conductor import Conductor
+from suite.run.job_end import JobEnd
 from suite.run.journal import Journal
 from suite.run.progress import ProgressMeter
 from suite.run.secrets import redact
@@ -47,6 +48,9 @@ class Decider(Protocol):
     def budget_used(self, now_s: float) -> t.BudgetUsed | None:
         """The event to hand over now, where a budget is used up and the run does not end anyway."""
 
+    def ends_instead(self) -> bool:
+        """Where a pause is due: whether the run ends by itself, and is not paused."""
+
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]: ...
 
     def tick(self) -> None: ...
@@ -63,6 +67,7 @@ class Driver:
         journal: Journal | None,
         observers: Iterable[Observer] = (),
         agreement: Agreement | None = None,
+        job_end: JobEnd | None = None,
     ) -> None:
         self.conductor = conductor
         self.journal = journal
@@ -78,6 +83,10 @@ class Driver:
         self.progress = ProgressMeter()
         """Pauses without an epoch, and what an epoch takes, over all processes of the run."""
         self._waiting: list[t.Command] = []
+        self.job_end = job_end
+        """With budget.end=job: of the job in which this process trains."""
+        # A key of suite.run.budget.ASKED.
+        self._asked = ""
 
     @property
     def min_workers(self) -> int:
@@ -90,20 +99,40 @@ class Driver:
 
     @property
     def ending(self) -> bool:
-        return bool(self.conductor.spent)
+        return bool(self.conductor.ending.spent)
 
     def budget_used(self, now_s: float) -> t.BudgetUsed | None:
         conductor = self.conductor
-        if not conductor.spending.limits or conductor.is_ending:
+        if not conductor.spending.has_limit or conductor.is_ending:
             return None
-        limit = conductor.spending.used_up(milliseconds(now_s))
-        return None if limit is None else t.BudgetUsed(limit, round(now_s, 6))
+        limit = conductor.spending.used_up(milliseconds(now_s)) or self._asked
+        return t.BudgetUsed(limit, round(now_s, 6)) if limit else None
+
+    def ask_for_end(self, who: str) -> bool:
+        """End as if the budget were used up now. who: a key of suite.run.budget.ASKED. False: there is no
+        budget of time, nothing was trained yet, or the run ends anyway.
+        """
+        conductor = self.conductor
+        if self.now is None or not conductor.spending.has_end or not conductor.n_epochs:
+            return False
+        if conductor.is_ending or self._asked:
+            return False
+        self._asked = who
+        return True
+
+    def ends_instead(self) -> bool:
+        """A pause is due. True: the run ends by itself (budget.end=job), now where it has not begun to."""
+        if not self.conductor.spending.ends_with_job:
+            return False
+        return self.ask_for_end(PAUSE) or bool(self._asked) or self.conductor.is_ending
 
     def budget_end_s(self) -> float | None:
         """When a budget will be used up, if no worker comes or goes; None: never, or the run ends anyway."""
         conductor = self.conductor
-        if not conductor.spending.limits or conductor.is_ending:
+        if not conductor.spending.has_end or conductor.is_ending:
             return None
+        if self._asked:
+            return self.time_s
         end_ms = conductor.spending.end_ms()
         return None if end_ms is None else end_ms / 1000
 
@@ -117,7 +146,7 @@ class Driver:
     def handle(self, events: Sequence[t.Event]) -> list[t.Command]:
         """Fold the events in order. Reports of one job that came together share a journal line."""
         out, self._waiting = self._waiting, []
-        for batch in _lines(events):
+        for batch in _lines([*self._allocations(events), *events]):
             commands: list[t.Command] = []
             for event in batch:
                 step = self.conductor.handle(event)
@@ -129,6 +158,16 @@ class Driver:
                 observer(batch[-1], self.conductor)
             out += commands
         return out
+
+    def _allocations(self, events: Sequence[t.Event]) -> list[t.Event]:
+        """With budget.end=job: the end, before the first events of this process, and where it moves."""
+        end = self.job_end
+        if end is None or self.now is None or self.conductor.is_ending:
+            return []
+        said = end.allocation(min([self.now(), *(event.time_s for event in events[:1])]))
+        for event in events:
+            end.saw(event)
+        return [] if said is None else [said]
 
     def tick(self) -> None:
         """Call now and then while no event comes: what was written is synced to the disk."""
@@ -179,6 +218,8 @@ class Driver:
 
     def _note(self, event: t.Event) -> None:
         """What an event of the journal says of the processes that wrote it."""
+        if self.job_end is not None:
+            self.job_end.saw(event)
         if isinstance(event, t.EpochReport):
             self.progress.epoch(event)
         elif isinstance(event, t.WorkerJoined):
@@ -199,7 +240,7 @@ class Driver:
         settings |= conductor.spending.larger(settings)
         is_larger = conductor.spending.is_larger(settings)
         done = conductor.shutdown is not None and conductor.shutdown.status == "completed"
-        if done and not (conductor.goes_on and is_larger):
+        if done and not conductor.ending.may_go_on(is_larger, milliseconds(self.time_s)):
             raise ConfigError("resume: this run is completed; nothing is left to do.")
         self.progress.begin(self.conductor)
         event = t.Resumed(self.time_s, settings, process)
@@ -268,6 +309,7 @@ def reopen(
     *,
     agreement: Agreement | None = None,
     process: Mapping[str, Any] | None = None,
+    job_end: JobEnd | None = None,
 ) -> Driver:
     """A driver that has re-folded the folder's journal and continues the run; repairs a torn last line.
 
@@ -279,7 +321,7 @@ def reopen(
     Raises ConfigError where the run was begun on other data than rank 0 sees (`agreement`).
     """
     journal = Journal(folder, None)
-    driver = Driver(conductor, None, agreement=agreement)
+    driver = Driver(conductor, None, agreement=agreement, job_end=job_end)
     wanted = conductor.settings
     try:
         driver.agreement.check_label(journals.data_label(journal.header))

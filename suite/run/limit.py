@@ -30,10 +30,12 @@ def is_pause(reason: str) -> bool:
 
 
 def listen(worker: bool) -> None:
-    """Handle SIGUSR1; every rank calls this first. mpirun forwards SIGUSR1 to every rank, and a rank
-    without a handler dies. Workers ignore it; rank 0 acts on it.
+    """Handle SIGUSR1 and SIGUSR2; every rank calls this first. mpirun forwards both to every rank, and a rank
+    without a handler dies. Workers ignore them; rank 0 acts on the first, and on the second while a run
+    trains (suite.launch.signals).
     """
     signal.signal(signal.SIGUSR1, signal.SIG_IGN if worker else _note)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
 def _note(*_: Any) -> None:
@@ -84,6 +86,18 @@ class Limit:
             return wait_s
         kept_s = self.before_s * (1 - _SHARE_OF_WORKERS)
         return max(self.end_s - self._clock() - kept_s, _LEAST_WAIT_S)
+
+    def end_wait_s(self) -> float:
+        """Seconds that a run which ends with its job waits for the ends of epochs, once a pause is due: until
+        half of `before_s` is left, which is for the winner's evaluation and the record.
+        """
+        half_s = self.before_s / 2
+        return half_s if (left_s := self.left_s) is None else max(left_s - half_s, 0.0)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the job's end; None where it is unknown."""
+        return None if self.end_s is None else self.end_s - self._clock()
 
     def check(self, epoch_s: float) -> None:
         """Raise ConfigError where the time left cannot hold one epoch of `epoch_s` seconds."""

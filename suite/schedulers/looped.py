@@ -30,7 +30,8 @@ class Looped(Scheduler):
 
     scheduler: a leaf, `_target_` and the constructor's arguments. rounds: how many are begun in all.
     None: as many as there are trials for, and the budget ends the run; with neither n_trials nor hours,
-    node_hours or all_epochs, one. n_trials (of a table its rows): no more begin; MOST_BEGUN of hours alone.
+    node_hours, all_epochs or end, one. n_trials (of a table its rows): no more begin; MOST_BEGUN of hours
+    alone.
     Where they are too few for one more search, workers are kept busy all the same: trials that a search
     which is over has stopped go on to R = max_epochs, the farthest first, then the best; else trials
     that are left over are trained to R. Not those that a prediction stopped.
@@ -51,6 +52,7 @@ class Looped(Scheduler):
         hours: float | None = None,
         node_hours: float | None = None,
         all_epochs: int | None = None,
+        end: str | None = None,
     ) -> None:
         for name, number in (("rounds", rounds), ("n_trials", n_trials)):
             if number is not None:
@@ -65,8 +67,8 @@ class Looped(Scheduler):
         self._planned = first.plan()
         self._n_each, self._max_epochs = self._planned.n_trials, first.max_epochs
         self._fills = rounds is None and n_trials is not None
-        ends = (hours, node_hours, all_epochs)
-        self._rounds = self._most_rounds(rounds, n_trials, any(end is not None for end in ends))
+        ends = (hours, node_hours, all_epochs, end)
+        self._rounds = self._most_rounds(rounds, n_trials, any(one is not None for one in ends))
         self._is_open = self._fills or (rounds is None and self._rounds > 1)
         self._n_trials = self._rounds * self._n_each
         if self._fills and n_trials is not None:

@@ -48,10 +48,10 @@ class Price(Scheduler):
     Beliefs: suite.surrogates.ladder, .beliefs; prices: .price_table. The aim theta is what the best of as
     many trials as the budget trains would be, or the best so far, where that is better.
 
-    Where the run has a budget of time (budget.hours, .node_hours), it plans by that which ends first, on the
-    clock that the journal holds. What cannot be finished by then is not begun, by the speed of each trial
-    (suite.surrogates.speeds); workers that have nothing to finish idle, and the run ends when the last job
-    does, or with the budget. Else n_epochs in all, on any number of workers and on no clock (None:
+    Where the run has a budget of time (budget.hours, .node_hours, .end), it plans by that which ends first,
+    on the clock that the journal holds. What cannot be finished by then is not begun, by the speed of each
+    trial (suite.surrogates.speeds); workers that have nothing to finish idle, and the run ends when the last
+    job does, or with the budget. Else n_epochs in all, on any number of workers and on no clock (None:
     Hyperband's at eta); as a last resort R more, so that one trial comes to R.
     n_trials: no more begin (None: as the budget allows; of time 10000 at most).
     straight: share of workers that train new trials to R in one job, whatever is believed of them: an

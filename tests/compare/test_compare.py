@@ -234,7 +234,7 @@ def test_simulated_seconds_are_said_to_be(a, tmp_path, capsys):
         ("target__metric", "val_acc", "target.metric: val_loss (A), val_acc (B)"),
         ("target__mode", "max", "target.mode: min (A), max (B)"),
         ("max_epochs__value", 9, "max_epochs: 4 (A), 9 (B)"),
-        ("schema_version", "2.0.0", "schema_version: 1.2.0 here, 2.0.0 in record.json"),
+        ("schema_version", "2.0.0", "schema_version: 1.3.0 here, 2.0.0 in record.json"),
         ("config__model__noise", 0.5, "config.model.noise: 0.01 (A), 0.5 (B)"),
         ("config__model__fixed__width", 8, "config.model.fixed.width: None (A), 8 (B)"),
         ("config__model__split", 8, "config.model.split: None (A), 8 (B)"),

@@ -10,6 +10,7 @@ from kit.driving import carry_out, conductor, do, power_law, reports, starts
 from models.synthetic_curves import TableTarget
 from suite.core import types as t
 from suite.core.errors import ConfigError, JournalError
+from suite.run.conductor import Conductor
 from suite.run.trials import GivenUp
 from suite.schedulers.hyperband import Hyperband
 from suite.schedulers.random_search import RandomSearch
@@ -262,7 +263,7 @@ def test_a_home_that_took_another_trial_is_none():
             )
         held[start.worker] = start.job.trial_id
         todo += starts(do(done, start))
-    assert done._over
+    assert done.ending.is_over
 
 
 def test_a_retry_goes_to_another_worker_where_one_is_idle():
@@ -390,8 +391,7 @@ def test_a_configuration_that_no_journal_holds_is_the_searcher_s_error(value):
         def propose(self, trial_id, trials):
             return {**super().propose(trial_id, trials), "width": value}
 
-    done = conductor(RandomSearch(2, 1))
-    done.searcher = Wrong()
-    done.searcher.begin(done.space, 0)
+    made = conductor(RandomSearch(2, 1))
+    done = Conductor(made.scheduler, Wrong(), made.space, seed=0, max_attempts=2, score=False)
     with pytest.raises(ConfigError, match="searcher=Wrong: proposed width="):
         join(done, 1)

@@ -53,6 +53,7 @@ RARE = [
      "do": [["score", 0, 6, 1, 9]]},
     {"event": "joined", "worker": 0, "time_s": 0, "facts": {"host": {"cores": 2}, "gpus": []}},
     {"event": "closed", "status": "completed", "reason": "", "time_s": 12.0, "energy": {"joules": 5}},
+    {"event": "allocation", "end_ms": 216_000, "margin_ms": 24_000, "job": "17", "time_s": 0.0},
     {"event": "budget_used", "limit": "budget_node_hours_ms", "time_s": 7200.001},
     {"event": "job_stopped", "worker": 2, "job_id": 3, "time_s": 7201},
 ]  # fmt: skip

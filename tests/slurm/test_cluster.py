@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -85,23 +84,10 @@ def test_a_typo_in_a_site_file_ends_the_job_with_the_name(cluster, tmp_path):
     assert job.code == 2 and "SITE_PARTITON=main: unknown in" in job.out
 
 
-def begun(cluster, job, out, n=4, timeout=60):
-    """Wait until the run of this job has reported n epochs."""
-    deadline = time.monotonic() + timeout
-    while True:
-        found = cluster.folder.glob("runs/**/journal.jsonl")
-        if sum(path.read_bytes().count(b'"epoch"') for path in found) >= n:
-            return
-        if time.monotonic() > deadline:
-            subprocess.run(["scancel", job])
-            raise AssertionError(out.read_text() if out.exists() else "never started")
-        time.sleep(0.1)
-
-
 def test_a_job_whose_time_ends_pauses_requeues_itself_and_decides_the_same(cluster, tmp_path):
     slow = (*TABLE, "model.sleep_s=0.2")
     job, out = cluster.start("run.sbatch", FOUR, slow)
-    begun(cluster, job, out)
+    cluster.until_epochs(job, out, 4)
     subprocess.run(["scancel", "--batch", "--signal=USR1", job], check=True)
     done = cluster.wait(job, out)
     assert done.code == 0, done.out
@@ -130,7 +116,7 @@ def rank_0(job):
 def test_a_job_that_lost_rank_0_is_requeued_so_often_and_then_fails(cluster, restarts):
     slow = (*TABLE, "model.sleep_s=0.2")
     job, out = cluster.start("run.sbatch", FOUR, slow, SUITE_MAX_RESTARTS=str(restarts))
-    begun(cluster, job, out)
+    cluster.until_epochs(job, out, 4)
     os.kill(rank_0(job), signal.SIGKILL)
     done = cluster.wait(job, out)
     if restarts:

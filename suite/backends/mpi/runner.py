@@ -98,6 +98,8 @@ class MPIRunner:
         for rank in sorted(waiting):
             world.send(rank, ("end", self._run_id, None))
         asked = world.clock.now()
+        left_s = self._limit.left_s
+        patience_s = FENCE_S if left_s is None else max(min(FENCE_S, left_s / 4), 1.0)
         backoff = Backoff(*SLEEP_S)
         while waiting & world.alive:
             for rank, (word, run_id, content) in world.poll():
@@ -106,7 +108,7 @@ class MPIRunner:
                 if (word, run_id) == ("ended", self._run_id):
                     waiting.discard(rank)
             for rank in waiting & world.alive:
-                if world.clock.now() - asked > FENCE_S and (why := search.overdue(rank)):
+                if world.clock.now() - asked > patience_s and (why := search.overdue(rank)):
                     world.give_up(rank, f"did not end the run: {why}")
             world.break_groups()
             backoff.sleep()
@@ -141,8 +143,9 @@ class _Search:
         self._refused: dict[int, str] = {}
         # Leader -> rank -> port, until the group has met.
         self._ready: dict[int, dict[int, int | None]] = {}
-        # Until when a pause waits for the ends of epochs.
+        # Until when a pause waits for the ends of epochs; or the end of the run that comes instead.
         self._pause_until: float | None = None
+        self._end_until: float | None = None
         # Rank -> its job, once it was asked to end it with its epoch as a budget is used up; None: not asked.
         self._stopping: dict[int, int] | None = None
         self._events: list[t.Event] = []
@@ -204,7 +207,7 @@ class _Search:
             left_s = self._silence.left_s(leader)
             return "" if left_s > 0 else "its epoch takes too long (backend.report_timeout_s)"
         if leader in self._joined or leader in self._refused:
-            return f"no answer within {FENCE_S:g} s"
+            return "no answer in time"
         waited_s = self._world.clock.now() - self._waits_since
         limit_s = self._settings.join_timeout_s
         return "" if waited_s < limit_s else f"it did not join within join_timeout_s={limit_s:g}"
@@ -348,10 +351,29 @@ class _Search:
     # --- the time limit ---------------------------------------------------------------------------
 
     def _ask_for_pause(self) -> None:
-        if self._pause_until is None and self._limit.due():
-            self._pause_until = self._world.clock.now() + self._limit.wait_s()
-            for rank in self._silence:
-                self._send(rank, "pause", None)
+        if self._pause_until is not None or not self._limit.due():
+            return
+        now = self._world.clock.now()
+        if self._begun and self._driver.ends_instead():
+            if self._end_until is None:
+                self._end_until = now + self._limit.end_wait_s()
+            if now >= self._end_until:
+                self._cut_late()
+            return
+        self._pause_until = now + self._limit.wait_s()
+        for rank in self._silence:
+            self._send(rank, "pause", None)
+
+    def _cut_late(self) -> None:
+        """The batch job ends with the run: what does not come to the end of its epoch is not waited for. Its
+        trial goes on from its last checkpoint, in another job; its worker evaluates no winner.
+        """
+        for rank, job_id in (self._stopping or {}).items():
+            progress = self._jobs.get(rank)
+            if progress is not None and progress.job.job_id == job_id:
+                self._forget(rank)
+                why = "did not come to the end of its epoch before the batch job's end"
+                self._events += [t.JobStopped(rank, job_id), t.WorkerLost(rank, why)]
 
     def _check_pause(self) -> None:
         """Raise PausedError when every job is checkpointed, or when no time is left to wait for that."""
