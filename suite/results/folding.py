@@ -20,7 +20,7 @@ from suite.results.header import RunHeader
 from suite.results.run_view import EpochView, ForecastView, Incumbent, Outcome, RunCounts, Status
 from suite.results.workers import check_energy, check_facts, check_sampler
 from suite.run import journal as journals
-from suite.run.budget import limits_of
+from suite.run.budget import EPOCHS, limits_of
 from suite.run.trials import TrialState, best_checkpointed
 
 
@@ -60,7 +60,7 @@ class Fold:
         self.doubts = Doubts()
         self._number = 1
         # Whether a budget of time may end it before any trial has max_epochs.
-        self._is_timed = bool(limits_of((header.config or {}).get("budget")))
+        self._is_timed = bool(limits_of((header.config or {}).get("budget")).keys() - {EPOCHS})
 
     def line(self, number: int, line: Mapping[str, Any]) -> None:
         """Fold one line, checked by journal_lines, in. number: from 1, of the file's lines."""
