@@ -7,9 +7,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from suite.report.deadlines import Limits, Reading, end_s, read, reads_clock, words
+from suite.report.deadlines import Limits, Reading, end_s, read, reads_clock, same, words
 from suite.report.groups import named_apart
 from suite.report.runs import Group, Run
+from suite.run.budget import JOB
 
 LOOPED = "hyperband_looped"
 """Hyperband that begins again when workers are idle: the baseline where it ran."""
@@ -91,20 +92,27 @@ def deadlines(groups: Sequence[Group]) -> list[Deadline]:
     """Every comparison at every deadline that one of its runs was given, the earliest first."""
     found = []
     for group in groups:
-        given = {
-            (tuple(sorted(run.view.limits.items())), run.n_workers): None
-            for run in group.runs
-            if run.view.limits
-        }
-        of_group = [_deadline(group, dict(limits), n_workers) for limits, n_workers in given]
+        of_group = [_deadline(group, limits, n_workers) for limits, n_workers in _given(group)]
         found += sorted((d for d in of_group if d), key=lambda d: d.seconds)
     return found
+
+
+def _given(group: Group) -> list[tuple[Limits, int]]:
+    """Each deadline of these runs once, and the workers on which; of batch jobs that end together the
+    earliest end.
+    """
+    given: list[tuple[Limits, int]] = []
+    for run in sorted(group.runs, key=lambda run: run.view.limits.get(JOB, 0)):
+        limits, n = dict(run.view.limits), run.n_workers
+        if limits and not any(n == workers and same(limits, had) for had, workers in given):
+            given.append((limits, n))
+    return given
 
 
 def _deadline(group: Group, limits: Limits, n_workers: int) -> Deadline | None:
     runs = [run for run in group.runs if run.n_workers == n_workers and _can_be_read(run, limits)]
     # Where a seed has several, that which was given this deadline, then the longest.
-    runs.sort(key=lambda run: (run.view.limits == limits, run.view.time_s))
+    runs.sort(key=lambda run: (same(run.view.limits, limits), run.view.time_s))
     of: dict[tuple[str, int], Run] = {
         (run.algorithm, run.seed): run for run in named_apart(runs, _OF_THE_END)
     }
@@ -143,7 +151,7 @@ def _can_be_read(run: Run, limits: Limits) -> bool:
     own = dict(run.view.limits)
     if not math.isfinite(end_s(limits, run.view)):
         return False
-    if own == dict(limits):
+    if same(own, limits):
         return True
     if reads_clock(run):
         return False

@@ -1,9 +1,9 @@
 """A run at a deadline: what it had found when its time was over, and what became of its workers' time.
 
 A deadline is a limit of time that a run was given: `budget.hours` of the run's clock, `budget.node_hours` of
-its nodes, or both. A node is what workers call so; a worker that names none (a simulated one) is a node of
-its own. Nodes are taken to be there until the deadline, whenever their last job ended: the time after it is
-what could be handed back.
+its nodes, the end of its (last) batch job, or several of them. A node is what workers call so; a worker that
+names none (a simulated one) is a node of its own. Nodes are taken to be there until the deadline, whenever
+their last job ended: the time after it is what could be handed back.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from suite.report.regret import scale
 from suite.report.runs import Run
 from suite.results.run_view import RunView
-from suite.run.budget import LIMITS
+from suite.run.budget import JOB, LIMITS
 
 Limits = Mapping[str, int]
-"""Key of suite.run.budget.LIMITS -> milliseconds."""
+"""Key of suite.run.budget.LIMITS, or JOB -> milliseconds; of JOB since the run's begin."""
 Spans = list[tuple[float, float]]
 """(start, end), seconds; sorted, none within another."""
 
 NOTHING = 1.5
 """Normalised regret of a run that trained no trial to max_epochs by the deadline: half a median more."""
+_JOBS_APART = 0.05
+"""Share of their time by which two batch jobs' ends may differ and be compared, at the earlier one."""
 _ROUNDED_S = 0.01
 """Times are rounded where they are written."""
 
@@ -33,10 +35,21 @@ def words(limits: Limits) -> str:
 
     >>> words({"budget_hours_ms": 9_000_000})
     'budget.hours=2.5'
+    >>> words({"budget_job": 9_000_000})
+    'budget.end=job (after 2.5 h)'
     """
-    return ", ".join(
-        f"{LIMITS[key]}={limits[key] / 3_600_000:.6g}" for key in LIMITS if key in limits
-    )
+    said = [f"{LIMITS[key]}={limits[key] / 3_600_000:.6g}" for key in LIMITS if key in limits]
+    if JOB in limits:
+        said.append(f"budget.end=job (after {limits[JOB] / 3_600_000:.4g} h)")
+    return ", ".join(said)
+
+
+def same(own: Limits, other: Limits) -> bool:
+    """Whether two runs had the same deadline; two batch jobs never end at the same millisecond."""
+    if own.keys() != other.keys():
+        return False
+    apart = abs(own.get(JOB, 0) - other.get(JOB, 0)) <= _JOBS_APART * other.get(JOB, 0)
+    return apart and all(own[key] == other[key] for key in own if key != JOB)
 
 
 def reads_clock(run: Run) -> bool:
@@ -76,6 +89,8 @@ def end_s(limits: Limits, view: RunView) -> float:
     ends = [math.inf]
     if "budget_hours_ms" in limits:
         ends.append(limits["budget_hours_ms"] / 1000)
+    if JOB in limits:
+        ends.append(limits[JOB] / 1000)
     if "budget_node_hours_ms" in limits:
         ends.append(_when(nodes(view), limits["budget_node_hours_ms"] / 1000))
     return min(ends)

@@ -10,13 +10,14 @@ names and secrets (suite.results.privacy).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from suite.core.errors import JournalError
 from suite.core.printable import printable
+from suite.core.types import Allocation
 from suite.results import doubts
 from suite.results.fold_state import Job, Life, Trial
 from suite.results.folding import Fold
@@ -25,7 +26,7 @@ from suite.results.privacy import cleaner
 from suite.results.run_view import Incumbent, JobView, JournalRead, RunView, TrialStatus, TrialView
 from suite.results.workers import WorkerView, usage
 from suite.run import journal as journals
-from suite.run.budget import EPOCHS, in_force
+from suite.run.budget import EPOCHS, JOB, in_force
 from suite.run.journal_reading import ReadJournal, shown
 from suite.run.trials import GivenUp
 
@@ -93,7 +94,9 @@ class _View:
             jobs=tuple(self._job(job) for job in fold.jobs),
             forecasts=tuple(fold.forecasts),
             workers=tuple(self._worker(life) for life in fold.lives),
-            limits=_of_time(in_force(journals.settings(journal.header), journal.lines)),
+            limits=_of_time(
+                in_force(journals.settings(journal.header), journal.lines), fold.allocations
+            ),
             anytime=tuple(anytime),
             by_time=_by_time(trials),
             winner=fold.winner() if fold.over else None,
@@ -152,8 +155,9 @@ class _View:
         )
 
 
-def _of_time(limits: Mapping[str, int]) -> dict[str, int]:
-    return {key: limit for key, limit in limits.items() if key != EPOCHS}
+def _of_time(limits: Mapping[str, int], allocations: Sequence[Allocation]) -> dict[str, int]:
+    ends = {JOB: allocations[-1].end_ms} if allocations else {}
+    return {key: limit for key, limit in limits.items() if key != EPOCHS} | ends
 
 
 def _by_time(trials: Mapping[int, TrialView]) -> tuple[Incumbent, ...]:

@@ -143,6 +143,23 @@ def test_a_budget_of_epochs_beside_makes_no_other_deadline(tmp_path):
     assert deadline.group.task == "budget.hours=0.0277778"
 
 
+def in_job(folder, best, end_s, **values):
+    """A run whose batch job ended after end_s, less a margin of 10 s."""
+    said = {"event": "allocation", "end_ms": end_s * 1000, "margin_ms": 10_000, "job": "17"}
+    on_table(folder, best, config={"budget": {"end": "job"}}, **values)
+    return edited(folder, lambda rows: rows.insert(1, said | {"time_s": 0.0}))
+
+
+def test_batch_jobs_that_end_nearly_together_are_compared_at_the_earlier_end(tmp_path):
+    in_job(tmp_path / "h", 0.5, 102)
+    edited(in_job(tmp_path / "p", 0.3, 100, algorithm="p"), say)
+    edited(in_job(tmp_path / "later", 0.2, 200, algorithm="later"), say)
+    first, second = members(tmp_path)
+    assert (first.seconds, list(first.readings)) == (100.0, ["hyperband", "p"])
+    assert first.group.task == "budget.end=job (after 0.02778 h)"
+    assert (second.seconds, list(second.readings)) == (200.0, ["later"])
+
+
 def test_other_numbers_of_workers_are_other_deadlines(tmp_path):
     timed(tmp_path / "h", 0.5)
     timed(tmp_path / "h4", 0.5, n_workers=4, seed=1)
