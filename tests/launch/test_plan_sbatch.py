@@ -51,6 +51,15 @@ def test_more_epochs_ask_for_more_time_and_a_sweep_for_all_its_runs(capsys):
     assert minutes("experiment=quickstart", "max_epochs=81") > one
 
 
+def test_a_search_with_a_budget_asks_for_its_time_and_one_until_the_job_ends_for_an_hour(capsys):
+    words = ("site=local", "nodes=4", "algorithm=price_rank", "epoch_s=60")
+    _, line = said(capsys, *words, "budget.hours=2")
+    # A quarter more, start and pause: not the bound of its plan.
+    assert "--time=02:38:00 " in line
+    _, line = said(capsys, *words, "budget.end=job")
+    assert "--time=01:00:00 " in line and line.endswith("budget.end=job")
+
+
 @pytest.mark.parametrize(
     ("words", "match"),
     [

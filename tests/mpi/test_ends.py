@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
-from kit.mpi_runs import Launch, journals_in, text_in
+from kit.mpi_runs import ROOT, Launch, environment, journals_in, text_in
 from suite.results.fold import load_run
 from suite.verify.checks import verify
 
@@ -47,6 +48,30 @@ def test_ctrl_c_ends_a_run_as_its_budget_would_and_a_resume_goes_on(tmp_path, ra
     assert after["epochs"]["retrained"]["value"] == 0
     view = load_run(folder)
     assert all(view.trials[i].curve[: len(t.curve)] == t.curve for i, t in before.trials.items())
+
+
+@pytest.mark.slow
+def test_bench_hands_the_first_ctrl_c_on_and_mpirun_lives(tmp_path):
+    """Its functions alone: the whole would make an environment."""
+    functions = (ROOT / "bench").read_text().partition("command=${1")[0]
+    script = tmp_path / "launch.sh"
+    script.write_text(f'{functions}\nlaunch_mpi -n 3 python -m suite "$@"\n')
+    runs = tmp_path / "runs"
+    words = (*SEARCH, "budget.hours=1", "tracking=later", "report=false")
+    launched = subprocess.Popen(
+        ["sh", str(script), *words], env=environment(runs), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    while text_in(runs, b'"finished"') < 8:
+        assert launched.poll() is None, launched.stdout.read()
+        time.sleep(0.1)
+    # As a terminal does: to the whole group.
+    os.killpg(launched.pid, signal.SIGINT)
+    out, _ = launched.communicate(timeout=300)
+    assert launched.returncode == 0, out
+    (path,) = journals_in(runs)
+    record = json.loads((path.parent / "record.json").read_text())
+    assert record["reason"].startswith("Ctrl-C: ended by hand; "), record["reason"]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Ends by hours and node-hours: of any algorithm, in simulated and in real time, and going on after one."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -290,6 +291,31 @@ def test_plan_says_what_a_budget_buys():
     assert "6.67 trainings" in said and "180 epochs if no worker waits, 38 % of those above" in said
     assert "budget.hours is never reached" in said
     assert "budget" not in text(Planned.of(configured(*SIMULATED)), None)
+    # Of price, whose plan is an upper bound: what the nodes' time has room for.
+    plan = Planned.of(configured(*SIMULATED, "budget.node_hours=3", "algorithm=price"))
+    said = text(plan, None)
+    assert "0.75 h on 4 workers" in said and "6.67 trainings" in said and "% of those" not in said
+    assert "at most 90 trials begin (with 2 epochs each)" in said
+
+
+def test_plan_reckons_with_the_batch_job_where_there_is_one(monkeypatch):
+    real = (
+        *WORDS,
+        "backend=inline",
+        "algorithm=price",
+        "budget.end=job",
+        "budget.allow_short=true",
+    )
+    monkeypatch.delenv("SUITE_END_TIME", raising=False)
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    plan = Planned.of(configured(*real)).with_epoch_s(10.0, "as given")
+    assert "until the batch job ends (budget.end=job): this is none" in text(plan, 8)
+    monkeypatch.setenv("SUITE_END_TIME", f"{time.time() + 7320:.0f}")
+    said = text(plan, 8)
+    assert "2 h on 8 workers" in said and "213 trainings to max_epochs=27" in said, said
+    assert "to the job's end, less backend.pause_before_s=120 and, as the run measures them" in said
+    with pytest.raises(ConfigError, match="simulated time ends with no batch job"):
+        text(Planned.of(configured(*SIMULATED, "budget.end=job")), None)
 
 
 def test_a_journal_whose_times_leave_budget_does_not_replay(tmp_path, no_fsync):
