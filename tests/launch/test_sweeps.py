@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from kit.driving import CONF, names
 from suite.core.errors import DataError
+from suite.core.extras import MissingExtraError
 from suite.doctor import job
 from suite.files import published_tables
 from suite.launch import cli, execute
@@ -24,12 +25,14 @@ KNOWN = {
     "beyond_others": 1080,
     "deadline": 6624,
     "deadline_digits": 36,
+    "league": 2340,
 }
 BEYOND = ("beyond", "beyond_asha", "beyond_others")
 # Hundreds of combinations are composed.
 LARGE = {
     **dict.fromkeys((*BEYOND, "scaling"), pytest.mark.slow),
     "deadline": pytest.mark.exhaustive,
+    "league": pytest.mark.exhaustive,
 }
 
 
@@ -47,6 +50,8 @@ def test_plan_and_doctor_count_the_runs_of_every_experiment(name):
         plans = planned(runs)
     except DataError as error:
         pytest.skip(f"its table is not here: {error}")
+    except MissingExtraError as error:
+        pytest.skip(str(error))
     # n_seeds leaves out seeds of some algorithms.
     most = max(len(combination.seeds) for combination in runs.combinations)
     n_runs = len(runs._jobs) - sum(most - len(c.seeds) for c in runs.combinations)
@@ -153,7 +158,7 @@ def test_experiments_beyond_the_paper_take_every_table_that_is_not_kept_apart():
     entries = published_tables().values()
     tables = sorted(entry.name for entry in entries if entry.family != "baker")
     assert len(tables) == 36
-    assert all(sorted(swept(name, "task")) == tables for name in (*BEYOND, "deadline"))
+    assert all(sorted(swept(name, "task")) == tables for name in (*BEYOND, "deadline", "league"))
 
 
 def test_experiments_beyond_the_paper_run_every_algorithm_but_one_once():
@@ -170,6 +175,8 @@ def test_experiments_beyond_the_paper_run_every_algorithm_but_one_once():
     others = {"fit_and_threshold"} | by_clock | peers
     assert sorted(algorithms) == sorted(set(names("algorithm")) - others)
     assert by_clock <= set(swept("deadline", "algorithm"))
+    # That one fits a model for each proposal.
+    assert peers - {"syne_tune_cqr"} <= set(swept("league", "algorithm"))
 
 
 @pytest.mark.parametrize("command", [(), ("plan",)])

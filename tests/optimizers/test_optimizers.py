@@ -4,15 +4,19 @@ CI has Optuna's package; tests/optimizers/environment makes an environment that 
 """
 
 import importlib.metadata
+import os
 import random
+import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.driving import CONF, compose, configured, names, result, resumed, search
+from kit.driving import CONF, ROOT, compose, configured, names, result, resumed, search
 from kit.packages import SLOW, assembled_or_skip
 from models.synthetic_curves import TableTarget
 from suite.core.errors import ConfigError
@@ -105,6 +109,18 @@ def test_optunas_sampler_proposes_for_hyperband(tmp_path, no_fsync):
     lines = journals.read(tmp_path / "run" / journals.NAME)[1]
     (said,) = [line["measured"]["searcher"] for line in lines if "measured" in line]
     assert said["by_sampler"] > 0 and said["at_random"] >= 8
+
+
+def test_a_scheduler_of_ours_prunes_a_study_of_optuna():
+    pytest.importorskip("optuna", reason="optuna is not installed")
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "examples" / "optuna_pruner.py"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    epochs, most = map(int, re.search(r"; (\d+) of (\d+) epochs", done.stdout).groups())
+    # As many trials as the study has, each with a rung at least, and few with all epochs.
+    assert most == 27 * 60 and 60 <= epochs < most / 2
 
 
 # --- absent, of another version, wrong arguments --------------------------------------------------
