@@ -1,7 +1,8 @@
 """A scheduler of the suite as a pruner of an Optuna study: pip install 'swiftbench[optuna]'.
 
-It must be an asynchronous one (asha, pasha): Optuna asks whether this trial goes on, now. Lost is the pause: a trial
-that ASHA would promote later, when more have come, is over for Optuna, and counts here as one that failed.
+It must be an asynchronous one (asha, pasha): Optuna asks whether this trial goes on, now. Lost is the pause:
+a trial that ASHA would promote later, when more have come, is over for Optuna, and counts here as one that
+failed.
 """
 
 import optuna
