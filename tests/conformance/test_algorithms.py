@@ -64,7 +64,7 @@ def test_an_experiment_composes_for_everything_that_it_sweeps(name):
     swept = (given.get("hydra", {}).get("sweeper") or {}).get("params", {})
     first = {key: str(value).split(",")[0] for key, value in swept.items() if key != "algorithm"}
     first = {key: "0" if value.startswith("range(") else value for key, value in first.items()}
-    for algorithm in str(swept.get("algorithm", "hyperband")).split(","):
+    for algorithm in map(str.strip, str(swept.get("algorithm", "hyperband")).split(",")):
         words = [f"{k}={v}" for k, v in first.items()]
         try:
             # With budget.trainings this reads the table already.
