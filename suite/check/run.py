@@ -112,9 +112,11 @@ def _of_verify(check: Check, why: str) -> Finding:
 
 
 def _further(read: Read, examined: Examined) -> Iterator[Finding]:
+    # A configuration that no searcher drew is not trained: it may have any size.
+    after_replay = {"forecasts", "simulation", *(("training",) if read.asked.retrain else ())}
     replayed = all(check.status == "pass" for check in examined.checks if check.name == "replay")
     for rule, looked in FURTHER.items():
-        if rule in ("forecasts", "simulation") and not replayed:
+        if rule in after_replay and not replayed:
             yield skipped(
                 rule, "what comes after a decision that differs cannot be looked at: see replay"
             )

@@ -246,6 +246,15 @@ def test_no_code_and_no_file_of_a_submission_is_taken(sub, tmp_path):
     assert os.environ["HOME"] not in said
 
 
+def test_a_configuration_that_no_searcher_drew_is_not_trained(sub, tmp_path):
+    cheat = Cheat(sub, tmp_path / "cheat")
+    line = next(line for line in cheat.lines[1:] if line.get("trials"))
+    next(iter(line["trials"].values()))["config"]["width"] = 10**12
+    (checked,) = check([cheat.finish()], Asked(retrain=3))
+    (finding,) = [one for one in findings(checked) if one.rule == "training"]
+    assert finding.status == "skip" and "see replay" in finding.text
+
+
 def test_a_signature_counts_only_of_an_allowed_signer(whole, tmp_path):
     if shutil.which("ssh-keygen") is None:
         pytest.skip("no ssh-keygen")

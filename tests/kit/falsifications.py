@@ -716,6 +716,13 @@ def _(cheat: Cheat, draw: random.Random) -> None:
     (cheat.folder / "submission.json").write_text(json.dumps(first))
 
 
+@kind("every second a little longer, as if it were another run", "real", "repeats", "", SIGNATURE)
+def _(cheat: Cheat, draw: random.Random) -> None:
+    """Curves of one seed are equal in honest repeats too."""
+    scaled(cheat.lines, 1 + 0.01 * draw.random())
+    cheat.header["run_id"] = f"{draw.getrandbits(128):032x}"
+
+
 # --- what comes of it -----------------------------------------------------------------------------
 
 
