@@ -123,7 +123,14 @@ def _further(read: Read, examined: Examined) -> Iterator[Finding]:
             continue
         try:
             yield looked(read)
-        except (SuiteError, ArithmeticError, ValueError, LookupError, TypeError) as error:
+        except (
+            SuiteError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
             # Of a stranger's numbers: what a rule cannot compute with is not what a run holds.
             said = printable(f"{type(error).__name__}: {error}", most=300)
             yield failed(rule, f"cannot be looked at ({said}); no version writes that")

@@ -34,6 +34,8 @@ def _expected(header: Mapping[str, Any], parts: Parts) -> Iterator[tuple[str, An
     yield "target.mode", goal.mode
     if "unit" in (header.get("target") or {}):
         yield "target.unit", goal.unit
+    if "framework" in (header.get("target") or {}):
+        yield "target.framework", parts.target.framework
     # Headers of revision 0e27403 have no choices: their labels stand for themselves.
     if header.get("choices"):
         yield "algorithm", settings.choices.algorithm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -13,6 +14,7 @@ import tarfile
 import pytest
 from jsonschema import Draft202012Validator
 
+from kit import mutations
 from kit.falsifications import findings
 from kit.submissions import SIMULATED, Cheat, again, run, submission
 from suite.check import __main__ as door
@@ -278,3 +280,19 @@ def test_a_signature_counts_only_of_an_allowed_signer(whole, tmp_path):
     (signed / "system.json").write_text((signed / "system.json").read_text().replace("2", "3"))
     again(signed)
     assert finding(signed).status == "fail"
+
+
+def test_changed_headers_and_lines_never_end_in_a_traceback(sub, tmp_path):
+    """Drawn changes of every type, with record and digests made again: a verdict each time."""
+    data = (sub / "runs" / "one" / journals.NAME).read_bytes()
+    drawn = [*mutations.sample(mutations.header_changes(data), 25, seed=4),
+             *mutations.sample(mutations.line_changes(data), 25, seed=4)]  # fmt: skip
+    for number, one in enumerate(drawn):
+        cheat = Cheat(sub, tmp_path / str(number))
+        (cheat.run / journals.NAME).write_bytes(one.data)
+        with contextlib.suppress(ValueError, RecursionError):
+            cheat.lines = [json.loads(row) for row in one.data.splitlines()]
+            cheat.finish()
+        (checked,) = check([cheat.folder], Asked())
+        assert checked.verdict in ("pass", "fail", "open"), one.what
+        shutil.rmtree(cheat.folder)
