@@ -177,6 +177,7 @@ def main() -> None:
     for overhead in overheads:
         of = [row for row in rows if row["task"] in names and row["overhead"] == overhead]
         of = [row for row in of if row["algorithm"] in every and row["workers"] in options.workers]
+        of = [row for row in of if 0 <= row["seed"] - options.first_seed < options.seeds]
         deadline_table.show(of, every, overhead)
 
 
