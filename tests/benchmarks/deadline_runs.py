@@ -169,7 +169,9 @@ def simulated(unit: Unit, name: str, end_s: float, hours: float | None = None) -
             raise _PassedError
         if isinstance(event, t.EpochBatch) and event.epoch + len(event.objectives) - 1 == most:
             run.finished.append((event.time_s, event.objectives[-1]))
-        run.steps.append((event.time_s, len(conductor.in_flight), len(conductor.trials)))
+        # Of a job that fails, the epochs are told afterwards, with the time of the last one.
+        at_s = max(event.time_s, run.steps[-1][0] if run.steps else 0.0)
+        run.steps.append((at_s, len(conductor.in_flight), len(conductor.trials)))
 
     driver = Driver(parts.conductor, None, [watch])
     forecaster = Forecaster(config["predictor"], unit.seed)
