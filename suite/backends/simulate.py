@@ -157,6 +157,8 @@ class Simulation:
                     self._start(worker, job)
                 case t.Score(worker, job):
                     self._at(self.now_s, lambda worker=worker, job=job: self._score(worker, job))
+                case t.Release(worker):
+                    self._alive.discard(worker)
                 case t.Ask(request):
                     # The answer is computed now and comes when the stated latency is over.
                     answer = self._forecaster.answer(request)

@@ -29,11 +29,11 @@ class Machine(Protocol):
 
     @property
     def n_workers(self) -> int:
-        """Workers that are there."""
+        """Workers that are there, those that were released too."""
 
     @property
     def n_nodes(self) -> int:
-        """Nodes of these workers; one that names no node (a simulated one) is a node of its own."""
+        """Nodes of all these workers; one that names no node (a simulated one) is a node of its own."""
 
     @property
     def node_ms(self) -> int:

@@ -92,7 +92,7 @@ PRICE = "suite.schedulers.price.Price"
 """It had a setting `hours` of its own, before it planned by the run's budget of time."""
 
 
-NEW_IN_PRICE = {"outlook_node_hours": None}
+NEW_IN_PRICE = {"outlook_node_hours": None, "release_workers": False}
 """Settings of conf/scheduler/price.yaml that are younger -> what journals without them continue with."""
 
 

@@ -116,6 +116,13 @@ class Scheduler(ABC):
         """After DONE: whether it would go on if the run ended later; a resume that says so asks it again."""
         return False
 
+    def may_train(self) -> Sequence[int] | None:
+        """After WAIT: trials that are not being trained now, and that an idle worker may still have to train
+        before the search ends, however it goes on. None: any, or it does not know. Idle workers that are more
+        than these are released. Trials that are being trained have their own workers.
+        """
+        return None
+
     @property
     def knows_prices(self) -> bool:
         """Whether it knows what its trials are worth, so that it can end by budget.price."""

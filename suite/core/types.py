@@ -371,6 +371,13 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """The worker is not needed until the search ends: it gets no job any more, and its node may go."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """The run is over."""
 
@@ -378,4 +385,4 @@ class Shutdown:
     reason: str = ""
 
 
-Command = Start | Ask | Score | Shutdown
+Command = Start | Ask | Score | Release | Shutdown

@@ -152,6 +152,7 @@ class _View:
             busy_s,
             len(life.jobs),
             tuple(life.readings),
+            life.released,
         )
 
 

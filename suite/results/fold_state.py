@@ -49,6 +49,7 @@ class Life:
     facts: Mapping[str, Any]
     left_s: float | None = None
     lost: str | None = None
+    released: bool = False
     # The job that it does.
     busy: int | None = None
     jobs: list[Job] = field(default_factory=list)

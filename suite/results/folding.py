@@ -148,6 +148,8 @@ class Fold:
                 self._check_winner(trial_id, to_epoch)
             case ["ask", key, n, m]:
                 self.asked[key] = (n, m, self.time_s)
+            case ["release", worker]:
+                self._release(worker)
             case ["shutdown", status, _]:
                 self.shut = status
                 self.over |= status == "completed"
@@ -187,6 +189,15 @@ class Fold:
         self.flying[job_id] = job
         self.here[worker].jobs.append(job)
         self.here[worker].busy = job_id
+
+    def _release(self, worker: int) -> None:
+        if (life := self.here.pop(worker, None)) is None:
+            raise ValueError(f"do: release: worker {worker} is not there")
+        if life.busy is not None:
+            raise ValueError(
+                f"do: release: worker {worker} has job {life.busy}, which has not ended"
+            )
+        life.left_s, life.released = self.time_s, True
 
     def _check_winner(self, trial_id: int, to_epoch: int) -> None:
         """The Conductor scores the best trial of those that were trained for max_epochs."""

@@ -163,13 +163,23 @@ def _time(view: RunView) -> Record:
 
 
 def _cost(view: RunView) -> Record:
-    used = view.usage
+    used, back = view.usage, view.handed_back
     found = {
         "worker_hours": used.worker_s,
         "node_hours": used.node_s,
         "core_hours": used.core_s,
         "gpu_hours": used.gpu_s,
     }
+    return {
+        **_hours(found),
+        "handed_back": {
+            "share": _number(round(back.share, 6), "1"),
+            **_hours({"worker_hours": back.worker_s, "node_hours": back.node_s}),
+        },
+    }
+
+
+def _hours(found: Mapping[str, float | None]) -> Record:
     return {k: None if v is None else _number(round(v / 3600, 9), "h") for k, v in found.items()}
 
 
@@ -255,6 +265,7 @@ def _workers(view: RunView) -> Record:
         "asked": None if asked is None else _number(asked, "workers"),
         "joined": _number(len({worker.worker for worker in view.workers}), "workers"),
         "lost": _number(sum(worker.lost is not None for worker in view.workers), "workers"),
+        "released": _number(sum(worker.released for worker in view.workers), "workers"),
         "lives": [_life(worker) for worker in view.workers],
     }
 
@@ -281,7 +292,14 @@ def _life(worker: WorkerView) -> Record:
         "idle_ranks": list(worker.facts.get("idle_ranks") or ()),
     }
     facts = {**(facts or {}), **ranks}
-    return {"worker": worker.worker, **times, "jobs": jobs, "lost": worker.lost, **facts}
+    return {
+        "worker": worker.worker,
+        **times,
+        "jobs": jobs,
+        "lost": worker.lost,
+        "released": worker.released,
+        **facts,
+    }
 
 
 def _picked(found: Any, **units: str | None) -> Record | None:

@@ -16,7 +16,16 @@ from typing import Any, Literal
 from suite.core import types as t
 from suite.core.metric import Metric
 from suite.results.header import RunHeader
-from suite.results.workers import Energy, Usage, WorkerView, _joined, energy, usage
+from suite.results.workers import (
+    Energy,
+    HandedBack,
+    Usage,
+    WorkerView,
+    _joined,
+    energy,
+    handed_back,
+    usage,
+)
 from suite.run.reported_curve import ReportCounts
 
 Status = Literal["completed", "failed", "interrupted", "unfinished"]
@@ -267,6 +276,10 @@ class RunView:
     @property
     def usage(self) -> Usage:
         return usage(self.workers, self.time_s)
+
+    @property
+    def handed_back(self) -> HandedBack:
+        return handed_back(self.workers, self.time_s)
 
     @property
     def energy(self) -> Energy:

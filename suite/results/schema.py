@@ -17,6 +17,7 @@ from suite.results.leaves import leaves
 from suite.run.paths import SCHEMAS
 
 VERSION = "1.3.0"
+_EARLIER = ("1.0.0", "1.1.0", "1.2.0")
 NAME = "record.json"
 MAX_BYTES = 16 * 2**20
 """Of a record; real ones have some 10 kB."""
@@ -50,20 +51,28 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _of_this_version(record: Any) -> Any:
-    """An older record with what this version has besides: no run ended with a batch job, and the journal
-    behind one of 1.0.0 did not say what warming up took.
+    """An older record with what this version has besides: no run ended with a batch job, and no worker was
+    released; the journal behind one of 1.0.0 did not say what warming up took.
     """
-    older = ("1.0.0", "1.1.0", "1.2.0")
-    if not isinstance(record, dict) or record.get("schema_version") not in older:
+    if not isinstance(record, dict) or record.get("schema_version") not in _EARLIER:
         return record
     newer = {**record, "schema_version": VERSION, "allocations": []}
-    if record["schema_version"] != "1.0.0":
-        return newer
-    added = {"warm_up": None}
+    warm_up = {"warm_up": None} if record["schema_version"] == "1.0.0" else {}
     with contextlib.suppress(LookupError, TypeError):
-        newer["time"] = {**record["time"], **added}
-        lives = [{**life, **added} for life in record["workers"]["lives"]]
-        newer["workers"] = {**record["workers"], "lives": lives}
+        newer["time"] = {**record["time"], **warm_up}
+        lives = [{**life, **warm_up, "released": False} for life in record["workers"]["lives"]]
+        none = {"value": 0, "unit": "workers"}
+        newer["workers"] = {**record["workers"], "released": none, "lives": lives}
+        nothing = {"value": 0.0, "unit": "h"}
+        known = record["cost"]["node_hours"] is not None
+        newer["cost"] = {
+            **record["cost"],
+            "handed_back": {
+                "share": {"value": 0.0, "unit": "1"},
+                "worker_hours": nothing,
+                "node_hours": nothing if known else None,
+            },
+        }
     return newer
 
 

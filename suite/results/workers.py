@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from suite.results.typed import COUNT, FLAG, NUMBER, SHARE, TEXT, Keys, Rule, list_of
@@ -57,7 +57,7 @@ def check_energy(used: Mapping[str, Any]) -> None:
 class WorkerView:
     """One life of a worker: after a resume, worker 1 is another process. lost: why, or None.
 
-    left_s: when it was lost, or the run was taken over, or ended (so far). busy_s: seconds with a
+    left_s: when it was lost or released, or the run was taken over, or ended (so far). busy_s: seconds with a
     job, as rank 0 saw. readings: (time_s, J since it joined) of its meter.
     """
 
@@ -69,6 +69,7 @@ class WorkerView:
     busy_s: float
     n_jobs: int
     readings: tuple[tuple[float, float], ...] = ()
+    released: bool = False
 
     @property
     def warm_up_s(self) -> float | None:
@@ -92,6 +93,18 @@ class Usage:
     node_s: float | None
     core_s: float | None
     gpu_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HandedBack:
+    """Seconds from the release of workers to the run's end (so far). node_s: of nodes of which no worker was
+    there any more; None: some worker did not say what it ran on. share: of what would have been occupied
+    without; of nodes where they are known, else of workers.
+    """
+
+    worker_s: float
+    node_s: float | None
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,19 @@ def usage(workers: Iterable[WorkerView], until_s: float) -> Usage:
         core_s=core_s,
         gpu_s=float(sum(map(_covered, devices.values()))) if gpus_known else None,
     )
+
+
+def handed_back(workers: Iterable[WorkerView], until_s: float) -> HandedBack:
+    """What these workers handed back by `until_s`."""
+    lives = list(workers)
+    stayed = [replace(w, left_s=until_s) if w.released else w for w in lives]
+    had, would = usage(lives, until_s), usage(stayed, until_s)
+    pair = (had.worker_s, would.worker_s)
+    if had.node_s is not None and would.node_s is not None:
+        pair = (had.node_s, would.node_s)
+    node_s = None if had.node_s is None else pair[1] - pair[0]
+    share = 1 - pair[0] / pair[1] if pair[1] > 0 else 0.0
+    return HandedBack(would.worker_s - had.worker_s, node_s, share)
 
 
 def energy(workers: Iterable[WorkerView], until_s: float) -> Energy:

@@ -46,14 +46,17 @@ class Spending:
         """Whether the batch job's end is one more limit (budget.end=job)."""
         self._job_end_ms: int | None = None
         self._now_ms = self._node_ms = self._n_epochs = 0
-        # worker -> its node
+        # worker -> its node; of those that are there, and of those that were released
         self._nodes: dict[int, str] = {}
+        self._released: dict[int, str] = {}
         self._n_nodes = 0
+        # As if none had been released: it is what the search was planned by.
+        self._planned_ms = self._n_planned = 0
 
     @property
     def n_nodes(self) -> int:
-        """That are there."""
-        return self._n_nodes
+        """That are there, or were until they were released."""
+        return self._n_planned
 
     @property
     def node_ms(self) -> int:
@@ -79,6 +82,7 @@ class Spending:
         """Any event, before it is handled."""
         now_ms = max(self._now_ms, milliseconds(event.time_s))
         self._node_ms += (now_ms - self._now_ms) * self._n_nodes
+        self._planned_ms += (now_ms - self._now_ms) * self._n_planned
         self._now_ms = now_ms
         if isinstance(event, t.WorkerJoined):
             node = event.facts.get("node")
@@ -88,6 +92,7 @@ class Spending:
             self._nodes.pop(event.worker, None)
         elif isinstance(event, t.Resumed):
             self._nodes.clear()
+            self._released.clear()
             # Another process, perhaps in another job.
             self._job_end_ms = None
         elif isinstance(event, t.Allocation):
@@ -99,7 +104,22 @@ class Spending:
             elif isinstance(event, t.EpochBatch):
                 self._n_epochs += len(event.objectives)
             return
-        self._n_nodes = len(set(self._nodes.values()))
+        self._count()
+
+    def released(self, worker: int) -> None:
+        """At the time of the latest event. Its node counts no more where none of its workers is there."""
+        if (node := self._nodes.pop(worker, None)) is not None:
+            self._released[worker] = node
+            self._count()
+
+    def _count(self) -> None:
+        there = set(self._nodes.values())
+        self._n_nodes, self._n_planned = len(there), len(there.union(self._released.values()))
+
+    @property
+    def node_of(self) -> Mapping[int, str]:
+        """worker -> node, of those that are there."""
+        return self._nodes
 
     def adjust(self, settings: Mapping[str, int]) -> None:
         """Take the limits of the conductor's settings."""
@@ -138,14 +158,20 @@ class Spending:
         end_ms = self.end_ms()
         return None if end_ms is None else max(end_ms - self._now_ms, 0) / 1000
 
-    def _ends(self) -> dict[str, int]:
+    def planned_end_ms(self) -> int | None:
+        """As `end_ms`, as if no worker had been released: that some are changes nothing for the others."""
+        return min(self._ends(planned=True).values(), default=None)
+
+    def _ends(self, planned: bool = False) -> dict[str, int]:
         """Limit of time -> when it is reached; without one of node-hours where no node is there."""
         ends = {}
         for key in self._keys:
             if key == EPOCHS:
                 continue
-            left_ms = self.left(key, self._now_ms)
-            n = self._n_nodes if key == "budget_node_hours_ms" else 1
+            left_ms, n = self.left(key, self._now_ms), 1
+            if key == "budget_node_hours_ms":
+                n = self._n_planned if planned else self._n_nodes
+                left_ms -= self._planned_ms - self._node_ms if planned else 0
             if n:
                 ends[key] = self._now_ms + -(-left_ms // n)
         return ends

@@ -257,7 +257,8 @@ class Conductor:
         return self._check_workers(event.message)
 
     def _check_workers(self, last: str) -> list[t.Command]:
-        if len(self.workers) >= self.min_workers or (self.ending.spent and self.workers):
+        is_enough = len(self.force) >= self.min_workers or bool(self.ending.spent)
+        if is_enough and self.workers:
             return []
         return self._stop(
             "failed",
@@ -333,7 +334,7 @@ class Conductor:
 
     def _dispatch(self) -> list[t.Command]:
         """Ask for a decision for each idle worker; a trial stays on its worker where possible."""
-        if len(self.workers) < self.min_workers:
+        if len(self.force) < self.min_workers:
             # The run begins when enough have joined.
             return []
         if self.ending.spent:
@@ -368,11 +369,23 @@ class Conductor:
                 f"scheduler={type(self.scheduler).__name__}: waits although nothing is in flight; "
                 "ask() must return Train, Predict or DONE then."
             )
+        elif self.force.idle and not (self.ending.is_over or self._questions or self._again):
+            commands += self._released()
         return commands
 
     def _may_take(self, trial_id: int) -> bool:
         """Whether a trial that is sent again need not go back to a worker on which it failed."""
         return self.force.may_take(self._trials[trial_id].failed_on)
+
+    def _released(self) -> list[t.Command]:
+        """Idle workers that the search will not need any more leave it."""
+        if (trial_ids := self.scheduler.may_train()) is None:
+            return []
+        away = self.force.surplus(trial_ids, self.spending.node_of)
+        for worker in away:
+            self.force.send_away(worker)
+            self.spending.released(worker)
+        return [t.Release(worker) for worker in away]
 
     def _start(
         self, worker: int, trial_id: int, to_epoch: int, score: bool = False

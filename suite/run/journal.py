@@ -109,6 +109,8 @@ def describe(command: t.Command) -> list[Any]:
             return ["score", worker, job.job_id, job.trial_id, job.to_epoch]
         case t.Ask(request):
             return ["ask", request.key, len(request.y), len(request.X_new)]
+        case t.Release(worker):
+            return ["release", worker]
         case t.Shutdown(status, reason):
             return ["shutdown", status, reason]
 

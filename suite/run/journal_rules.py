@@ -180,6 +180,7 @@ COMMANDS: dict[str, tuple[Rule, ...]] = {
     "start": (INTEGER,) * 5,
     "score": (INTEGER,) * 4,
     "ask": (TEXT, INTEGER, INTEGER),
+    "release": (INTEGER,),
     "shutdown": (one_of(get_args(t.EndStatus)), TEXT),
 }
 TRIAL = {"config": MAPPING, "seed": INTEGER, "bracket": or_null(INTEGER)}

@@ -39,7 +39,7 @@ class MachineLog:
 
     @property
     def end_ms(self) -> int | None:
-        return self._spending.end_ms()
+        return self._spending.planned_end_ms()
 
     @property
     def n_workers(self) -> int:

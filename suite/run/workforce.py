@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 MAX_STRIKES = 3
@@ -19,6 +19,8 @@ class Workforce:
         self.jobs: dict[int, int | None] = {}
         # An ordered set: the worker that has waited longest comes first.
         self.idle: dict[int, None] = {}
+        # Those that are not needed any more; they are in none of the others.
+        self.released: set[int] = set()
         # worker -> trials in its memory, newest last
         self._residents: dict[int, deque[int]] = {}
         # trial -> worker that trained it last
@@ -27,7 +29,8 @@ class Workforce:
         self.strikes: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self.jobs)
+        """Workers that are there, those that were released too."""
+        return len(self.jobs) + len(self.released)
 
     def join(self, worker: int) -> None:
         if worker not in self.jobs:
@@ -43,7 +46,27 @@ class Workforce:
     def clear(self) -> None:
         for worker in list(self.jobs):
             self.leave(worker)
+        self.released.clear()
         self.strikes.clear()
+
+    def surplus(self, trial_ids: Collection[int], node_of: Mapping[int, str]) -> list[int]:
+        """Idle workers that are more than so many trials need, each one worker, and hold none of them.
+
+        Those of nodes on which nobody trains come first: their nodes can go. Two workers stay, where there
+        are as many, busy ones counted: one may be lost. node_of: worker -> node.
+        """
+        n_busy = len(self.jobs) - len(self.idle)
+        n_more = len(self.idle) - max(len(trial_ids), 2 - n_busy)
+        homes = {self.home(i) for i in trial_ids}
+        used = {node_of.get(w) for w in self.jobs if w not in self.idle or w in homes}
+        more = [w for w in self.idle if w not in homes]
+        more.sort(key=lambda w: w in node_of and node_of[w] in used)
+        return more[: max(n_more, 0)]
+
+    def send_away(self, worker: int) -> None:
+        """An idle worker is not needed any more."""
+        self.leave(worker)
+        self.released.add(worker)
 
     def occupy(self, worker: int, job_id: int, trial_id: int) -> None:
         self.jobs[worker] = job_id

@@ -54,6 +54,8 @@ class Price(Scheduler):
     job does, or with the budget. Else n_epochs in all, on any number of workers and on no clock (None:
     Hyperband's at eta); as a last resort R more, so that one trial comes to R.
     n_trials: no more begin (None: as the budget allows; of time 10000 at most).
+    release_workers: those that have nothing to train until the end, by what can still be finished at 0.9 of
+    the measured duration of each trial, are released; what is trained by the others is as if they were there.
     straight: share of workers that train new trials to R in one job, whatever is believed of them: an
     insurance against ranks that reverse; none begins where fewer than straight_least can finish.
     stop_price: in units of the metric a node-hour; the run ends before where no trial is worth it, by the
@@ -90,6 +92,7 @@ class Price(Scheduler):
         straight_least: float = 0.3,
         stop_price: float | None = None,
         outlook_node_hours: float | None = 10.0,
+        release_workers: bool = True,
     ) -> None:
         planned = hyperband_plan(max_epochs, eta)
         if policy not in ("price", "rank"):
@@ -142,6 +145,7 @@ class Price(Scheduler):
         # of those that are flying
         self._protected: set[int] = set()
         self._outlook = Outlook(max_epochs, n_least, stop_price, outlook_node_hours)
+        self._releases = release_workers
         self._stale, self._over = True, False
         self._n_jobs = 0
         self._left_out: set[int] = set()
@@ -182,6 +186,17 @@ class Price(Scheduler):
     @property
     def chooses_trials(self) -> bool:
         return True
+
+    def may_train(self) -> Sequence[int] | None:
+        candidates, flying = self._candidates, [self._ids[i] for i in self._flying]
+        if not self._releases or candidates is None:
+            return None
+        if self._fresh(candidates) and self._left.may_fit_fresh(flying) > self._least_finishing:
+            return None
+        waiting = self._waiting()
+        ids, epochs = [self._ids[i] for i in waiting], np.array(self._epochs)[waiting]
+        fits = self._left.may_fit(ids, epochs) if waiting else ()
+        return [i for i, fit in zip(ids, fits, strict=True) if fit]
 
     @property
     def knows_prices(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from suite.core.machine import Machine
 from suite.surrogates.speeds import Speeds
+
+_FASTER = 0.9
+"""A trial's speed, as it is reckoned, may come to be so much of it when more of its epochs, or others', are
+measured: what would not fit then is taken never to fit."""
 
 
 class Budget(ABC):
@@ -34,6 +38,14 @@ class Budget(ABC):
     @abstractmethod
     def fit_fresh(self) -> float:
         """The share of new trials that can come to R in what is left, by what was measured."""
+
+    @abstractmethod
+    def may_fit(self, trial_ids: Sequence[int], epochs: NDArray[np.int_]) -> NDArray[np.bool_]:
+        """As `fit`, now or at any time later: False only where it does not become True again."""
+
+    @abstractmethod
+    def may_fit_fresh(self, flying: Collection[int]) -> float:
+        """As `fit_fresh`, at most, now or at any time later. flying: trials that are being trained."""
 
     @property
     def wants_speeds(self) -> bool:
@@ -74,6 +86,13 @@ class EpochBudget(Budget):
 
     def fit_fresh(self) -> float:
         return float(self.max_epochs <= self._n_epochs - self._handed_out)
+
+    def may_fit(self, trial_ids: Sequence[int], epochs: NDArray[np.int_]) -> NDArray[np.bool_]:
+        # What is handed out never comes back.
+        return self.fit(trial_ids, epochs)
+
+    def may_fit_fresh(self, flying: Collection[int]) -> float:
+        return self.fit_fresh()
 
     def begins(self, trial_id: int, n_epochs: int) -> None:
         self._handed_out += n_epochs
@@ -127,6 +146,20 @@ class TimeBudget(Budget):
         if len(self._speeds) < self._n_speeds:
             return float(left_ms > 0)
         return float((self._speeds.known() * self.max_epochs <= left_ms).mean())
+
+    def may_fit(self, trial_ids: Sequence[int], epochs: NDArray[np.int_]) -> NDArray[np.bool_]:
+        left_ms = self._left_ms
+        needed_ms = (self.max_epochs - epochs) * self._speeds.of(trial_ids)
+        return np.asarray((needed_ms * _FASTER <= left_ms) & (left_ms > 0))
+
+    def may_fit_fresh(self, flying: Collection[int]) -> float:
+        left_ms = self._left_ms
+        if left_ms <= 0 or len(self._speeds) < self._n_speeds:
+            return float(left_ms > 0)
+        fitting = int((self._speeds.known() * self.max_epochs * _FASTER <= left_ms).sum())
+        # Those whose speed is not known yet may be of any.
+        n_open = sum(not self._speeds.knows(i) for i in flying)
+        return (fitting + n_open) / (len(self._speeds) + n_open)
 
     @property
     def wants_speeds(self) -> bool:

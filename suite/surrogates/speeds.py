@@ -58,6 +58,10 @@ class Speeds:
         """Trials of which a speed is known."""
         return self._n
 
+    def knows(self, trial_id: int) -> bool:
+        place = self._place.get(trial_id)
+        return place is not None and self._lengths[place] >= self._n_known
+
     @property
     def n_seen(self) -> int:
         """Trials that have trained an epoch."""

@@ -421,6 +421,8 @@ class _Search:
                     self._hand_out(worker, "score", job)
                 case t.Ask(request):
                     self._asks.submit(request)
+                case t.Release(worker):
+                    self._send(worker, "release", None)
                 case t.Shutdown():
                     return True
         return False

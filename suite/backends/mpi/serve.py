@@ -32,6 +32,8 @@ from suite.worker.worker import Worker
 
 # An idle worker may wait long: longer sleeps than rank 0's.
 SLEEP_S = (1e-4, 1e-2)
+# How long a released one sleeps before it looks whether the run has ended.
+RELEASED_S = 0.25
 # Fast epochs share a message: one journal line for several.
 FLUSH_EVERY_S = 0.05
 # How often an idle worker looks whether rank 0 is still there.
@@ -80,7 +82,7 @@ class _Server:
         self._run_id: str | None = None
         self._outbox: list[t.Event] = []
         self._flushed = self._looked = 0.0
-        self._ended = self._pausing = False
+        self._ended = self._pausing = self._released = False
         # Where several ranks train a trial; for the life of the process.
         self._group: Any = None
         self._met = False
@@ -94,6 +96,7 @@ class _Server:
             "pause": self._on_pause,
             "meet": self._on_meet,
             "end": self._on_end,
+            "release": self._on_release,
         }
 
         self.post("hello", process_identity())
@@ -104,6 +107,8 @@ class _Server:
             message = self.receive()
             if message is None:
                 backoff.sleep()
+                if self._released:
+                    time.sleep(RELEASED_S)
                 continue
             backoff.reset()
             self._take(*message)
@@ -117,6 +122,7 @@ class _Server:
             raise groups.GroupBroken(content)
         if word == "begin":
             self._run_id, self._ended, self._pausing = run_id, False, False
+            self._released = False
             self.begin(content)
         elif run_id == self._run_id:
             with contextlib.suppress(_Cancelled):
@@ -240,6 +246,10 @@ class _Server:
     def _on_pause(self, _: None) -> None:
         self._pausing = True
         self.post("paused", None)
+
+    def _on_release(self, _: None) -> None:
+        """No job comes any more in this run; the process stays for the next one, and costs almost nothing."""
+        self._released = True
 
     def _on_end(self, _: None) -> None:
         self._ended = True
