@@ -99,6 +99,7 @@ def test_a_journal_from_before_budgets_of_hours_has_none():
         "all_epochs": None,
         "trainings": None,
         "price": None,
+        "end": None,
         "allow_short": False,
     }
     assert moved.upgraded(before)["budget"] == ends

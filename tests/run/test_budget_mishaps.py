@@ -93,7 +93,7 @@ def test_a_worker_that_is_lost_a_second_before_the_end_costs_only_its_epochs():
     (one, two) = played.begun
     (three,) = played.train(1, one, 50.0)
     assert not played.tell(t.WorkerLost(2, "gone", 99.0)), "the other one is busy"
-    assert two.trial_id in {trial for trial, _ in played.conductor._queue}
+    assert two.trial_id in played.conductor._again.trial_ids
     played.tell(t.BudgetUsed("budget_hours_ms", 100.0))
     played.tell(
         t.EpochReport(1, three.job_id, three.from_epoch + 1, 0.1, {}, 1.0, 0.0, 101.0),
