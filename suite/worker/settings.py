@@ -29,7 +29,8 @@ class WorkerSettings:
     node that train one trial together. share_gpus: whether more workers than GPUs on a node share them.
     join_timeout_s: time to import the framework and load the data. agreement: what becomes of a worker
     whose data set, code or versions are not those of the run, or of a run that is resumed on other data:
-    refuse, or record (it trains, and the journal and the record name the difference).
+    refuse, or record (it trains, and the journal and the record name the difference). shrink_job: whether
+    Slurm is asked to take nodes out of the job of which all workers were released.
 
     Raises ConfigError for a setting of another type or outside its bounds.
     """
@@ -46,6 +47,7 @@ class WorkerSettings:
     share_gpus: bool
     join_timeout_s: Seconds
     agreement: Literal["refuse", "record"]
+    shrink_job: bool
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self), include_extras=True)

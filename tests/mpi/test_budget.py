@@ -55,3 +55,22 @@ def test_the_budget_ends_a_run_and_a_larger_one_goes_on(tmp_path, limit):
     assert (after.status, after.reason) == ("completed", "")
     assert after.n_epochs > before.n_epochs and after.counts.n_retrained == 0
     assert verify(folder, "run").holds
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_not_needed_is_released_and_the_run_ends_well(tmp_path):
+    """One trial on three workers: one trains, one stays in case it is lost."""
+    runs = tmp_path / "runs"
+    words = ("algorithm=price", "budget.hours=1", "budget.n_trials=1")
+    search = [word for word in SEARCH if not word.startswith("model.sleep_s")]
+    launch = Launch(4, *search, *words, runs=runs)
+    out = launch.until()
+    assert launch.code == 0, out
+    (path,) = journals_in(runs)
+    gone = [command for line in journals.read(path)[1] for command in of(line, "release")]
+    record = json.loads((path.parent / "record.json").read_text())
+    assert len(gone) == record["workers"]["released"]["value"] == 1
+    # Its node has others.
+    back = record["cost"]["handed_back"]
+    assert back["worker_hours"]["value"] > 0 == back["node_hours"]["value"]
+    assert load_run(path.parent).test_value is not None and verify(path.parent, "run").holds

@@ -14,12 +14,14 @@ from suite.backends.clock import Clock
 from suite.backends.contract import RunContext
 from suite.backends.forecasts import AskThread
 from suite.backends.mpi import groups
+from suite.backends.mpi.job_size import JobSize
 from suite.backends.mpi.messages import Begin
 from suite.backends.mpi.received import GarbageError, Progress
 from suite.backends.mpi.silence import Silence
 from suite.backends.mpi.world import World, world
 from suite.core import types as t
 from suite.core.errors import ConfigError, PausedError, StoppedError
+from suite.run import batch
 from suite.run.driver import Decider
 from suite.run.limit import Limit
 from suite.worker.settings import WorkerSettings
@@ -148,6 +150,7 @@ class _Search:
         self._end_until: float | None = None
         # Rank -> its job, once it was asked to end it with its epoch as a budget is used up; None: not asked.
         self._stopping: dict[int, int] | None = None
+        self._size = JobSize(batch.job_id() if settings.shrink_job else "", world.names())
         self._events: list[t.Event] = []
         self._on: Mapping[str, Callable[[int, Any], None]] = {
             "events": self._on_events,
@@ -423,6 +426,7 @@ class _Search:
                     self._asks.submit(request)
                 case t.Release(worker):
                     self._send(worker, "release", None)
+                    self._size.released(self._world.groups.get(worker, ()))
                 case t.Shutdown():
                     return True
         return False

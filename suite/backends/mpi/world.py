@@ -98,6 +98,11 @@ class World:
         """
         return {rank: f"{who.node} {who.host}" for rank, who in self.places.items()}
 
+    def names(self) -> dict[int, str]:
+        """rank -> name of its node as Slurm has it, the host's without its domain; rank 0's too."""
+        everyone = {0: self._me, **self.places}
+        return {rank: who.host.partition(".")[0] for rank, who in everyone.items()}
+
     def local_index(self, rank: int) -> int:
         """Which worker of its host a rank is, 0, 1, ...: rank 0 takes no device."""
         hosts = self.hosts()
