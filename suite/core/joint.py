@@ -59,7 +59,8 @@ class JointOptimizer(ABC):
     @abstractmethod
     def tell(self, key: Key, to_epoch: int, objective: float | None) -> None:
         """What was asked for is trained. objective: after to_epoch, finite, smaller is better; None: the
-        trial diverged or was given up (its workers died, say), and never goes on.
+        trial diverged or was given up (its workers died, say), or no more configurations may begin; it never
+        goes on.
 
         Answers come in the order in which jobs finish. At the end of a budget some never come.
         """

@@ -48,8 +48,10 @@ class Joint(Scheduler):
     """Trains what a joint optimizer (suite.core.JointOptimizer) asks for. It takes `searcher=joint`.
 
     optimizer: its `_target_` and constructor arguments. The search ends where the optimizer says DONE, or
-    asks for more than n_trials configurations (of a table: than it has rows) or n_epochs epochs in all.
-    Without either, n_epochs is Hyperband's at eta; or, where the run has hours or node_hours, these end it.
+    asks for more than n_epochs epochs in all. Beyond n_trials configurations (of a table: its rows) a new one
+    is refused, as a trial that failed; the optimizer is asked again when something was told, for it may go on
+    with a trial that it has; where nothing is in training, the search ends. With neither n_trials nor
+    n_epochs, n_epochs is Hyperband's at eta; or, where the run has hours or node_hours, these end it.
     At the end, where no trial has max_epochs, the one with most epochs (of equals the best) is trained on to
     them, R epochs more at most: a search without it would have no winner. The optimizer is not told of that.
 
@@ -88,7 +90,7 @@ class Joint(Scheduler):
         self._space: Space | None = None
         self._trials: list[_Trial] = []
         self._number: dict[Key, int] = {}
-        self._n_flying = self._n_asked = 0
+        self._n_flying = self._n_asked = self._n_refused = 0
         # It said WAIT, and nothing was told since: it is not asked again.
         self._waiting = False
         # Why nothing new is asked for; empty while it goes on.
@@ -171,11 +173,14 @@ class Joint(Scheduler):
 
     @property
     def diagnostics(self) -> Mapping[str, Any]:
-        """Why nothing more was asked for, the epochs that were asked for, and what the optimizer says."""
+        """Why nothing more was asked for, the epochs that were asked for, how many configurations were
+        refused because no more may begin, and what the optimizer says.
+        """
         return {
             "optimizer": type(self.optimizer).__name__,
             "ended": self._ended,
             "n_epochs_asked": self._n_asked,
+            "n_refused": self._n_refused,
             "trained_on_at_the_end": self._resort is not None,
             **dict(self.optimizer.diagnostics),
         }
@@ -196,14 +201,24 @@ class Joint(Scheduler):
         epochs = 0 if trial_id is None else self._trials[trial_id].epochs
         if self._n_epochs is not None and self._n_asked + to_epoch - epochs > self._n_epochs:
             self._ended = f"n_epochs={self._n_epochs}"
-        elif trial_id is None and len(self._trials) >= self._n_trials:
-            self._ended = f"n_trials={self._n_trials}"
         if self._ended:
+            return None
+        if trial_id is None and len(self._trials) >= self._n_trials:
+            self._refuse(key, to_epoch)
             return None
         if trial_id is None:
             trial_id = self._number[key] = len(self._trials)
             self._trials.append(_Trial(key, config))
         return self._train(trial_id, to_epoch)
+
+    def _refuse(self, key: Key, to_epoch: int) -> None:
+        """It wants one more configuration than may begin; it can still go on with those that it has."""
+        self._n_refused += 1
+        self._call("tell", self.optimizer.tell, key, to_epoch, None)
+        if self._n_flying:
+            self._waiting = True
+        else:
+            self._ended = f"n_trials={self._n_trials}"
 
     def _train(self, trial_id: int, to_epoch: int) -> Train:
         trial = self._trials[trial_id]

@@ -69,6 +69,15 @@ def test_the_number_of_configurations_ends_it():
     )
 
 
+def test_where_no_more_configurations_may_begin_it_goes_on_with_those_it_has():
+    scheduler = begun({**HALVING, "eta": 2}, n_trials=8)
+    played = play(scheduler, workers=1)
+    assert sorted(played.epochs) == list(range(8)) and scheduler.diagnostics["n_refused"] > 0
+    # Rungs 1, 2, 4, 8, 9: eight trials, four, two, and one, which is trained on to R at the end.
+    reached = sorted(played.epochs.values(), reverse=True)
+    assert reached == [R, 4, 2, 2, 1, 1, 1, 1] and scheduler.diagnostics["trained_on_at_the_end"]
+
+
 def test_done_ends_it_once_all_is_told():
     scheduler = begun(scripted("done"), n_epochs=100)
     assert len(play(scheduler, workers=3).epochs) == 3
