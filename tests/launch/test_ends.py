@@ -13,6 +13,7 @@ from kit.driving import compose
 from suite.core.errors import ConfigError
 from suite.core.run_settings import RunSettings
 from suite.launch import begin, cli, ending, execute
+from suite.launch.progress import Progress
 from suite.results import record
 from suite.run import journal as journals
 from suite.worker import checkpoints
@@ -334,3 +335,25 @@ def test_ctrl_c_while_a_completed_run_is_closed_leaves_it_whole_and_ends_the_swe
     (folder,) = folders(tmp_path)
     assert json.loads((folder / record.NAME).read_text())["status"] == "completed"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_in_a_run_with_a_budget_of_time_ends_it_whole_and_begins_no_further_one(
+    tmp_path, line, monkeypatch, capsys
+):
+    """The sweep's exit code says that it is not all there; the run's record says how it ended."""
+    showing, n_epochs = Progress.__call__, []
+
+    def asked(self, event, conductor):
+        showing(self, event, conductor)
+        n_epochs.append(conductor.n_epochs)
+        if conductor.n_epochs == 5 and n_epochs.count(5) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "__call__", asked)
+    given = ("backend=inline", "budget.hours=1", "budget.allow_short=true", "max_epochs=4")
+    assert line("-m", "seed=0,1", *given) == 130
+    (folder,) = folders(tmp_path)
+    told = json.loads((folder / record.NAME).read_text())
+    assert told["status"] == "completed" and told["result"]["winner"]["test"] is not None
+    assert told["reason"].startswith("Ctrl-C: ended by hand; "), told["reason"]
+    assert "once more cuts it" in capsys.readouterr().err
