@@ -63,6 +63,15 @@ def test_plan_and_doctor_count_the_runs_of_every_experiment(name):
     assert whole.makespan_s(4) == makespan_s([p.load for p in plans], 4)
 
 
+def test_expensive_searches_of_the_deadlines_have_six_of_the_twenty_seeds():
+    words = ["experiment=deadline", "task=mnist", "backend.workers=8"]
+    runs = Runs(words)
+    n = {c.config["choices"]["algorithm"]: len(c.seeds) for c in runs.combinations}
+    few = {"price": 6, "bohb_looped": 6}
+    assert n == dict.fromkeys(swept("deadline", "algorithm"), 20) | few
+    assert KNOWN["deadline"] == 36 * 2 * runs.n_runs
+
+
 @pytest.fixture
 def ran(tmp_path, monkeypatch):
     """The runs that a command line starts, without running them: (name, seed, folder's name)."""
