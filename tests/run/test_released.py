@@ -41,8 +41,9 @@ def jobs(view):
     ]
 
 
-@pytest.mark.parametrize("algorithm", ["price", "price_rank"])
-@pytest.mark.parametrize(("limit", "hours"), [("hours", 1.2), ("node_hours", 7.2)])
+@pytest.mark.parametrize(
+    ("algorithm", "limit", "hours"), [("price", "hours", 1.2), ("price_rank", "node_hours", 7.2)]
+)
 def test_what_the_others_train_is_the_same(tmp_path, no_fsync, algorithm, limit, hours):
     words = (f"algorithm={algorithm}", f"budget.{limit}={hours}", "seed=1")
     kept = begun(tmp_path / "kept", *words, "scheduler.release_workers=false")

@@ -25,7 +25,8 @@ SIMULATED = (
 
 
 def begun(folder, *words):
-    outcome = run(configured(*SIMULATED, *words), folder)
+    few = ("scheduler.n_trees=6", "scheduler.n_candidates=60")
+    outcome = run(configured(*SIMULATED, *few, *words), folder)
     assert outcome.status == "completed", outcome.reason
     return outcome, load_run(folder)
 
