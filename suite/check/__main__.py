@@ -35,7 +35,9 @@ CODES = {"pass": 0, "fail": 1, "open": 3}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the verdicts; returns the exit code."""
     parser = argument_parser("suite.check", __doc__)
-    parser.add_argument("submissions", nargs="+", type=Path, metavar="SUBMISSION")
+    parser.add_argument(
+        "submissions", nargs="+", type=Path, metavar="SUBMISSION", help="archives or folders"
+    )
     parser.add_argument("--all", action="store_true", help="list what passed and what is open too")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
@@ -55,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--tolerance", type=float, metavar="X", help="relative; default: as docs/rules.md says"
     )
     parser.add_argument("--image", metavar="DIGEST", help="the image that runs must name")
-    parser.add_argument("--allowed-signers", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--allowed-signers", type=Path, metavar="FILE", help="whose signature counts (ssh-keygen)"
+    )
     given = parser.parse_args(arguments)
     return run_command("check", lambda: _check(given))
 

@@ -39,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--to", type=Path, required=True, metavar="FOLDER",
         help="the folder to make; FOLDER.tar is made beside it",
     )  # fmt: skip
-    parser.add_argument("--division", choices=package.DIVISIONS, default="open")
+    parser.add_argument(
+        "--division", choices=package.DIVISIONS, default="open",
+        help="by whose rules (docs/rules.md; default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--level", metavar="NAME", help="level of conf/levels.yaml that was run")
     parser.add_argument("--site", metavar="TEXT", help="whose machine it is")
     parser.add_argument(
