@@ -91,8 +91,9 @@ def _unknown(word: str, key: str, inner: Mapping[str, Sequence[str]]) -> ConfigE
     }
     own = [name for name in full if name.startswith(f"{top}.")]
     shown = own or list(inner)
-    # n_trials=5 is budget.n_trials; modle.noise is one of the model's.
+    # n_trials=5 is budget.n_trials; modle.noise is one of the model's. `common` is of sweeps: last.
     elsewhere = [name for name, one in full.items() if one == (below or key)]
+    elsewhere.sort(key=lambda name: name.startswith("common."))
     hint = close_name(key, list(full) if below else shown)
     if not hint and elsewhere:
         hint = f" Did you mean {elsewhere[0]}?"

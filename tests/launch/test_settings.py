@@ -31,7 +31,7 @@ LEAVES = [(group, name) for group in GROUPS for name in names(group) if name != 
         ("max_epochs=null", "max_epochs=null: must be an integer >= 1 and <= 1000000."),
         ("seed=null", "seed=null: must be an integer >= 0."),
         ("seed=-1", "seed=-1: must be an integer >= 0."),
-        ("+common.n_curve=8", "+common.n_curve=8: unknown setting; known are common.max_samples,"),
+        ("+common.n_curve=8", "+common.n_curve=8: unknown setting; known are common.asha_eta,"),
         ("backend.device=gpu", "backend.device=gpu: must be auto, cpu or cuda."),
         ("backend.threads=null", "backend.threads=null: must be an integer"),
         (
