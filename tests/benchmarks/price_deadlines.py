@@ -48,7 +48,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +144,8 @@ def measure(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
 def _until(text: str | None) -> datetime:
     if text is None:
         return datetime.max
-    now = datetime.now()
     hour, minute = map(int, text.split(":"))
-    end = now.replace(hour=hour, minute=minute, second=0)
-    return end if end > now else end + timedelta(days=1)
+    return datetime.now().replace(hour=hour, minute=minute, second=0)
 
 
 def main() -> None:
@@ -161,9 +159,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="default: 20; of a study 6")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--n-jobs", type=int, default=2, help="processes")
-    parser.add_argument(
-        "--until", metavar="HH:MM", help="no further run begins after this time of day"
-    )
+    parser.add_argument("--until", metavar="HH:MM", help="no run begins after this time today")
     parser.add_argument(
         "--show", action="store_true", help="the tables of what is there; run nothing"
     )
