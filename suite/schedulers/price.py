@@ -50,7 +50,8 @@ class Price(Scheduler):
 
     Where the run has a budget of time (budget.hours, .node_hours, .end), it plans by that which ends first,
     on the clock that the journal holds. What cannot be finished by then is not begun, by the speed of each
-    trial (suite.surrogates.speeds); workers that have nothing to finish idle, and the run ends when the last
+    trial (suite.surrogates.speeds), but where no trial has come to R and none can: then what is left of the
+    time is spent on the best. Workers that have nothing to finish idle, and the run ends when the last
     job does, or with the budget. Else n_epochs in all, on any number of workers and on no clock (None:
     Hyperband's at eta); as a last resort R more, so that one trial comes to R.
     n_trials: no more begin (None: as the budget allows; of time 10000 at most).
@@ -144,6 +145,8 @@ class Price(Scheduler):
         self._failed: set[int] = set()
         # of those that are flying
         self._protected: set[int] = set()
+        # of those that are flying: as a last resort
+        self._resorted: set[int] = set()
         self._outlook = Outlook(max_epochs, n_least, stop_price, outlook_node_hours)
         self._releases = release_workers
         self._stale, self._over = True, False
@@ -195,6 +198,9 @@ class Price(Scheduler):
             return None
         waiting = self._waiting()
         ids, epochs = [self._ids[i] for i in waiting], np.array(self._epochs)[waiting]
+        if not self._expects_result:
+            # The last resort may take any of them.
+            return ids
         fits = self._left.may_fit(ids, epochs) if waiting else ()
         return [i for i, fit in zip(ids, fits, strict=True) if fit]
 
@@ -260,6 +266,7 @@ class Price(Scheduler):
         i = self._number[trial_id]
         target = self._flying.pop(i)
         self._protected.discard(i)
+        self._resorted.discard(i)
         for k in range(self._ladder.highest[i] + 1, target + 1):
             # A failed trial ranks last.
             value = math.inf if curve is None else curve[self._rungs[k] - 1]
@@ -317,7 +324,7 @@ class Price(Scheduler):
         states, means = self._ladder.highest[paused] + 1, self._beliefs.mean[paused]
         if not self._outlook.is_worth(states, means, fresh is not None):
             return None
-        if len(paused) and self._left.wants_speeds:
+        if self._left.wants_speeds and self._waiting():
             fresh = None
         if self._policy == "price":
             train = self._highest_price(candidates, paused, fresh, finishing)
@@ -386,15 +393,33 @@ class Price(Scheduler):
             return self._begin(candidates, fresh[0], self._first)
         return None if best is None else self._go_on(best)
 
+    @property
+    def _has_result(self) -> bool:
+        """Whether a trial has come to R."""
+        return any(i not in self._failed for i in self._ladder.at(len(self._rungs) - 1))
+
+    @property
+    def _expects_result(self) -> bool:
+        """Whether a trial has come to R, or one that is being trained to R will in time."""
+        last = len(self._rungs) - 1
+        near = (k == last for i, k in self._flying.items() if i not in self._resorted)
+        return self._has_result or any(near)
+
     def _last_resort(self) -> Train | None:
-        """The epochs are spent; but a run without a trial at R would have no result."""
-        at_end = self._ladder.at(len(self._rungs) - 1)
-        if self._is_timed or self._flying or any(i not in self._failed for i in at_end):
+        """Nothing fits into what is left; but a run without a trial at R would have no result. Of epochs:
+        one trial goes on to R. Of time: what is left is spent on the best that are paused, on all workers,
+        for the reckoning is right to a few percent only.
+        """
+        if self._has_result or self._flying.keys() - self._resorted:
+            return None
+        if self._left.used() >= 1 if self._is_timed else self._flying:
             return None
         waiting = self._waiting()
         if not waiting:
             return None
-        return self._go_on(min(waiting, key=lambda i: (self._beliefs.mean[i], self._ids[i])))
+        i = min(waiting, key=lambda i: (self._beliefs.mean[i], self._ids[i]))
+        self._resorted.add(i)
+        return self._go_on(i)
 
     def _begin(
         self, candidates: Candidates, trial_id: int, k: int, protected: bool = False

@@ -428,6 +428,19 @@ def test_a_short_end_is_run_where_that_is_said():
     assemble(configured(*SIMULATED, "budget.hours=0.2", "budget.allow_short=true"))
 
 
+@pytest.mark.parametrize("policy", ["price", "rank"])
+def test_a_run_in_which_nothing_is_reckoned_to_fit_spends_its_time_all_the_same(policy):
+    """All trainings take 1 R; with 2 % for stragglers none fits into 1.01 R once it has begun."""
+    even = {"trial_sigma": 0.0, "epoch_noise": 0.0, "straggler_share": 0.0}
+    done = simulate(price(policy), trainings=1.01, **even)
+    assert finished(done), "what was paused went on, and came to R"
+    assert done.conductor.shutdown.status == "completed"
+    # Less than a training: the best ones go on until the end.
+    done = simulate(price(policy), trainings=0.5, **even)
+    assert not finished(done) and done.conductor.ending.spent
+    assert max(len(trial.curve) for trial in done.conductor.trials.values()) >= R // 4
+
+
 def test_trials_are_trials_of_the_searchers_order():
     """Trial k has the configuration that random search gives it: runs of one seed share them."""
     done = simulate(price(), seed=7, trainings=1.5)
