@@ -67,16 +67,19 @@ class Cluster:
         raise AssertionError(f"job {job} did not end in {timeout} s:\n{out.read_text()[-3000:]}")
 
     def until_epochs(self, job, out, n, timeout=60):
-        """Wait until the runs of this cluster have reported n epochs."""
+        """Wait until the runs of this cluster have reported n epochs (an epoch is two words or more)."""
         deadline = time.monotonic() + timeout
         while True:
-            found = self.folder.glob("runs/**/journal.jsonl")
-            if sum(path.read_bytes().count(b'"epoch"') for path in found) >= n:
+            if self.words() >= n:
                 return
             if time.monotonic() > deadline:
                 subprocess.run(["scancel", job])
                 raise AssertionError(out.read_text() if out.exists() else "never started")
             time.sleep(0.1)
+
+    def words(self):
+        found = self.folder.glob("runs/**/journal.jsonl")
+        return sum(path.read_bytes().count(b'"epoch"') for path in found)
 
     def submit(self, script, options, overrides, **variables):
         return self.wait(*self.start(script, options, overrides, **variables))
