@@ -18,6 +18,7 @@ from suite.files.reading import (
     read_json,
     read_text,
     refuse_constant,
+    unique_keys,
 )
 from suite.files.removing import remove_files, remove_folder
 from suite.files.shipped import published_tables, shipped
@@ -41,5 +42,6 @@ __all__ = [
     "remove_files",
     "remove_folder",
     "shipped",
+    "unique_keys",
     "write_whole",
 ]

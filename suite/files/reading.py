@@ -122,6 +122,16 @@ def parse_json(text: str, *, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
     return (_DECODER if pairs is None else _decoder(pairs)).decode(text)
 
 
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `parse_json`: a mapping. Raises ValueError for a key twice; JSON keeps the last one."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key {key!r} stands twice")
+        found[key] = value
+    return found
+
+
 def check_depth(text: str) -> None:
     """Raises ValueError where brackets nest deeper than MAX_JSON_DEPTH."""
     # The usual line has few brackets in all; only others are looked at closely.

@@ -12,7 +12,7 @@ from typing import Any
 
 from suite.core.errors import JournalError
 from suite.core.printable import printable
-from suite.files import UnsafeFileError, parse_json, read_text
+from suite.files import UnsafeFileError, parse_json, read_text, unique_keys
 from suite.results.leaves import leaves
 from suite.run.paths import SCHEMAS
 
@@ -41,7 +41,7 @@ def load(path: Path) -> dict[str, Any]:
     except UnsafeFileError as error:
         raise JournalError(f"{printable(error)} Name a record.json.") from None
     try:
-        record = parse_json(text, pairs=_unique)
+        record = parse_json(text, pairs=unique_keys)
     except ValueError as error:
         why = printable(error, most=200)
         raise JournalError(f"{name}: not strict JSON: {why}; write it again.") from None
@@ -74,15 +74,6 @@ def _of_this_version(record: Any) -> Any:
             },
         }
     return newer
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {key!r} stands twice")
-        found[key] = value
-    return found
 
 
 def validate(record: object) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from suite.core.errors import DataError
 from suite.core.printable import printable
-from suite.files import UnsafeFileError, open_regular, parse_json, read_text
+from suite.files import UnsafeFileError, open_regular, parse_json, read_text, unique_keys
 from suite.submit.schemas import check_document
 
 NAME = "submission.json"
@@ -122,18 +122,9 @@ def read_document(path: Path, below: Path, max_bytes: int = 2**20) -> dict[str, 
     except UnsafeFileError as error:
         raise DataError(printable(error)) from None
     try:
-        document = parse_json(text, pairs=_unique)
+        document = parse_json(text, pairs=unique_keys)
     except ValueError as error:
         raise DataError(f"{name}: is no strict JSON: {printable(error, most=200)}.") from None
     if not isinstance(document, dict):
         raise DataError(f"{name}: must be a JSON object.")
     return document
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {key!r} stands twice")
-        found[key] = value
-    return found
