@@ -65,7 +65,10 @@ def test_plan_and_doctor_count_the_runs_of_every_experiment(name):
 
 def test_expensive_searches_of_the_deadlines_have_six_of_the_twenty_seeds():
     words = ["experiment=deadline", "task=mnist", "backend.workers=8"]
-    runs = Runs(words)
+    try:
+        runs = Runs(words)
+    except DataError as error:
+        pytest.skip(f"its table is not here: {error}")
     n = {c.config["choices"]["algorithm"]: len(c.seeds) for c in runs.combinations}
     few = {"price": 6, "bohb_looped": 6}
     assert n == dict.fromkeys(swept("deadline", "algorithm"), 20) | few
