@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,6 @@ from suite.core.errors import JournalError, SuiteError
 from suite.core.printable import printable
 from suite.results import record as records
 from suite.results.run_view import RunView
-from suite.results.workers import energy
 from suite.run import journal as journals
 from suite.verify.checks import Check, Examined, examine
 
@@ -142,18 +140,9 @@ def _figures(view: RunView, target: float | None) -> dict[str, tuple[float | Non
         measured = figures(Measured(records.of(view), view), target)
     except (SuiteError, ArithmeticError, ValueError):
         return {}
-    named = {
+    return {
         name: (value, UNITS[name] or view.header.metric.unit) for name, value in measured.items()
     }
-    seconds = measured["seconds_to_target"]
-    joules: float | None = None
-    if seconds is not None:
-        joules = math.inf if math.isinf(seconds) else energy(view.workers, seconds).joules
-    named["joules"] = (view.energy.joules, "J")
-    named["joules_to_target"] = (joules, "J")
-    rate = 3600 * len(view.trials) / view.wall_s if view.wall_s > 0 else None
-    named["trials_per_hour"] = (rate, "1/h")
-    return named
 
 
 def worst(findings: Sequence[Finding]) -> Status:

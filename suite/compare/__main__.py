@@ -3,6 +3,7 @@
     swiftbench compare here/runs/TIME there/runs/TIME          each a record.json, a run folder or a sweep's
     swiftbench compare A B --target 0.25                       epochs and seconds until this value is reached
     swiftbench compare A --reference conf/experiment/x.yaml    against the values that an experiment must give
+    swiftbench compare A B --format html > page.html           or md, json, csv
 
 Compared is only what is comparable: records of one schema's major version, experiment, model with
 its settings (space, split, a table's checksum), data label, data set (name, digests, stand-in, sizes),
@@ -13,7 +14,8 @@ Settings that may differ (overlap, workers, threads, algorithm's own) are printe
 
 Sides with the same algorithms are compared algorithm by algorithm; sides of one algorithm each,
 with each other. The target value is by default the worst of the sides' medians of best values, so
-that at least half the runs of each side reach it. suite.compare.figures_of_merit defines the figures.
+that at least half the runs of each side reach it. suite.compare.figures_of_merit defines the figures. Lower
+is better, where the table does not say otherwise. A ratio has an interval, by its seeds.
 
 Exit code: 0; 1: a reference value is missed or could not be checked, or bad input; 2: wrong
 arguments; 3: refused.
@@ -32,7 +34,8 @@ from typing import Any
 
 from suite.compare.comparable import Refusal, check, read
 from suite.compare.figures_of_merit import references
-from suite.compare.page import page, table
+from suite.compare.page import Comparison, comparison, rows_for_programs
+from suite.compare.rendering import as_html, as_markdown, as_text
 from suite.core.command import argument_parser, run_command
 from suite.core.errors import ConfigError
 from suite.core.printable import printable
@@ -59,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="compare runs on unlike data sets all the same, and say so",
     )
     parser.add_argument(
-        "--format", choices=("text", "json", "csv"), default="text",
-        help="json or csv: a row a figure, side and algorithm, for programs (default: %(default)s)",
+        "--format", choices=("text", "md", "html", "json", "csv"), default="text",
+        help="md, html: the same page; json, csv: a row a figure, side, algorithm (default: %(default)s)",
     )  # fmt: skip
     given = parser.parse_args(arguments)
     return run_command(
@@ -86,21 +89,31 @@ def _compare(
     try:
         sides = [read(path, label) for label, path in zip(_labels(), paths, strict=False)]
         marks = check(sides, unlike_data=unlike_data)
-        lines, all_hold = page(sides, target, expected, marks)
+        said = comparison(sides, target, expected, marks)
     except Refusal as refusal:
         print(f"compare: {printable(refusal)}", file=sys.stderr)
         return 3
-    if form == "text":
-        print("\n".join(map(printable, lines)))
+    if form in _PAGES:
+        print(_PAGES[form](said))
     else:
-        _print_for_programs(table(sides, target), form)
-    return 0 if all_hold else 1
+        _print_for_programs(rows_for_programs(sides, target), said, form)
+    return 0 if said.holds else 1
 
 
-def _print_for_programs(rows: Sequence[dict[str, Any]], form: str) -> None:
+_PAGES = {"text": as_text, "md": as_markdown, "html": as_html}
+
+
+def _print_for_programs(rows: Sequence[dict[str, Any]], said: Comparison, form: str) -> None:
     """To stdout, with nothing else in it."""
     if form == "json":
-        print(json.dumps({"rows": rows}, indent=1, allow_nan=False))
+        document = {
+            "rows": rows,
+            "sides": [{"side": s, "name": n, "machines": kinds} for s, n, kinds in said.sides],
+            "marks": list(said.marks),
+            "notes": [note for table in said.tables for note in table.notes],
+            "verdicts": list(said.verdicts),
+        }
+        print(json.dumps(document, indent=1, allow_nan=False))
         return
     writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -10,9 +10,15 @@
                                     sending, restoring, checkpoints, scoring, epochs trained again;
                                     evaluation on the validation split counts as training
     predictor_seconds     [s]       fitting and predicting
+    joules                [J]       of the whole run: what the workers' meters counted, else the batch system
+    joules_to_target      [J]       what the workers' meters had counted when a value reached the target value
+    trials_per_hour       [1/h]     trials begun in the run, by its wall clock: for more workers with more
+                                    trials (weak scaling)
 
-The *_to_target figures are inf if the target was not reached, and None if they cannot be computed: a
-record without its journal has no curves, and simulated workers stand on no node.
+Lower is better, but for trials_per_hour and a metric that is maximised. The *_to_target figures are inf if
+the target was not reached, and None if they cannot be computed: a record without its journal has no curves,
+simulated workers stand on no node, and many nodes have no meter. Joules compare where they are of one scope:
+a device is no package, and neither is a node.
 
 An experiment's YAML may hold reference values, each a median over seeds with absolute bounds
 (null: none) in the figure's unit; `<algorithm>/<figure>`, or `<figure>` for every algorithm:
@@ -38,20 +44,30 @@ from suite.core.metric import Metric
 from suite.core.printable import printable
 from suite.files import UnsafeFileError, read_text
 from suite.results.run_view import RunView
-from suite.results.workers import usage
+from suite.results.workers import energy, usage
 
 _MAX_YAML_BYTES = 2**20
 
-TO_TARGET = ("epochs_to_target", "seconds_to_target", "node_hours_to_target")
+TO_TARGET = ("epochs_to_target", "seconds_to_target", "node_hours_to_target", "joules_to_target")
 UNITS = {
     "best": None,
     "epochs": "epochs",
     "seconds": "s",
-    **dict(zip(TO_TARGET, ("epochs", "s", "h"), strict=True)),
+    **dict(zip(TO_TARGET, ("epochs", "s", "h", "J"), strict=True)),
     "not_training_share": "1",
     "predictor_seconds": "s",
+    "joules": "J",
+    "trials_per_hour": "1/h",
 }
 """Every figure of merit and its unit (None: the metric's)."""
+
+OF_ENERGY = ("joules", "joules_to_target")
+
+
+def better(figure: str, mode: str) -> str:
+    """Which way a figure of merit is better. mode: the metric's, min or max."""
+    higher = figure == "trials_per_hour" or (figure == "best" and mode == "max")
+    return "higher" if higher else "lower"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,12 @@ class Measured:
         return None if best is None else float(best["validation"]["value"])
 
     @property
+    def energy_scope(self) -> str | None:
+        """What its joules are of: device, package, job (suite.worker.energy); None: of nothing."""
+        energy = self.record["energy"]
+        return None if energy["joules"] is None else str(energy["scope"])
+
+    @property
     def sign(self) -> float:
         return Metric(self.record["target"]["metric"], self.record["target"]["mode"]).sign
 
@@ -97,20 +119,27 @@ def figures(run: Measured, target: float | None) -> dict[str, float | None]:
     values |= dict(zip(TO_TARGET, _to_target(run, target), strict=True))
     values["not_training_share"] = max(1 - new_s / worker_s, 0.0) if worker_s > 0 else None
     values["predictor_seconds"] = predictor["fit"]["value"] + predictor["predict"]["value"]
+    joules, wall_s = record["energy"]["joules"], float(time["wall"]["value"])
+    values["joules"] = None if joules is None else float(joules["value"])
+    n_trials = record["trials"]["total"]["value"]
+    values["trials_per_hour"] = 3600 * n_trials / wall_s if wall_s > 0 else None
     return values
 
 
 def _to_target(run: Measured, target: float | None) -> tuple[float | None, ...]:
     if run.view is None or target is None:
-        return None, None, None
+        return None, None, None, None
     view, goal = run.view, run.sign * target
+    metered = energy(view.workers, view.time_s).joules is not None
     point = next((point for point in view.anytime if point.best <= goal), None)
     first = next((point for point in view.by_time if point.best <= goal), None)
     if point is None or first is None:
-        node_s = run.view.usage.node_s
-        return math.inf, math.inf, None if node_s is None else math.inf
+        node_h = None if run.view.usage.node_s is None else math.inf
+        return math.inf, math.inf, node_h, math.inf if metered else None
     node_s = usage(view.workers, first.time_s).node_s
-    return float(point.n_epochs), first.time_s, None if node_s is None else node_s / 3600
+    node_h = None if node_s is None else node_s / 3600
+    joules = energy(view.workers, first.time_s).joules if metered else None
+    return float(point.n_epochs), first.time_s, node_h, joules
 
 
 # --- reference values ----------------------------------------------------------------------------

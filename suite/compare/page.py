@@ -1,4 +1,4 @@
-"""The page of `python -m suite.compare`: figures of merit side by side, and reference values."""
+"""What `python -m suite.compare` says: figures of merit side by side, and reference values."""
 
 from __future__ import annotations
 
@@ -9,9 +9,40 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from suite.compare.comparable import Side, budget, notes
-from suite.compare.figures_of_merit import UNITS, Measured, Reference, figures
-from suite.compare.machines import machines
-from suite.results.spread import Spread, spread_of_all
+from suite.compare.figures_of_merit import (
+    OF_ENERGY,
+    UNITS,
+    Measured,
+    Reference,
+    better,
+    figures,
+)
+from suite.compare.machines import kinds, machines
+from suite.results.spread import Interval, Spread, median_interval, spread_of_all
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells as they are shown, the first row their heads; below it what is to be known of them."""
+
+    title: str
+    cells: Sequence[Sequence[str]]
+    feet: Sequence[str]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that is said. sides: label, name, machines by name. marks: stand above every number. verdicts: of
+    reference values. holds: whether all of these do.
+    """
+
+    headline: str
+    sides: Sequence[tuple[str, str, Sequence[Mapping[str, str]]]]
+    marks: Sequence[str]
+    tables: Sequence[Table]
+    verdicts: Sequence[str]
+    holds: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +72,70 @@ class Row:
         spreads = {figure: [spread_of_all(v) for v in values] for figure, values in by_seed.items()}
         return cls(sides, groups, aim, spreads, by_seed)
 
-    def lines(self, label: Label) -> list[str]:
+    def table(self, label: Label) -> Table:
         """The table with its title and its notes."""
         seeds = [run.seed for run in self.groups[0]]
         direction = ">=" if label.mode == "max" else "<="
         aimed = "no target value"
         if self.aim is not None:
             aimed = f"target {label.metric} {direction} {self.aim:.6g}"
-        return [
-            "",
+        return Table(
             f"{self._title()}: n = {len(seeds)} (seeds {_seeds(seeds)}), {aimed}",
-            *_table(self, label),
-            *(f"  note: {note}" for note in notes(self.sides, self.groups)),
-        ]
+            _cells(self, label),
+            self._feet(label),
+            [*notes(self.sides, self.groups), *self._unlike_meters()],
+        )
+
+    def _feet(self, label: Label) -> list[str]:
+        higher = [name for name in UNITS if better(name, label.mode) == "higher"]
+        feet = [f"lower is better, but of {', '.join(higher)}"]
+        if len(self.sides) == 1:
+            return feet
+        feet.append("ratio: of the medians")
+        n = len(self.groups[0])
+        if (sample := median_interval([float(i) for i in range(n)])) is not None:
+            feet[-1] += (
+                f"; in brackets an interval for the ratio of one seed's runs: it holds the median of these "
+                f"ratios in {100 * sample.coverage:.3g} % of such comparisons (n = {n}"
+                + ("; 6 seeds are needed for 95 %)" if sample.coverage < 0.95 else ")")
+            )
+        return feet
+
+    def _unlike_meters(self) -> Iterator[str]:
+        scopes = [self._scope(i) for i in range(len(self.sides))]
+        if len(set(scopes)) > 1:
+            of = ", ".join(
+                f"{scope or 'no meter'} ({side.label})"
+                for scope, (side, _) in zip(scopes, self.sides, strict=True)
+            )
+            yield f"energy: of unlike scopes, and no ratio: {of}"
+
+    def _scope(self, i: int) -> str | None:
+        """What the joules of a side are of; None: some run has none."""
+        scopes = {run.energy_scope for run in self.groups[i]}
+        return None if None in scopes else "; ".join(sorted(filter(None, scopes)))
 
     def ratio(self, figure: str, i: int) -> str:
-        """Of the medians of side i and of the first, and the range over seeds where there are several."""
+        """Of the medians of side i and of the first, and its interval where there are several seeds."""
+        of, interval = self.ratios(figure, i)
+        if of is None:
+            return "-"
+        return f"{of:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")
+
+    def ratios(self, figure: str, i: int) -> tuple[float | None, Interval | None]:
+        """(ratio of the medians, side i to the first; interval of the median ratio of one seed).
+
+        None: not known, not reached, of unlike meters; of one seed there is no interval.
+        """
         one, other = self.figures[figure][0], self.figures[figure][i]
         if one is None or other is None or (of := _ratio(one.median, other.median)) is None:
-            return "-"
-        low, high = self.ratios(figure, i)
-        return f"{of:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None else "")
-
-    def ratios(self, figure: str, i: int) -> tuple[float | None, float | None]:
-        """The smallest and largest ratio of one seed, side i to the first; None: not of several seeds."""
+            return None, None
+        if figure in OF_ENERGY and self._scope(0) != self._scope(i):
+            return None, None
         pairs = zip(self.by_seed[figure][0], self.by_seed[figure][i], strict=True)
-        each = [_ratio(one, other) for one, other in pairs if one is not None and other is not None]
+        each = [_ratio(a, b) for a, b in pairs if a is not None and b is not None]
         known = [ratio for ratio in each if ratio is not None]
-        return (min(known), max(known)) if len(each) == len(known) > 1 else (None, None)
+        return of, median_interval(known) if len(known) == len(each) else None
 
     def medians(self) -> Medians:
         """Side and algorithm -> figure -> its spread."""
@@ -97,31 +164,29 @@ class Label(NamedTuple):
 Medians = Mapping[tuple[str, str], Mapping[str, Spread | None]]
 
 
-def page(
+def comparison(
     sides: Sequence[Side],
     target: float | None,
     expected: Sequence[Reference],
     marks: Sequence[str] = (),
-) -> tuple[list[str], bool]:
-    """What is printed, and whether every reference value holds. marks: said above every number."""
+) -> Comparison:
+    """All that is said of these sides. marks: said above every number."""
     record = next(sides[0].all()).record
     label = Label(*(str(record["target"][key]) for key in ("metric", "mode", "unit")))
-    lines = [
-        f"{record['experiment']} / {record['model']}, {record['data']} data, {label.metric} "
-        f"({label.mode}), max_epochs {record['max_epochs']['value']}{_budget(sides)}"
-    ]
-    for side in sides:
-        lines += [f"{side.label}: {side.name}", *(f"   {words}" for words in machines(side))]
-    lines += marks
+    rows = [Row.of(of_row, target) for of_row in _rows(sides)]
     medians: dict[tuple[str, str], Mapping[str, Spread | None]] = {}
-    for of_row in _rows(sides):
-        row = Row.of(of_row, target)
-        lines += row.lines(label)
+    for row in rows:
         medians |= row.medians()
     verdicts = [verdict for reference in expected for verdict in _judge(reference, medians)]
-    if verdicts:
-        lines += ["", "reference values (medians):", *(f"  {line}" for _, line in verdicts)]
-    return lines, all(passed for passed, _ in verdicts)
+    return Comparison(
+        f"{record['experiment']} / {record['model']}, {record['data']} data, {label.metric} "
+        f"({label.mode}), max_epochs {record['max_epochs']['value']}{_budget(sides)}",
+        [(side.label, side.name, kinds(side)) for side in sides],
+        marks,
+        [row.table(label) for row in rows],
+        [line for _, line in verdicts],
+        all(passed for passed, _ in verdicts),
+    )
 
 
 def _budget(sides: Sequence[Side]) -> str:
@@ -135,10 +200,11 @@ def _budget(sides: Sequence[Side]) -> str:
     return "".join(f", {name}={value}" for name, value in alike.items())
 
 
-def table(sides: Sequence[Side], target: float | None) -> list[dict[str, Any]]:
+def rows_for_programs(sides: Sequence[Side], target: float | None) -> list[dict[str, Any]]:
     """The same numbers for programs: one row a figure, side and algorithm. null: unknown, or not reached.
 
-    ratio: of this side's median to the first side's; ratio_low, ratio_high: over seeds.
+    ratio: of this side's median to the first side's; ratio_low, ratio_high: its interval, which covers the
+    median ratio of one seed with ratio_coverage.
     """
     mode, unit = (str(next(sides[0].all()).record["target"][key]) for key in ("mode", "unit"))
     found = []
@@ -146,9 +212,7 @@ def table(sides: Sequence[Side], target: float | None) -> list[dict[str, Any]]:
         row = Row.of(of_row, target)
         for figure, spreads in row.figures.items():
             for i, ((side, algorithm), spread) in enumerate(zip(of_row, spreads, strict=True)):
-                low, high = row.ratios(figure, i) if i else (None, None)
-                base = spreads[0]
-                both = (base.median, spread.median) if base and spread and i else None
+                ratio, interval = row.ratios(figure, i) if i else (None, None)
                 found.append({
                     "side": side.label, "name": side.name, "algorithm": algorithm, "figure": figure,
                     "unit": UNITS[figure] or unit, "better": better(figure, mode),
@@ -158,8 +222,10 @@ def table(sides: Sequence[Side], target: float | None) -> list[dict[str, Any]]:
                         key: _finite(None if spread is None else getattr(spread, key))
                         for key in ("median", "low", "high")
                     },
-                    "ratio": _ratio(*both) if both else None,
-                    "ratio_low": low, "ratio_high": high,
+                    "ratio": ratio,
+                    "ratio_low": interval and interval.low,
+                    "ratio_high": interval and interval.high,
+                    "ratio_coverage": interval and interval.coverage,
                     "machine": " | ".join(machines(side)),
                 })  # fmt: skip
     return found
@@ -185,8 +251,8 @@ def _aim(groups: Sequence[Sequence[Measured]]) -> float | None:
     return sign * max(statistics.median([sign * (v or 0.0) for v in of_side]) for of_side in best)
 
 
-def _table(row: Row, label: Label) -> list[str]:
-    head = ["median (range)", "", "better", *(side.label for side, _ in row.sides)]
+def _cells(row: Row, label: Label) -> list[list[str]]:
+    head = ["median (range)", "unit", "better", *(side.label for side, _ in row.sides)]
     first = row.sides[0][0].label
     head += [f"{side.label}/{first}" for side, _ in row.sides[1:]]
     cells = [head]
@@ -194,17 +260,7 @@ def _table(row: Row, label: Label) -> list[str]:
         ratios = [row.ratio(figure, i) for i in range(1, len(spreads))]
         unit = f"[{UNITS[figure] or label.unit}]"
         cells.append([figure, unit, better(figure, label.mode), *map(_cell, spreads), *ratios])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    padded = [[c.ljust(w) for c, w in zip(line, widths, strict=True)] for line in cells]
-    return [
-        *("  " + "  ".join(line).rstrip() for line in padded),
-        "  ratio: of the medians; in brackets the smallest and largest ratio of one seed",
-    ]
-
-
-def better(figure: str, mode: str) -> str:
-    """Which way a figure of merit is better."""
-    return "higher" if figure == "best" and mode == "max" else "lower"
+    return cells
 
 
 def _cell(spread: Spread | None) -> str:

@@ -34,12 +34,12 @@ import numpy as np
 
 from suite.core.curve_table import CurveTable
 from suite.core.errors import ConfigError, DataError, SuiteError
+from suite.core.escaping import for_markdown
 from suite.core.plugins import make
 from suite.core.target import Target
 from suite.curves.model_yaml import read_table
 from suite.predictor_study.protocols import PANELS, Cell, Curves
 from suite.report import style
-from suite.report.escaping import for_markdown
 from suite.report.output import make_output, write_file
 
 _FLOOR = -0.5  # where the figure's axis ends: below it only the size of a failure differs

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from suite import __version__
+from suite.core.escaping import for_html as escape
 from suite.files import read_bytes
 from suite.report import html_comparison, measures, reading, tables
 from suite.report.contents import Report
-from suite.report.escaping import for_html as escape
 from suite.report.figures import Figure
 from suite.report.html_cards import cards
 from suite.report.html_runs import made, runs_table

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from suite.core.escaping import for_html as escape
 from suite.report import measures
-from suite.report.escaping import for_html as escape
 from suite.report.measures import Measure
 from suite.report.runs import Group
 from suite.report.statistics import LEAST

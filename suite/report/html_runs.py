@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from suite.report.escaping import for_html as escape
+from suite.core.escaping import for_html as escape
 from suite.report.measures import number
 from suite.report.reading import commands, machines
 from suite.report.runs import Group, Run

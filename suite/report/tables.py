@@ -6,10 +6,10 @@ import functools
 import textwrap
 from collections.abc import Sequence
 
+from suite.core.escaping import for_markdown
 from suite.core.printable import printable
 from suite.report import reading
 from suite.report.contents import Report
-from suite.report.escaping import for_markdown
 from suite.report.figures import Figure
 from suite.report.measures import Measure, cell, measures, parts, saved_by_prediction, tests
 from suite.report.output import attempt

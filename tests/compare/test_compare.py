@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import html
 import io
 import json
 import math
+import random
 import shutil
 import statistics
 from pathlib import Path
@@ -25,7 +27,7 @@ from suite.core.run_settings import RunSettings
 from suite.launch import execute
 from suite.results import record as records
 from suite.results.fold import load_run
-from suite.results.spread import spread_of_all
+from suite.results.spread import median_interval, spread_of_all
 
 SEEDS = (0, 1, 2)
 
@@ -95,7 +97,7 @@ def test_figures_of_a_run_to_its_target(tmp_path, no_fsync):
     assert 0 < found["not_training_share"] < 1
     assert found["epochs"] == run.view.n_epochs and found["seconds"] == run.view.wall_s
     missed = figures(run, run.best - 1)
-    assert [missed[name] for name in figures_of_merit.TO_TARGET] == [math.inf] * 3
+    assert [missed[name] for name in figures_of_merit.TO_TARGET[:3]] == [math.inf] * 3
 
 
 def test_a_share_of_time_by_hand(tmp_path, no_fsync):
@@ -160,18 +162,107 @@ def test_machines_and_the_better_direction_stand_beside_the_numbers(a, b, capsys
     host = measured(a / "hyperband-0").record["environment"]["host"]
     assert said[1].startswith("A: ") and said[3].startswith("B: ")
     assert said[2].startswith(f"   {host['cpu']}; {host['n_cores']['value']:g} cores")
-    assert "1 workers" in said[2] and "numpy" in said[2]
+    assert "1 worker;" in said[2] and "numpy" in said[2]
     assert any(line.split()[:3] == ["epochs", "[epochs]", "lower"] for line in said)
 
 
-def test_a_ratio_has_the_range_of_its_seeds(a, b):
+def row_of(a, b, values):
+    """A table of two sides whose figures are these."""
     sides = [comparable.read(path, label) for path, label in ((a, "A"), (b, "B"))]
     row = Row.of([(side, "hyperband") for side in sides], None)
-    values = {"epochs": [[10.0, 20.0, 40.0], [5.0, 20.0, 10.0]]}
-    row = dataclasses.replace(
-        row, by_seed=values, figures={"epochs": [spread_of_all(v) for v in values["epochs"]]}
-    )
+    spreads = {name: [spread_of_all(v) for v in of] for name, of in values.items()}
+    return dataclasses.replace(row, by_seed=values, figures=spreads)
+
+
+def test_a_ratio_has_the_range_of_its_seeds(a, b):
+    row = row_of(a, b, {"epochs": [[10.0, 20.0, 40.0], [5.0, 20.0, 10.0]]})
     assert row.ratio("epochs", 1) == "0.500 [0.250, 1.000]"  # 10 / 20; of seeds .5, 1, .25
+
+
+def test_an_interval_of_the_median_covers_as_often_as_it_says():
+    """By drawing: of 4000 samples of a skewed distribution, the share in whose interval its median lies."""
+    rng = random.Random(1)
+    for n, stated in ((3, 0.75), (5, 0.9375), (6, 0.96875), (20, 0.9586)):
+        hits = 0
+        for _ in range(4000):
+            found = median_interval([rng.expovariate(1.0) for _ in range(n)])
+            assert found.coverage == pytest.approx(stated, abs=1e-4)
+            hits += found.low <= math.log(2) <= found.high
+        assert hits / 4000 == pytest.approx(stated, abs=0.03)
+    assert median_interval([1.0]) is None
+
+
+def test_joules_have_no_ratio_between_unlike_scopes(a, b, tmp_path, capsys):
+    one = {"value": 100.0, "unit": "J"}
+    of = {"excludes": None, "covered": None, "why": None}
+    device = {"joules": one, "source": "nvml", "scope": "device", **of}
+    package = {"joules": {"value": 50.0, "unit": "J"}, "source": "rapl", "scope": "package", **of}
+    paths = {
+        name: changed(a / "hyperband-0", tmp_path / name, energy=energy)
+        for name, energy in (("d", device), ("p", package), ("q", package | {"joules": one}))
+    }
+    assert code(paths["p"], paths["q"], "--format", "json") == 0
+    rows = {(r["side"], r["figure"]): r for r in json.loads(capsys.readouterr().out)["rows"]}
+    assert rows["B", "joules"]["ratio"] == 2.0 and rows["B", "joules"]["unit"] == "J"
+    assert code(paths["d"], paths["p"]) == 0
+    said = capsys.readouterr().out
+    row = next(line for line in said.splitlines() if line.strip().startswith("joules "))
+    assert row.split() == ["joules", "[J]", "lower", "100", "50", "-"]
+    assert "note: energy: of unlike scopes, and no ratio: device (A), package (B)" in said
+    assert "meter nvml (device)" in said
+
+
+def test_energy_is_a_reference_value(a, tmp_path, capsys):
+    energy = {"joules": {"value": 100.0, "unit": "J"}, "source": "nvml", "scope": "device",
+              "excludes": None, "covered": None, "why": None}  # fmt: skip
+    path = changed(a / "hyperband-0", tmp_path / "m", energy=energy)
+    good = yaml(tmp_path / "e.yaml", "  joules: {value: 100, lower: null, upper: 110, unit: J}\n")
+    assert code(path, "--reference", good) == 0
+    assert "pass A hyperband/joules: 100" in capsys.readouterr().out
+    assert code(a / "hyperband-0", "--reference", good) == 1  # it has no meter
+    assert "FAIL A hyperband/joules: not measured" in capsys.readouterr().out
+
+
+def test_machines_are_said_with_their_image(a, tmp_path, capsys):
+    environment = json.loads((a / "hyperband-0" / records.NAME).read_text())["environment"]
+    environment["image"] = {"digest": f"sha256:{'ab' * 32}", "label": "torch.sif"}
+    environment["host"]["mpi"] = "Open MPI 5.0.8"
+    theirs = changed(a / "hyperband-0", tmp_path / "b", environment=environment)
+    assert code(a / "hyperband-0", theirs) == 0
+    said = capsys.readouterr().out
+    assert "; MPI Open MPI 5.0.8; " in said and "; image torch.sif sha256:abababababab; " in said
+    assert "lower is better, but of trials_per_hour" in said
+
+
+@pytest.mark.parametrize("form", ["md", "html"])
+def test_a_page_shows_what_the_text_shows(a, b, capsys, form):
+    assert code(a, b) == 0
+    text = capsys.readouterr().out
+    assert code(a, b, "--format", form) == 0
+    page = capsys.readouterr().out
+    if form == "html":
+        page = html.unescape(page)
+    for figure in figures_of_merit.UNITS:
+        assert figure in text and figure in page.replace("\\", "")
+    for word in ("1.000 [1.000, 1.000]", "processor", "lower is better"):
+        assert word in page.replace("\\", "")
+
+
+@pytest.mark.parametrize("form", ["md", "html", "json", "csv"])
+def test_text_of_a_record_is_no_markup_on_a_page(a, tmp_path, capsys, form):
+    hostile = "<script>alert(1)</script>|`x` ![i](//e)"
+    environment = json.loads((a / "hyperband-0" / records.NAME).read_text())["environment"]
+    environment["host"]["cpu"] = environment["versions"]["numpy"] = hostile
+    fields = {"experiment": hostile, "environment": environment, "algorithm": hostile}
+    mine = changed(a / "hyperband-0", tmp_path / "<img src=x>", **fields)
+    assert code(mine, mine, "--format", form) == 0
+    said = capsys.readouterr().out
+    if form in ("md", "html"):
+        assert "<script" not in said and "<img" not in said and "&lt;script" in said
+    if form == "md":
+        assert "![i]" not in said and "|\\`x" not in said.replace("\\|", "")
+    if form == "html":
+        assert "default-src 'none'" in said and "script-src" not in said
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])

@@ -13,10 +13,10 @@ import pytest
 from kit.report_runs import the_group, write_run
 from suite import report
 from suite.core.errors import ConfigError, JournalError
+from suite.core.escaping import for_markdown
 from suite.files import UnsafeFileError
 from suite.report import __main__ as door
 from suite.report import comparison_figures, contents, figures, output, run_figures, style, tables
-from suite.report.escaping import for_markdown
 from suite.report.statistics import equivalence, fewer, interval, mean, mean_interval
 
 JOURNAL = "journal.jsonl"
