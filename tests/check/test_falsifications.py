@@ -4,9 +4,12 @@ can show. A cheat makes record and digests anew each time.
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from kit import falsifications as f
+from kit import submissions
 from kit.driving import compose
 from suite.check.findings import Asked
 from suite.check.submission import check
@@ -80,3 +83,12 @@ def test_an_annealer_is_never_asked_because_a_submission_names_it(made, tmp_path
     (checked,) = check([cheat.finish()], Asked())
     (finding,) = [one for one in f.findings(checked) if one.rule == "forecasts"]
     assert finding.status == "unprovable" and "no samples.jsonl is there" in finding.text
+
+
+def test_a_worker_whose_jobs_are_too_short_to_tell_is_told_by_all_of_them(made, tmp_path):
+    """A fast machine: half the time of a job of .1 s lies within what clocks may differ by."""
+    cheat = submissions.lasting(shutil.copytree(made["real"], tmp_path / "short"), 1.0)
+    submissions.scaled(cheat.lines, 0.5, ("time_s",))
+    (checked,) = check([cheat.finish()], Asked())
+    (wrong,) = [one for one in f.findings(checked) if one.status == "fail"]
+    assert wrong.rule == "clock" and wrong.text.startswith("worker ")

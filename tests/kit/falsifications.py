@@ -726,6 +726,10 @@ def _(cheat: Cheat, draw: random.Random) -> None:
 # --- what comes of it -----------------------------------------------------------------------------
 
 
+REAL_S, METERED_S = 10.0, 60.0
+"""Seconds that the runs are made to last. Shorter than MIN_METERED_S no mean power is judged."""
+
+
 def bases(folder: Path) -> dict[str, Path]:
     """The submissions that are falsified, by name; made once."""
     submissions.run(folder / "runs" / "real", submissions.REAL)
@@ -734,7 +738,8 @@ def bases(folder: Path) -> dict[str, Path]:
         name: submissions.submission(folder / name, [folder / "runs" / run])
         for name, run in (("real", "real"), ("simulated", "simulated"), ("metered", "real"))
     }
-    submissions.metered(made["metered"])
+    submissions.replaced(made["real"], submissions.lasting(made["real"], REAL_S))
+    submissions.metered(made["metered"], METERED_S)
     return made
 
 
@@ -779,11 +784,11 @@ HEAD = """\
 # Falsifications, and what shows them
 
 A cheat changes a submission and then makes record and digests anew, so that every file fits every other.
-Each kind is drawn by {n_seeds} seeds on a small submission: `real` (digits, a CPU, a minute or less),
-`simulated` (synthetic curves on two simulated workers), `metered` (the real one, as if it had a meter and
-took 20 times as long). {n_caught} of {n} kinds are caught by a rule of `swiftbench check`. The other {n_open}
-are what no journal can show; the last column says what does. Untouched runs: no rule is broken
-(`tests/check/test_untouched.py`).
+Each kind is drawn by {n_seeds} seeds on a small submission: `real` (digits on a CPU; its times multiplied so
+that it lasts {real_s:g} s on every machine), `simulated` (synthetic curves on two simulated workers),
+`metered` (the real one, as if it had a meter and lasted {metered_s:g} s). {n_caught} of {n} kinds are
+caught by a rule of `swiftbench check`. The other {n_open} are what no journal can show; the last column
+says what does. Untouched runs: no rule is broken (`tests/check/test_untouched.py`).
 
 | what is changed | on | what the cheat gains | caught by | else shown by |
 |---|---|---|---|---|
@@ -798,7 +803,12 @@ def page(caught: dict[tuple[str, str], str], n_seeds: int) -> str:
     ]
     n_caught = sum(bool(rules) for rules in caught.values())
     head = HEAD.format(
-        n_seeds=n_seeds, n=len(KINDS), n_caught=n_caught, n_open=len(KINDS) - n_caught
+        n_seeds=n_seeds,
+        real_s=REAL_S,
+        metered_s=METERED_S,
+        n=len(KINDS),
+        n_caught=n_caught,
+        n_open=len(KINDS) - n_caught,
     )
     return head + "\n".join(rows) + "\n"
 

@@ -125,17 +125,28 @@ def scaled(lines: list[dict[str, Any]], factor: float, keys: Sequence[str] | Non
                 )
 
 
-def metered(folder: Path) -> None:
-    """Make a submission's run one whose worker has a meter: 50 W, and 20 times as long."""
-    cheat = Cheat(folder, folder.with_name("metered-copy"))
-    scaled(cheat.lines, 20.0)
+def lasting(folder: Path, seconds: float) -> Cheat:
+    """A copy whose run lasts so long: what is caught must not depend on how fast this machine is."""
+    cheat = Cheat(folder, folder.with_name(folder.name + "-copy"))
+    scaled(cheat.lines, seconds / cheat.lines[-1]["time_s"])
+    return cheat
+
+
+def replaced(folder: Path, cheat: Cheat) -> None:
+    """Put the finished copy where the submission was."""
+    cheat.finish()
+    shutil.rmtree(folder)
+    cheat.folder.rename(folder)
+
+
+def metered(folder: Path, seconds: float) -> None:
+    """Make a submission's run one whose worker has a meter, 50 W, and that lasts so many seconds."""
+    cheat = lasting(folder, seconds)
     meter = {"source": "rapl", "scope": "package", "excludes": "memory", "meter": ""}
     cheat.of("joined")[0]["facts"]["energy"] = meter
     for line in cheat.of("finished"):
         line["energy_j"] = round(50.0 * line["time_s"], 3)
-    cheat.finish()
-    shutil.rmtree(folder)
-    cheat.folder.rename(folder)
+    replaced(folder, cheat)
 
 
 def accounting(folder: Path, seconds: float, nodes: int, joules: int = 0) -> None:
