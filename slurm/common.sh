@@ -125,7 +125,11 @@ check_job() {  # what can be known before anything starts; fills $SUITE_RUNS and
     mkdir -p "$state" 2>/dev/null && echo begun >>"$state/begun" || die "SUITE_RUNS=$SUITE_RUNS: cannot be written" \
         "(permission, quota or a full disk); free space there, or name another folder."
     whole "$most" || die "SUITE_MAX_RESTARTS=$most: must be an integer >= 0; correct it, or unset it (3)."
-    for one in "$@"; do case $one in *backend.pause_before_s=*) before=${one#*=} ;; esac; done
+    may_shrink=''
+    for one in "$@"; do case $one in
+        *backend.pause_before_s=*) before=${one#*=} ;;
+        *backend.shrink_job=true) may_shrink=1 ;;
+    esac; done
     [[ $before =~ ^[0-9]{1,9}(\.[0-9]*)?$ ]] || die "backend.pause_before_s=$before: must be seconds in plain digits," \
         "e.g. 120; correct it."
     end=${SLURM_JOB_END_TIME:-$(job_end)}
@@ -159,6 +163,8 @@ mpi_launch() {  # mpi_launch RANKS HOSTFILE: fills $launch, the words before pyt
     local n=$1 file=$2 version
     # psec, gds: what Slurm's PMIx offers and the wheel's does not have is noise, not an error.
     [ "$SITE_MPI" = mpirun ] || export PMIX_MCA_psec=native PMIX_MCA_gds=hash SLURM_HOSTFILE=$file
+    # Such a rank does not wait for the others in MPI_Finalize, nor do they wait for it.
+    [ -z "$may_shrink" ] || export OMPI_MCA_async_mpi_finalize=1
     case $SITE_MPI in
         mpirun)
             command -v mpirun >/dev/null || die "mpirun=absent: site $SUITE_SITE starts ranks by it; name Open MPI's" \
@@ -174,7 +180,8 @@ mpi_launch() {  # mpi_launch RANKS HOSTFILE: fills $launch, the words before pyt
             grep -qw "$SITE_MPI" <<<"$(srun --mpi=list 2>&1)" || die "SITE_MPI=$SITE_MPI: this Slurm has no such plugin" \
                 "($(srun --mpi=list 2>&1 | grep -Eow 'pmi2|pmix(_v[0-9])?|none|cray_shasta' | sort -u | paste -sd' '));" \
                 "set another, or mpirun."
-            launch=(srun "--mpi=$SITE_MPI" --distribution=arbitrary --kill-on-bad-exit=0 -n "$n")
+            # --wait=0: ranks that are not needed any more may end long before the others (backend.shrink_job).
+            launch=(srun "--mpi=$SITE_MPI" --distribution=arbitrary --kill-on-bad-exit=0 --wait=0 -n "$n")
             unset SLURM_NTASKS_PER_NODE ;;
     esac
     read -ra extra <<<"$SITE_MPI_ARGS"

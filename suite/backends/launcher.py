@@ -136,6 +136,21 @@ def survives_faults(environment: Mapping[str, str]) -> bool:
     return environment.get("OMPI_MCA_mpi_ft_enable") in ("1", "true")
 
 
+def why_nodes_stay(environment: Mapping[str, str]) -> str:
+    """Why a node must not leave the batch job while the run goes on; empty: it may, once its ranks have ended
+    MPI.
+    """
+    if "PRTE_LAUNCHED" in environment:
+        return "mpirun ends a run that loses a node; start it by srun (SITE_MPI=pmix)"
+    if not offers_pmix(environment):
+        return "only Open MPI under srun was seen to outlive a node that leaves (SITE_MPI=pmix)"
+    if environment.get("OMPI_MCA_async_mpi_finalize") not in ("1", "true"):
+        return (
+            "a rank cannot end before the others; export OMPI_MCA_async_mpi_finalize=1 before srun"
+        )
+    return ""
+
+
 def owns_terminal() -> bool:
     """Whether the terminal may be the launcher's: mpirun gives its ranks one even where its own output
     goes to a file.

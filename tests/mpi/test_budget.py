@@ -35,7 +35,9 @@ def test_the_budget_ends_a_run_and_a_larger_one_goes_on(tmp_path, limit):
     kinds = [line["event"] for line in lines]
     at = kinds.index("budget_used")
     assert lines[at]["time_s"] >= SECONDS - 0.002
-    assert "job_stopped" in kinds[at:] and not [x for line in lines[at:] for x in of(line, "start")]
+    # On a busy machine all may be in their last epoch then.
+    assert {"job_stopped", "finished"} & set(kinds[at:])
+    assert not [x for line in lines[at:] for x in of(line, "start")]
     # Jobs end with the epoch in which the budget ended, or with the next, if that had begun by then.
     trained = [line for line in lines[at:] if line["event"] == "epoch"]
     n_after = {}

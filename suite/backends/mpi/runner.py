@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from suite.backends import launcher
 from suite.backends.backoff import Backoff
 from suite.backends.clock import Clock
 from suite.backends.contract import RunContext
@@ -150,7 +152,8 @@ class _Search:
         self._end_until: float | None = None
         # Rank -> its job, once it was asked to end it with its epoch as a budget is used up; None: not asked.
         self._stopping: dict[int, int] | None = None
-        self._size = JobSize(batch.job_id() if settings.shrink_job else "", world.names())
+        job = batch.job_id() if settings.shrink_job else ""
+        self._size = JobSize(job, world.names(), launcher.why_nodes_stay(os.environ))
         self._events: list[t.Event] = []
         self._on: Mapping[str, Callable[[int, Any], None]] = {
             "events": self._on_events,
@@ -426,7 +429,9 @@ class _Search:
                     self._asks.submit(request)
                 case t.Release(worker):
                     self._send(worker, "release", None)
-                    self._size.released(self._world.groups.get(worker, ()))
+                    if leaving := self._size.released(self._world.groups.get(worker, ())):
+                        self._world.let_leave(leaving)
+                        self._size.ask()
                 case t.Shutdown():
                     return True
         return False

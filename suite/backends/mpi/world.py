@@ -12,6 +12,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from suite.backends import launcher
@@ -70,6 +71,7 @@ class World:
         # worker -> why, of all that were ever lost
         self.gone: dict[int, str] = {}
         self.hung: set[int] = set()
+        self._n_left = 0
         self._released = False
         self.framework: str | None = None
         # leader -> its ranks, formed once
@@ -252,6 +254,17 @@ class World:
             self.hung.add(rank)
         self._lose(rank, why)
 
+    def let_leave(self, ranks: Iterable[int]) -> None:
+        """Idle ranks end by themselves, Finalize included: no loss. Where Finalize waits for all ranks
+        (`launcher.why_nodes_stay`) they would hang.
+        """
+        for rank in ranks:
+            self.groups.pop(rank, None)
+            if rank in self.alive:
+                self.send(rank, ("exit", None, True))
+                self.alive.discard(rank)
+                self._n_left += 1
+
     def _lose(self, rank: int, why: str) -> None:
         if rank in self.alive:
             self.alive.discard(rank)
@@ -271,7 +284,7 @@ class World:
     @property
     def is_whole(self) -> bool:
         """Whether no rank was lost."""
-        return len(self.alive) == self.size - 1
+        return len(self.alive) + self._n_left == self.size - 1
 
     def hand_back(self, content: Any) -> None:
         """Let every worker return from `serve` with `content`; a later run needs them to serve again."""
