@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from suite.core.errors import ConfigError, check_integer
@@ -51,6 +52,8 @@ class BlackboxoptBohb(JointOptimizer):
             from blackboxopt.optimizers.bohb import BOHB
             from parameterspace import ParameterSpace
 
+            # It warns of each density that it cannot sample, and draws at random then.
+            logging.getLogger("blackboxopt").setLevel(logging.ERROR)
             searched = ParameterSpace()
             for name, plain in self._space.parameters.items():
                 searched.add(_parameter(name, plain))

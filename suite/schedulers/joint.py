@@ -26,6 +26,7 @@ from suite.core.printable import printable
 from suite.core.scheduler import Scheduler
 from suite.core.space import Space
 from suite.core.types import DONE, WAIT, Config, Curve, Decision, Done, Train, Wait
+from suite.optimizers.time_limit import NoAnswerError, at_most, check_limit
 
 T = TypeVar("T")
 MOST_TIMED = 10_000
@@ -54,6 +55,7 @@ class Joint(Scheduler):
     n_epochs, n_epochs is Hyperband's at eta; or, where the run has hours or node_hours, these end it.
     At the end, where no trial has max_epochs, the one with most epochs (of equals the best) is trained on to
     them, R epochs more at most: a search without it would have no winner. The optimizer is not told of that.
+    A call of the optimizer that has not come back after answer_timeout_s seconds ends the run.
 
     Decisions depend on the order in which jobs finish (overlap=logical: they do not). They are replayed by
     the same calls in the same order.
@@ -70,6 +72,7 @@ class Joint(Scheduler):
         eta: int = 2,
         hours: float | None = None,
         node_hours: float | None = None,
+        answer_timeout_s: float = 600.0,
     ) -> None:
         planned = hyperband_plan(max_epochs, eta)
         if n_trials is not None:
@@ -84,7 +87,9 @@ class Joint(Scheduler):
                 "that has one, as algorithm=joint_halving does, or name its _target_."
             )
         self.optimizer: JointOptimizer = make(optimizer, "scheduler.optimizer", JointOptimizer)
+        check_limit("answer_timeout_s", answer_timeout_s)
         self._max_epochs, self._n_epochs = max_epochs, n_epochs
+        self._answer_timeout_s = answer_timeout_s
         most = (MOST_TIMED, MAX_EPOCHS // max_epochs) if n_epochs is None else (n_epochs,)
         self._n_trials = min(most) if n_trials is None else min(n_trials, *most)
         self._space: Space | None = None
@@ -296,10 +301,14 @@ class Joint(Scheduler):
         if self._space is None and name in ("ask", "tell"):
             raise ConfigError("scheduler=joint: nobody has begun it; take searcher=joint with it.")
         try:
-            with naming_extras():
+            with naming_extras(), at_most(self._answer_timeout_s):
                 return method(*arguments)
         except SuiteError:
             raise
+        except NoAnswerError as error:
+            what = f"{name}() hangs: no answer after {self._answer_timeout_s:g} s ({error})"
+            rule = "it must come back in scheduler.answer_timeout_s"
+            raise self._broken(what, rule) from error
         except (Exception, SystemExit) as error:
             said = printable(f"{type(error).__name__}: {error}", most=400)
             place = _place(error)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from suite.core.errors import unknown_name
+from suite.core.errors import ConfigError, unknown_name
 from suite.core.searcher import Searcher
 from suite.core.seeds import stream_seed
 from suite.core.space import Space
 from suite.core.types import Config, Trial
 from suite.optimizers.optuna import check, distributions, imported, made_sampler
 from suite.optimizers.plain_space import PlainSpace
+from suite.optimizers.time_limit import NoAnswerError, at_most, check_limit
 from suite.surrogates.comparable_objectives import comparable
 
 Sampler = Literal["tpe", "gp"]
@@ -25,7 +26,8 @@ class Optuna(Searcher):
     trials: objectives after the most epochs that `n_least` of them have, in logarithms where all are
     positive (as searcher=tpe); a failed trial is the worst; those that have no such value are running. Of a
     table it proposes the unused row that is nearest to what the sampler wants.
-    gp takes seconds a proposal with some tens of trials, for it is fitted anew each time.
+    gp takes seconds a proposal with some tens of trials, for it is fitted anew each time. A proposal that is
+    not there after answer_timeout_s seconds ends the run.
     What Optuna does not do here: cmaes keeps a state from proposal to proposal, which a searcher has not; it
     runs in `algorithm=optuna`. It is told of no conditions.
     Source: Akiba et al. 2019 (KDD), doi 10.1145/3292500.3330701; Optuna 5 (MIT).
@@ -34,9 +36,13 @@ class Optuna(Searcher):
 
     adaptive = True
 
-    def __init__(self, sampler: Sampler = "tpe", n_least: int = 8) -> None:
+    def __init__(
+        self, sampler: Sampler = "tpe", n_least: int = 8, answer_timeout_s: float = 600.0
+    ) -> None:
         if sampler not in SAMPLERS:
             raise unknown_name("searcher.sampler", sampler, SAMPLERS)
+        check_limit("searcher.answer_timeout_s", answer_timeout_s)
+        self._answer_timeout_s = answer_timeout_s
         self._sampler, self._n_least = sampler, n_least
         self._n_by_sampler = self._n_at_random = 0
 
@@ -61,7 +67,14 @@ class Optuna(Searcher):
         seed = stream_seed(self.seed, "optuna", trial_id)
         study = imported().create_study(sampler=made_sampler(self._sampler, seed))
         study.add_trials([self._told(trial, seen[1].get(i)) for i, trial in trials.items()])
-        wanted = study.ask(self._distributions).params
+        try:
+            with at_most(self._answer_timeout_s):
+                wanted = study.ask(self._distributions).params
+        except NoAnswerError as error:
+            raise ConfigError(
+                f"searcher=Optuna, sampler={self._sampler}: no proposal after {self._answer_timeout_s:g} s "
+                f"({error}): it must answer in that time; raise searcher.answer_timeout_s."
+            ) from error
         return self.nearest(self._plain.config(wanted), trial_id, trials)[0]
 
     def _told(self, trial: Trial, value: float | None) -> Any:

@@ -1,8 +1,11 @@
 """Joint optimizers that break one rule each, admitted by SUITE_PLUGINS=kit as a user's package would be."""
 
+import contextlib
+import itertools
 import signal
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +16,9 @@ class Scripted(JointOptimizer):
     """Random configurations, each to `to_epoch` (0: R); at its n-th ask it does what `fault` says."""
 
     def __init__(self, fault: str = "none", at: int = 4, to_epoch: int = 0):
-        self.fault, self.at, self.to_epoch = fault, at, to_epoch
+        # @FILE: the fault that the file names now, so that a run can be mended from outside.
+        self.fault = Path(fault[1:]).read_text() if fault.startswith("@") else fault
+        self.at, self.to_epoch = at, to_epoch
         self.n = 0
         self.told = []
 
@@ -21,6 +26,8 @@ class Scripted(JointOptimizer):
         self.space, self.seed, self.max_epochs = space, seed, max_epochs
         if self.fault == "raises in open":
             raise RuntimeError("planted")
+        if self.fault == "hangs in open":
+            self._sleep()
 
     def ask(self):
         self.n += 1
@@ -39,7 +46,10 @@ class Scripted(JointOptimizer):
             "waits": lambda: WAIT,
             "raises": lambda: 1 / 0,
             "exits": lambda: sys.exit("planted"),
-            "hangs": self._hang,
+            "interrupted": self._interrupted,
+            "sleeps": self._sleep,
+            "goes on after every exception": self._stubborn,
+            "hangs in compiled code": lambda: sum(itertools.repeat(0)),
             "pair": lambda: (key, config),
             "text": lambda: "done",
             "key of a list": lambda: ([key], config, to_epoch),
@@ -65,16 +75,26 @@ class Scripted(JointOptimizer):
             ),
         }.get(self.fault, lambda: wish)()  # fmt: skip
 
-    def _hang(self):
+    def _interrupted(self):
         # Ctrl-C of somebody who has waited long enough.
         signal.raise_signal(signal.SIGINT)
+        self._sleep()
+
+    def _sleep(self):
         while True:
             time.sleep(1)
+
+    def _stubborn(self):
+        while True:
+            with contextlib.suppress(Exception):
+                self._sleep()
 
     def tell(self, key, to_epoch, objective):
         self.told.append((key, to_epoch, objective))
         if self.fault == "raises in tell" and len(self.told) == self.at:
             raise ValueError("planted")
+        if self.fault == "hangs in tell" and len(self.told) == self.at:
+            self._sleep()
 
 
 class InFlight(Scripted):

@@ -3,13 +3,28 @@ replayed.
 """
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 
 from kit.clusters import cluster as cluster_of
-from kit.driving import compose, conductor, configured, play, power_law, result, resumed, search
+from kit.driving import (
+    ROOT,
+    compose,
+    conductor,
+    configured,
+    play,
+    power_law,
+    result,
+    resumed,
+    search,
+)
 from models.synthetic_curves import TableTarget
 from suite.backends.forecasts import Forecaster
 from suite.backends.simulate import Simulation
@@ -19,6 +34,7 @@ from suite.core.joint import JointOptimizer
 from suite.core.space import Choice, Float, Space
 from suite.launch.assemble import assemble
 from suite.launch.execute import run
+from suite.optimizers.time_limit import at_most
 from suite.run import journal as journals
 from suite.run.conductor import Conductor
 from suite.run.driver import Driver
@@ -253,6 +269,8 @@ def test_a_fixed_name_keeps_its_value():
         ),
         (["algorithm=joint_halving", "budget.n_epochs=26"], "n_epochs=26: must be an integer >= 27"),
         (["algorithm=joint_halving", "scheduler.n_trials=0"], "n_trials=0"),
+        (["algorithm=joint_halving", "scheduler.answer_timeout_s=0"], "answer_timeout_s=0: must be a number"),
+        (["algorithm=joint_halving", "scheduler.answer_timeout_s=.nan"], "answer_timeout_s=.nan"),
     ],
 )  # fmt: skip
 def test_a_wrong_configuration_is_named_before_anything_is_made(words, says):
@@ -272,7 +290,7 @@ def test_ctrl_c_ends_a_run_whose_optimizer_hangs_and_all_is_journaled(tmp_path):
         "algorithm=joint_halving", "model=table_target", f"max_epochs={R}", "backend=inline",
         "tracking=later", "report=false",
     )  # fmt: skip
-    leaf = {**settings.scheduler, "optimizer": scripted("hangs")}
+    leaf = {**settings.scheduler, "optimizer": scripted("interrupted")}
     object.__setattr__(settings, "scheduler", leaf)
     outcome = run(settings, tmp_path / "run")
     lines = journals.read(tmp_path / "run" / journals.NAME)[1]
@@ -280,6 +298,79 @@ def test_ctrl_c_ends_a_run_whose_optimizer_hangs_and_all_is_journaled(tmp_path):
     assert sum(line["event"] == "finished" for line in lines) == 2
     object.__setattr__(settings, "scheduler", {**leaf, "optimizer": scripted("none")})
     assert run(settings, tmp_path / "run", resume=True).status == "completed"
+
+
+HANGING = {
+    "sleeps": "ask() hangs: no answer after 0.2 s (joint_optimizers.py:",
+    "goes on after every exception": "ask() hangs: no answer after 0.2 s (joint_optimizers.py:",
+    "hangs in tell": "tell() hangs: no answer after 0.2 s (joint_optimizers.py:",
+    "hangs in open": "open() hangs: no answer after 0.2 s (joint_optimizers.py:",
+}  # fmt: skip
+
+
+@pytest.mark.timeout(method="thread")  # the other method's timer is the one that is used here
+@pytest.mark.parametrize("fault", HANGING)
+def test_one_that_hangs_ends_the_run_by_name_after_its_time(fault, tmp_path):
+    settings = configured(
+        "algorithm=joint_halving", "model=table_target", f"max_epochs={R}", "backend=inline",
+        "tracking=later", "report=false", "score_test=false", "scheduler.answer_timeout_s=0.2",
+    )  # fmt: skip
+    leaf = {**settings.scheduler, "optimizer": scripted(fault), "n_epochs": 60}
+    object.__setattr__(settings, "scheduler", leaf)
+    outcome = run(settings, tmp_path / "run")
+    assert outcome.status == "failed" and "scheduler.optimizer=Scripted: " in outcome.reason
+    assert HANGING[fault] in outcome.reason
+    assert outcome.reason.endswith(
+        "it must come back in scheduler.answer_timeout_s; mend the optimizer."
+    )
+    if fault != "hangs in open":
+        lines = journals.read(tmp_path / "run" / journals.NAME)[1]
+        assert (lines[-1]["event"], lines[-1]["status"]) == ("closed", "failed")
+        object.__setattr__(settings, "scheduler", {**leaf, "optimizer": scripted("none")})
+        assert run(settings, tmp_path / "run", resume=True).status == "completed"
+
+
+@pytest.mark.timeout(method="thread")
+def test_a_timer_of_somebody_else_is_left_alone():
+    heard = []
+    before = signal.signal(signal.SIGALRM, lambda *_: heard.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 1000.0)
+    try:
+        with at_most(0.01):
+            time.sleep(0.1)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 900 and not heard
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        with at_most(100.0):
+            assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 10
+        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+        signal.raise_signal(signal.SIGALRM)
+        assert heard == [1], "the handler of before is back"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.slow
+def test_one_that_hangs_in_compiled_code_ends_the_process_and_the_run_goes_on(tmp_path):
+    words = [
+        "algorithm=joint_halving", "model=table_target", f"max_epochs={R}", "backend=inline",
+        "tracking=later", "report=false", "score_test=false", "scheduler.n_epochs=60",
+        "scheduler.answer_timeout_s=1", "resume=auto",
+        "~scheduler.optimizer", "+scheduler.optimizer._target_=kit.joint_optimizers.Scripted",
+    ]  # fmt: skip
+    env = {
+        **os.environ, "SUITE_PLUGINS": "kit", "SUITE_STAMP": "one", "SUITE_RUNS": str(tmp_path),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+    }  # fmt: skip
+    fault = tmp_path / "fault"
+    line = [sys.executable, "-m", "suite", *words, f"+scheduler.optimizer.fault=@{fault}"]
+    fault.write_text("hangs in compiled code")
+    done = subprocess.run(line, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 1, done.stderr
+    assert "Timeout (0:00:02)!" in done.stderr and "joint_optimizers.py" in done.stderr
+    fault.write_text("none")
+    done = subprocess.run(line, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0 and "completed" in done.stderr + done.stdout, done.stderr
 
 
 def test_the_conformance_suite_finds_a_generator_that_others_use():

@@ -1,0 +1,123 @@
+"""The league's runs, whole seeds first, and the processor seconds that each of them takes.
+
+    SUITE_DATA=... python tests/benchmarks/league.py --out runs/league
+    ... --out runs/league-hours --experiment league_hours      # until the same node-hours
+    ... --tables first --algorithms hyperband,syne_tune_cqr    # one table of each family
+    ... --show                                                 # seconds a run of what is there
+
+The runs are those of `swiftbench run experiment=league`: the same settings, decisions, records; that command
+composes all 2,340 before the first, and takes table by table. What is there is not run again. Judged by
+`swiftbench report FOLDER`. Seconds are of this process (time.process_time), with its threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+
+import yaml  # noqa: E402
+
+from kit.driving import CONF, compose  # noqa: E402
+from suite.core.run_settings import RunSettings  # noqa: E402
+from suite.files import published_tables  # noqa: E402
+from suite.launch.execute import run  # noqa: E402
+
+SECONDS = "seconds.jsonl"
+
+
+@functools.cache
+def _settings(experiment: str, *words: str) -> RunSettings:
+    return RunSettings.of(compose(f"experiment={experiment}", "report=false", *words))
+
+
+def swept(experiment: str, key: str) -> list[str]:
+    """The values of one axis of an experiment's YAML file."""
+    given = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
+    return [word.strip() for word in str(given["hydra"]["sweeper"]["params"][key]).split(",")]
+
+
+def tables(which: str, experiment: str) -> list[str]:
+    """which: all, or `first` of each family in the catalogue, or names."""
+    every = swept(experiment, "task")
+    if which == "all":
+        return every
+    if which == "first":
+        first = {e.family: e.name for e in reversed(published_tables().values()) if e.name in every}
+        return [name for name in every if name in first.values()]
+    return which.split(",")
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Run what is missing, until `--until`."""
+    names = options.algorithms.split(",") if options.algorithms else None
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        for task in tables(options.tables, options.experiment):
+            for algorithm in names or swept(options.experiment, "algorithm"):
+                folder = options.out / f"{seed}" / f"{task}-{algorithm}"
+                if (folder / "record.json").exists():
+                    continue
+                if options.until and datetime.now().strftime("%H:%M") >= options.until:
+                    return
+                words = (f"task={task}", f"algorithm={algorithm}", *options.words)
+                settings = _settings(options.experiment, *words)
+                began = time.process_time()
+                outcome = run(
+                    dataclasses.replace(settings, seed=seed), folder, resume=folder.exists()
+                )
+                row = {
+                    "seed": seed, "task": task, "algorithm": algorithm, "status": outcome.status,
+                    "reason": outcome.reason, "seconds": round(time.process_time() - began, 2),
+                }  # fmt: skip
+                with (options.out / SECONDS).open("a") as out:
+                    out.write(json.dumps(row) + "\n")
+
+
+def show(folder: Path) -> None:
+    rows = [json.loads(line) for line in (folder / SECONDS).read_text().splitlines()]
+    of: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        of[row["algorithm"]].append(row["seconds"])
+    print("| algorithm | runs | seconds a run: median | most | hours |\n|---|---|---|---|---|")
+    for name, found in of.items():
+        middle, most = statistics.median(found), max(found)
+        print(f"| `{name}` | {len(found)} | {middle:.2f} | {most:.1f} | {sum(found) / 3600:.3f} |")
+    ends = [row for row in rows if row["status"] != "completed"]
+    print(
+        f"\n{len(rows)} runs, {sum(map(sum, of.values())) / 3600:.2f} h; {len(ends)} not completed"
+    )
+    for row in ends:
+        print(json.dumps(row))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--experiment", default="league")
+    parser.add_argument("--tables", default="all", help="all, first (of each family), or names")
+    parser.add_argument("--algorithms", help="names; default: those of the experiment")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=800_000)
+    parser.add_argument("--until", metavar="HH:MM", help="no run begins after this time today")
+    parser.add_argument("--show", action="store_true", help="seconds of what is there; run nothing")
+    parser.add_argument("words", nargs="*", help="settings, e.g. backend.workers=50")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if not options.show:
+        measure(options)
+    show(options.out)
+
+
+if __name__ == "__main__":
+    main()
