@@ -56,6 +56,7 @@ class Scripted(JointOptimizer):
             "key that is true": lambda: (True, config, to_epoch),
             "unopened key": lambda: (key, None, to_epoch),
             "told key again": lambda: (1, None, self.max_epochs),
+            "epoch below what it has": lambda: (1, None, 2),
             "epoch above R": lambda: (key, config, self.max_epochs + 1),
             "epoch zero": lambda: (key, config, 0),
             "epoch of text": lambda: (key, config, "9"),

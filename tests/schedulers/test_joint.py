@@ -184,6 +184,7 @@ BROKEN = {
     "key that is true": "key=True: must be an integer or text",
     "unopened key": "key=4, configuration=None: must be a mapping of names to values, for the key is new",
     "told key again": "key=1, to_epoch=9: must be an integer above the 9 epochs that it has",
+    "epoch below what it has": "key=1, to_epoch=2: must be an integer above the 9 epochs that it has",
     "epoch above R": "to_epoch=10: must be an integer above the 0 epochs that it has, and at most max_",
     "epoch zero": "to_epoch=0: must be",
     "epoch of text": "to_epoch='9': must be",
