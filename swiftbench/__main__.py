@@ -33,6 +33,7 @@ COMMANDS = {
     "check": Command(
         "suite.check.__main__", "a submission, rule by rule; trained again on request"
     ),
+    "export": Command("suite.export.__main__", "valid runs for harnesses: figures, MLPerf's log"),
     "doctor": Command("suite.doctor.__main__", "what would go wrong here, and the remedy"),
     "study": Command(
         "suite.predictor_study.__main__", "how well predictors extend recorded curves"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from suite.launch.runs import Runs
 from suite.run.paths import CONF
 
 
@@ -43,6 +45,12 @@ def _level(name: str, spec: Mapping[str, Any]) -> Level:
         name, spec["about"], tuple(spec["command"]), float(spec["target"]), int(spec["repeats"]),
         reference,
     )  # fmt: skip
+
+
+def runs_of(level: Level) -> Counter[tuple[str, int | None]]:
+    """(algorithm, seed) of each run of a level. Raises ConfigError where it cannot be composed here."""
+    composed = (run.config for run in Runs(level.command))
+    return Counter((plain["choices"]["algorithm"], plain["seed"]) for plain in composed)
 
 
 def score(level: Level, seconds: Mapping[str, Sequence[float | None]]) -> float | None:

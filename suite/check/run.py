@@ -93,7 +93,7 @@ def check_run(
     target = known.target if known is not None else None
     return CheckedRun(
         place, tuple(findings), view.header.algorithm, view.header.seed, view.header.run_id,
-        _figures(view, target), view,
+        figures_of(view, target), view,
     )  # fmt: skip
 
 
@@ -134,8 +134,11 @@ def _further(read: Read, examined: Examined) -> Iterator[Finding]:
             yield failed(rule, f"cannot be looked at ({said}); no version writes that")
 
 
-def _figures(view: RunView, target: float | None) -> dict[str, tuple[float | None, str]]:
-    """The figures of merit of docs/rules.md, by the checker's own computation."""
+def figures_of(view: RunView, target: float | None) -> dict[str, tuple[float | None, str]]:
+    """The figures of merit of docs/rules.md, by the checker's own computation: name -> (value, unit).
+
+    inf: not reached, None: not known. target: in the metric's own direction; None: none is set.
+    """
     try:
         measured = figures(Measured(records.of(view), view), target)
     except (SuiteError, ArithmeticError, ValueError):

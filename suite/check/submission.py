@@ -14,13 +14,12 @@ from typing import Any
 
 from suite.check.accounting import accounting
 from suite.check.findings import Asked, Finding, failed, passed, skipped, unprovable
-from suite.check.levels import levels, score
+from suite.check.levels import levels, runs_of, score
 from suite.check.run import CheckedRun, check_run, worst
 from suite.check.stated import Stated
 from suite.core.errors import ConfigError, DataError, SuiteError
 from suite.core.printable import printable
 from suite.files import read_bytes
-from suite.launch.runs import Runs
 from suite.results import record as records
 from suite.run import journal as journals
 from suite.submit import package
@@ -202,10 +201,7 @@ def _level(checked: Checked) -> Finding:
         return failed("level", f"level={name}: unknown here; known are {', '.join(levels())}")
     runs = Counter((run.algorithm, run.seed) for run in checked.runs)
     try:
-        wanted = Counter(
-            (plain["choices"]["algorithm"], plain["seed"])
-            for plain in (run.config for run in Runs(level.command))
-        )
+        wanted = runs_of(level)
     except SuiteError as error:
         return skipped("level", error)
     if checked.first["division"] == "closed":

@@ -16,7 +16,9 @@ from kit.driving import ROOT
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 VARIABLE = re.compile(r"\bSUITE_[A-Z_]*[A-Z]\b")
-CODE = ("bench", "setup.py", "suite", "models", "swiftbench", "conf", "slurm", "containers", ".ci")
+CODE = (
+    "bench", "setup.py", "suite", "models", "swiftbench", "conf", "slurm", "containers", "benchmark", ".ci",
+)  # fmt: skip
 LOADS = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("link", "href")}
 
 

@@ -22,6 +22,7 @@ FOLDERS = (
     "conf",
     "results_schema",
     "containers",
+    "benchmark",
     "slurm",
     "docs",
     "tests",

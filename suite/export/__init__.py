@@ -1,0 +1,1 @@
+"""Valid runs in the words of other people's harnesses."""
