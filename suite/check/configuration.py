@@ -76,6 +76,9 @@ def _compared(
     """Settings and names against those of the runs that may be meant: one of them must be alike."""
     theirs = moved.upgraded(read.stated.plain)
     theirs |= {"choices": moved.choices(read.journal.header)}
+    if theirs.get("forecast") is None and not _forecasts_beside(theirs):
+        # Of an earlier version; it decides nothing.
+        free = (*free, "forecast")
     differences = []
     for plain, choices in found:
         ours = {**plain, "choices": choices}
@@ -91,6 +94,13 @@ def _compared(
             RULE, f"{text}; other code wrote it, whose files may differ: check with that revision"
         )
     return failed(RULE, text, 1)
+
+
+def _forecasts_beside(theirs: Mapping[str, Any]) -> bool:
+    """Whether there is a predictor of which the scheduler does not know."""
+    return bool(mapping(theirs.get("predictor")).get("_target_")) and (
+        "features" not in mapping(theirs.get("scheduler"))
+    )
 
 
 def _without(plain: Mapping[str, Any], free: Sequence[str]) -> dict[str, Any]:

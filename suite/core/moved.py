@@ -104,7 +104,7 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     """A run's configuration as a journal holds it, with today's names.
 
     >>> upgraded({"eta": 2, "n_curves": 15, "nominal_workers": None, "speculate": False})
-    {'eta': 2, 'virtual_cluster': {'nominal_workers': None, 'speculate': False}, 'common': {}}
+    {'eta': 2, 'virtual_cluster': {'nominal_workers': None, 'speculate': False}, 'forecast': None, 'common': {}}
     """
     today = {k: v for k, v in config.items() if k not in IN_LEAVES and k not in IN_GROUPS}
     for key, group in IN_GROUPS.items():
@@ -122,6 +122,8 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     if _is_price(config):
         kept = {k: v for k, v in config["scheduler"].items() if k != "hours"}
         today["scheduler"] = {**NEW_IN_PRICE, **kept}
+    # Before, a scheduler that did not ask was run without its predictor.
+    today.setdefault("forecast", None)
     today.pop("algorithm_name", None)
     if not isinstance(today.get("name", ""), str):
         # name=20261128 was a number then; the folder has its digits.

@@ -50,6 +50,17 @@ class VirtualClusterSettings:
 
 
 @dataclass(frozen=True)
+class ForecastSettings:
+    """Of suite.schedulers.forecasting.Forecasting, whose arguments they are."""
+
+    n_curves: int
+    known_share: float
+    quantile: float
+    least_share: float
+    refit_share: float | None
+
+
+@dataclass(frozen=True)
 class Budget:
     """Where schedulers end that have no end of their own; None: their own rule.
 
@@ -83,6 +94,7 @@ class RunSettings:
     common: Mapping[str, Any]
     overlap: bool | Literal["logical"]
     virtual_cluster: VirtualClusterSettings
+    forecast: ForecastSettings | None
     compare_across_overlap: bool
     margin_nregret: Annotated[float, Meta(gt=0)]
     budget: Budget

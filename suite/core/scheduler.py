@@ -51,6 +51,12 @@ class Scheduler(ABC):
         """The answer to the Predict of this key; None: the predictor failed. stds: if asked for."""
         raise KeyError(key)
 
+    def tell_stopped(self, trial_id: int, curve: Curve, forecast: float) -> None:
+        """Of one that `takes_forecasts`: this trial's job was stopped with the last epoch of `curve`, since its
+        objective at the job's end is forecast to be no good. It never goes on. Default: told as one that failed.
+        """
+        self.tell(trial_id, None)
+
     def on_config(self, trial_id: int, x: Sequence[float]) -> None:  # noqa: B027 (optional hook)
         """Called once a trial, before its first `tell`. x: its configuration, encoded to [0, 1]^d."""
 
@@ -144,6 +150,13 @@ class Scheduler(ABC):
     def chooses_trials(self) -> bool:
         """Whether which trials begin, and how many, is decided as the run goes: at most those of `plan`,
         and by any id.
+        """
+        return False
+
+    @property
+    def takes_forecasts(self) -> bool:
+        """Whether a predictor may stop its jobs half-way (suite.schedulers.forecasting). It asks for none
+        itself.
         """
         return False
 

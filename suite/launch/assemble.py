@@ -19,6 +19,7 @@ from suite.core.target import Target, make_target
 from suite.launch.epoch_seconds import check_hours
 from suite.run.budget import EPOCHS, LIMITS, limits_of
 from suite.run.conductor import Conductor
+from suite.schedulers.forecasting import Forecasting
 from suite.schedulers.joint import Joint as JointScheduler
 from suite.schedulers.virtual_cluster import VirtualCluster
 from suite.searchers.joint import Joint as JointSearcher
@@ -95,7 +96,9 @@ def search_of(settings: RunSettings) -> Search:
     """The parts that decide, and no backend, predictor or tracker. Raises ConfigError, DataError."""
     searcher = _made(Searcher, settings.searcher, "searcher")  # type: ignore[type-abstract]
     scheduler = _scheduler(settings, searcher)
-    inside = scheduler.scheduler if isinstance(scheduler, VirtualCluster) else scheduler
+    inside = scheduler
+    while isinstance(inside, VirtualCluster | Forecasting):
+        inside = inside.scheduler
     joint = inside if isinstance(inside, JointScheduler) else None
     return Search(scheduler, searcher, make_target(settings.model), joint)
 
@@ -125,7 +128,9 @@ def _made(base: type[T], leaf: Leaf, group: str) -> T:
 
 
 def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
-    """The scheduler; on a virtual cluster where overlap is logical."""
+    """The scheduler; with forecasts where it can use those of the predictor; on a virtual cluster where
+    overlap is logical.
+    """
     leaf, logical = settings.scheduler, settings.overlap == "logical"
     if logical and isinstance(leaf.get("scheduler"), Mapping):
         raise ConfigError(
@@ -140,6 +145,11 @@ def _scheduler(settings: RunSettings, searcher: Searcher) -> Scheduler:
         why = "a virtual cluster has no clock; use overlap=true" if logical else why
         raise ConfigError(f"budget.price={settings.budget.price:g}: {why}, or budget.price=null.")
     _join(scheduler, searcher)
+    if scheduler.takes_forecasts and settings.predictor.get("_target_") and settings.forecast:
+        features = Features.of(settings.predictor.get("features"))
+        scheduler = Forecasting(
+            scheduler, features=features, **dataclasses.asdict(settings.forecast)
+        )
     if not logical:
         return scheduler
     limits = limits_of(dataclasses.asdict(settings.budget))

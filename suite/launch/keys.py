@@ -9,7 +9,7 @@ from typing import Any
 
 from suite.core import plugins
 from suite.core.errors import ConfigError, close_name
-from suite.core.run_settings import Budget, RunSettings, VirtualClusterSettings
+from suite.core.run_settings import Budget, ForecastSettings, RunSettings, VirtualClusterSettings
 
 OF_PLAN = {
     "nodes": "a run has the nodes of its launch; plan nodes=N --sbatch prints the line that asks for them",
@@ -19,8 +19,9 @@ OF_PLAN = {
 }
 """Words that plan takes and a run does not -> where a run has it from."""
 _NO_OWN = ("choices",)
-_GROUPS_OF_SETTINGS: Mapping[str, type[Budget | VirtualClusterSettings]] = {
+_GROUPS_OF_SETTINGS: Mapping[str, type[Budget | ForecastSettings | VirtualClusterSettings]] = {
     "budget": Budget,
+    "forecast": ForecastSettings,
     "virtual_cluster": VirtualClusterSettings,
 }
 

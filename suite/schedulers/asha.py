@@ -87,6 +87,10 @@ class Asha(Scheduler):
         # asynchronous by definition
         return False
 
+    @property
+    def takes_forecasts(self) -> bool:
+        return True
+
     def plan(self) -> Plan:
         """An upper bound: what is trained if every trial is better than all before it.
 
@@ -126,3 +130,8 @@ class Asha(Scheduler):
 
     def tell(self, trial_id: int, curve: Curve | None) -> None:
         self._rungs[self._flying.pop(trial_id)].tell(trial_id, curve)
+
+    def tell_stopped(self, trial_id: int, curve: Curve, forecast: float) -> None:
+        """It counts in its rung, as its last; the epochs that were spared are n_epochs' again."""
+        self._handed_out -= self._rungs[self._flying[trial_id]].to_epoch - len(curve)
+        self.tell(trial_id, None)

@@ -43,6 +43,8 @@ class _Trial:
     value: float = math.inf
     to_epoch: int = 0
     failed: bool = False
+    # By a forecast, which the optimizer was told.
+    stopped: bool = False
 
 
 class Joint(Scheduler):
@@ -135,6 +137,10 @@ class Joint(Scheduler):
     def chooses_trials(self) -> bool:
         return True
 
+    @property
+    def takes_forecasts(self) -> bool:
+        return True
+
     def plan(self) -> Plan:
         """An upper bound: as many trials as may begin, and of the epochs left as many as come to R."""
         n, R = self._n_trials, self._max_epochs
@@ -176,6 +182,18 @@ class Joint(Scheduler):
             objective = None if curve is None else trial.value
             self._call("tell", self.optimizer.tell, trial.key, to_epoch, objective)
 
+    def tell_stopped(self, trial_id: int, curve: Curve, forecast: float) -> None:
+        """The optimizer is told the forecast, so that it learns where trials are no good. Where it asks for
+        that trial again, it is told that it failed.
+        """
+        trial = self._trials[trial_id]
+        to_epoch, trial.to_epoch = trial.to_epoch, 0
+        trial.epochs, trial.stopped = len(curve), True
+        self._n_flying -= 1
+        self._n_asked -= to_epoch - len(curve)
+        self._waiting = False
+        self._call("tell", self.optimizer.tell, trial.key, to_epoch, forecast)
+
     @property
     def diagnostics(self) -> Mapping[str, Any]:
         """Why nothing more was asked for, the epochs that were asked for, how many configurations were
@@ -194,14 +212,14 @@ class Joint(Scheduler):
 
     def _next(self) -> Train | None:
         """The optimizer's next wish as a job; None: it waits, or the search ends."""
-        answer = self._call("ask", self.optimizer.ask)
+        answer = self._answer()
         if isinstance(answer, Wait):
             self._waiting = True
             return None
         if isinstance(answer, Done):
             self._ended = "the optimizer said DONE"
             return None
-        key, config, to_epoch = self._read(answer)
+        key, config, to_epoch = answer
         trial_id = self._number.get(key)
         epochs = 0 if trial_id is None else self._trials[trial_id].epochs
         if self._n_epochs is not None and self._n_asked + to_epoch - epochs > self._n_epochs:
@@ -215,6 +233,19 @@ class Joint(Scheduler):
             trial_id = self._number[key] = len(self._trials)
             self._trials.append(_Trial(key, config))
         return self._train(trial_id, to_epoch)
+
+    def _answer(self) -> tuple[Key, Config, int] | Wait | Done:
+        """What it wants, by every rule, and of no trial that a forecast has stopped."""
+        while True:
+            answer = self._call("ask", self.optimizer.ask)
+            if isinstance(answer, Wait | Done):
+                return answer
+            key, config, to_epoch = self._read(answer)
+            trial_id = self._number.get(key)
+            if trial_id is None or not self._trials[trial_id].stopped:
+                return key, config, to_epoch
+            self._trials[trial_id].failed = True
+            self._call("tell", self.optimizer.tell, key, to_epoch, None)
 
     def _refuse(self, key: Key, to_epoch: int) -> None:
         """It wants one more configuration than may begin; it can still go on with those that it has."""
@@ -235,7 +266,11 @@ class Joint(Scheduler):
     def _last_resort(self) -> Decision:
         """Nothing is asked for any more, and nothing is in training."""
         R = self._max_epochs
-        alive = [i for i, trial in enumerate(self._trials) if trial.epochs and not trial.failed]
+        alive = [
+            i
+            for i, trial in enumerate(self._trials)
+            if trial.epochs and not trial.failed and not trial.stopped
+        ]
         if not alive or any(self._trials[i].epochs == R for i in alive):
             self._over = True
             return DONE

@@ -20,8 +20,8 @@ from suite.run import journal as journals
 GOLDEN = Path(__file__).parent
 SMALL = ("max_epochs=8", "eta=2", "+common.n_curves=3", "overlap=false", "predictor=svr")
 OURS = (
-    "asha", "calibrated_gate", "fast_hyperband", "fit_and_threshold", "hyperband", "joint", "looped",
-    "one_epoch",
+    "asha", "calibrated_gate", "fast_hyperband", "fit_and_threshold", "forecasting", "hyperband", "joint",
+    "looped", "one_epoch",
     "pasha", "price", "random_search", "random_search_filling", "successive_halving", "swift", "swift_asha",
     "swift_hyperband",
 )  # fmt: skip
@@ -29,6 +29,7 @@ OURS = (
 MORE = {
     "calibrated_gate": ("max_epochs=16", "scheduler.least_share=0.6"),
     "asha": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=16"),
+    "forecasting": ("scheduler.min_epochs=2", "scheduler.eta=2", "scheduler.n_trials=24"),
     "joint": (
         "scheduler.n_epochs=150",
         "scheduler.optimizer={_target_: suite.optimizers.halving.Halving, eta: 2}",
@@ -47,11 +48,28 @@ MORE = {
     "successive_halving": ("scheduler.min_epochs=2",),
     "swift_hyperband": ("max_epochs=16", "scheduler.full_share=0.6"),
 }
+# What has no file in conf/scheduler: it is around another one, by the settings of `forecast`.
+AROUND = {"forecasting": "asha"}
+
+
+def composed(name, *more):
+    return compose(f"scheduler={AROUND.get(name, name)}", *SMALL, *MORE.get(name, ()), *more)
+
+
+def leaf_of(name):
+    config = composed(name)
+    if name not in AROUND:
+        return config["scheduler"]
+    around = {
+        "_target_": f"suite.schedulers.{name}.{name.title()}",
+        "scheduler": config["scheduler"],
+    }
+    return {**around, **config["forecast"]}
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_journal_is_the_same_byte_for_byte(name, tmp_path, request, no_fsync):
-    leaf = compose(f"scheduler={name}", *SMALL, *MORE.get(name, ()))["scheduler"]
+    leaf = leaf_of(name)
     target = TableTarget(diverge_below=6)  # a trial in ten diverges
     search(
         tmp_path,
@@ -86,7 +104,7 @@ def test_a_golden_journal_shows_something_and_says_nothing_of_a_host(path):
         not line.get("time_s") or line["time_s"] == [0.0] for line in lines
     )
     assert any(line["event"] == "failed" and line["reason"] == "diverged" for line in lines)
-    if path.stem == "swift_hyperband":
+    if path.stem in ("forecasting", "swift_hyperband"):
         assert any(line.get("stopped") for line in lines) and any(
             line["event"] == "forecast" for line in lines
         )

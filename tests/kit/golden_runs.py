@@ -43,9 +43,10 @@ def settings_of() -> ModuleType:
 def as_run(name: str, folder: Path) -> Path:
     """A run folder with the golden journal's lines. Needs SUITE_PLUGINS=kit."""
     golden = settings_of()
-    words = (*golden.SMALL, *golden.MORE.get(name, ()))
-    config = compose(f"scheduler={name}", *words, "model=table_target", "model.diverge_below=6",
-                     "seed=5", "backend=inline", "name=golden")  # fmt: skip
+    config = golden.composed(name, "model=table_target", "model.diverge_below=6",
+                             "seed=5", "backend=inline", "name=golden")  # fmt: skip
+    if name not in golden.AROUND:
+        config["forecast"] = None
     config["predictor"] = {
         "_target_": "kit.golden_runs.LastSeen",
         "features": config["predictor"].get("features"),
