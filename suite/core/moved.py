@@ -104,7 +104,8 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     """A run's configuration as a journal holds it, with today's names.
 
     >>> upgraded({"eta": 2, "n_curves": 15, "nominal_workers": None, "speculate": False})
-    {'eta': 2, 'virtual_cluster': {'nominal_workers': None, 'speculate': False}, 'forecast': None, 'common': {}}
+    {'eta': 2, 'virtual_cluster': {'nominal_workers': None, 'speculate': False}, 'forecast': None, \
+'common': {}}
     """
     today = {k: v for k, v in config.items() if k not in IN_LEAVES and k not in IN_GROUPS}
     for key, group in IN_GROUPS.items():

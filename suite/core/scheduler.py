@@ -52,8 +52,9 @@ class Scheduler(ABC):
         raise KeyError(key)
 
     def tell_stopped(self, trial_id: int, curve: Curve, forecast: float) -> None:
-        """Of one that `takes_forecasts`: this trial's job was stopped with the last epoch of `curve`, since its
-        objective at the job's end is forecast to be no good. It never goes on. Default: told as one that failed.
+        """Of one that `takes_forecasts`: this trial's job was stopped with the last epoch of `curve`, since
+        its objective at the job's end is forecast to be no good. It never goes on. Default: told as one that
+        failed.
         """
         self.tell(trial_id, None)
 

@@ -53,12 +53,22 @@ def checked(value: Any, annotation: Any, name: str) -> Any:
     """
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         return parse(annotation, value, f"{name}.")
+    if (group := _optional_group(annotation)) is not None:
+        return None if value is None else parse(group, value, f"{name}.")
     annotation = _of_yaml(annotation)
     check_numbers(value, name)
     try:
         return msgspec.convert(value, annotation, strict=True)
     except msgspec.ValidationError as error:
         raise _refusal(value, annotation, name, str(error)) from None
+
+
+def _optional_group(annotation: Any) -> Any:
+    """The dataclass of `dataclass | None`; None: another annotation."""
+    if get_origin(annotation) not in (types.UnionType, Union):
+        return None
+    groups = [one for one in get_args(annotation) if one is not type(None)]
+    return groups[0] if len(groups) == 1 and dataclasses.is_dataclass(groups[0]) else None
 
 
 def check_numbers(value: Any, name: str) -> None:

@@ -96,7 +96,7 @@ def search_of(settings: RunSettings) -> Search:
     """The parts that decide, and no backend, predictor or tracker. Raises ConfigError, DataError."""
     searcher = _made(Searcher, settings.searcher, "searcher")  # type: ignore[type-abstract]
     scheduler = _scheduler(settings, searcher)
-    inside = scheduler
+    inside: Scheduler = scheduler
     while isinstance(inside, VirtualCluster | Forecasting):
         inside = inside.scheduler
     joint = inside if isinstance(inside, JointScheduler) else None

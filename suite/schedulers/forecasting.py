@@ -1,4 +1,4 @@
-"""Forecasting: a predictor beside a scheduler that asks for none; a job that is not worth it ends half-way."""
+"""Forecasting: a predictor beside a scheduler that asks for none; jobs not worth their end stop half-way."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Forecasting(Scheduler):
     nothing. A stopped trial never goes on; `Scheduler.tell_stopped` says what `scheduler` is told of it.
     A predictor is fitted to all curves known at b, and again when refit_share more are known (None: never).
 
-    scheduler: one that `takes_forecasts` (asha, pasha, joint), or its leaf. features: what the predictor sees.
-    Decisions depend on the order in which jobs finish, as those of `scheduler` do.
+    scheduler: one that `takes_forecasts` (asha, pasha, joint), or its leaf. features: what the predictor
+    sees. Decisions depend on the order in which jobs finish, as those of `scheduler` do.
     Source: the decision point and its constants are those of Swift-Hyperband (Garcia Amboage et al. 2023,
     arXiv 2311.17508, Algorithm 2), whose authors name other algorithms as further work.
     Deviation from it, since there is no rung whose trials all come: one trial is judged at a time, so that
@@ -76,14 +76,16 @@ class Forecasting(Scheduler):
             raise ConfigError(
                 f"forecast.refit_share={refit_share}: must be a number >= 0, or null (never)."
             )
-        if isinstance(scheduler, Mapping):
-            scheduler = make(scheduler, "scheduler.scheduler", Scheduler)
-        if not scheduler.takes_forecasts:
+        self.scheduler: Scheduler = (
+            make(scheduler, "scheduler.scheduler", Scheduler)
+            if isinstance(scheduler, Mapping)
+            else scheduler
+        )
+        if not self.scheduler.takes_forecasts:
             raise ConfigError(
-                f"scheduler={type(scheduler).__name__}: has no place for forecasts; use scheduler=asha, pasha "
-                "or joint."
+                f"scheduler={type(self.scheduler).__name__}: has no place for forecasts; use scheduler=asha, "
+                "pasha or joint."
             )
-        self.scheduler = scheduler
         self._n_curves, self._refit_share = n_curves, refit_share
         # Exact: in floats 0.55 of 100 epochs would be a little more than 55.
         self._known_share, self._quantile, self._least_share = (

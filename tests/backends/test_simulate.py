@@ -307,7 +307,7 @@ DATA = Path(os.environ.get("SUITE_DATA", ""))
 
 
 @pytest.mark.parametrize(
-    "algorithm", ["hyperband", "successive_halving", "random_search", "swift_svr"]
+    "algorithm", ["hyperband", "successive_halving", "random_search", "swift_svr", "asha_svr"]
 )
 def test_simulate_and_inline_agree_on_a_recorded_table(tmp_path, algorithm):
     """The same seeds and scheduler: equal curves and equal decisions of each trial."""
@@ -322,7 +322,8 @@ def test_simulate_and_inline_agree_on_a_recorded_table(tmp_path, algorithm):
             "model=mlpf_table",
             f"backend={backend}",
             "max_epochs=27",
-            "overlap=false",
+            # What does not wait decides alike on a virtual cluster.
+            f"overlap={'logical' if algorithm == 'asha_svr' else 'false'}",
             "+common.n_curves=6",
             "seed=3",
         )

@@ -30,7 +30,7 @@ def test_a_golden_journal_breaks_no_rule(name, tmp_path, monkeypatch):
     assert not broken(checked)
 
 
-SAMPLE = ("hyperband", "swift_svr", "swift", "price")
+SAMPLE = ("hyperband", "swift_svr", "swift", "price", "asha_svr")
 EVERY = [
     pytest.param(name, marks=() if name in SAMPLE else (pytest.mark.exhaustive,))
     for name in names("algorithm")
@@ -52,6 +52,8 @@ def test_a_simulated_run_breaks_no_rule(algorithm, tmp_path):
         if algorithm in ("asha", "asha_gp", "random_search", "one_epoch")
         else ()
     )
+    if algorithm in ("asha_svr", "asha_constant", "asha_qsvr"):
+        more = ("scheduler.n_trials=20", "scheduler.eta=2")
     words = (
         *SMALL, *more, f"algorithm={algorithm}", "model=table_target", "backend=simulate",
         "backend.workers=3", "backend.deaths_per_hour=0.05", "backend.return_s=60.0", "common.n_curves=3",

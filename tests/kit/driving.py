@@ -24,6 +24,7 @@ from suite.run.conductor import Conductor
 from suite.run.driver import Driver, reopen
 from suite.run.journal import Journal
 from suite.run.limit import Limit
+from suite.schedulers.forecasting import Forecasting
 from suite.schedulers.joint import Joint as JointScheduler
 from suite.searchers.joint import Joint as JointSearcher
 from suite.searchers.random import Random
@@ -86,9 +87,10 @@ def conductor(
     """
     space = (target or TableTarget()).space
     searcher: Searcher = Random()
-    if isinstance(scheduler, JointScheduler):
+    inside = scheduler.scheduler if isinstance(scheduler, Forecasting) else scheduler
+    if isinstance(inside, JointScheduler):
         searcher = JointSearcher()
-        searcher.follow(scheduler)
+        searcher.follow(inside)
     return Conductor(
         scheduler, searcher, space, seed=seed, **{"max_attempts": 2, "score": True, **settings}
     )

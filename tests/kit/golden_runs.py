@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from kit.driving import compose
 from suite.core.predictor import Predictor
 from suite.core.run_settings import NOT_KEPT, RunSettings
 from suite.launch.assemble import assemble

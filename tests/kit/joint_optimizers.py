@@ -126,3 +126,21 @@ class Global(Scripted):
             self.space.decode(np.random.random(len(self.space)).tolist()),
             self.max_epochs,
         )
+
+
+class Steps(JointOptimizer):
+    """Every trial to half of R, then, whatever came out, to R."""
+
+    def open(self, space, seed, max_epochs):
+        self.space, self.R, self.n, self.todo, self.told = space, max_epochs, 0, [], []
+
+    def ask(self):
+        if self.todo:
+            return self.todo.pop(0), None, self.R
+        self.n += 1
+        return self.n, self.space.decode([self.n * 0.618034 % 1] * len(self.space)), self.R // 2
+
+    def tell(self, key, to_epoch, objective):
+        self.told.append((key, to_epoch, objective))
+        if objective is not None and to_epoch == self.R // 2:
+            self.todo.append(key)

@@ -41,6 +41,28 @@ def test_a_killed_worker_changes_nothing(launch, reference, tmp_path):
     assert curves(done.folder) == reference
 
 
+@pytest.mark.slow
+def test_a_killed_worker_changes_nothing_where_a_predictor_decides(launch, tmp_path):
+    search = (
+        "algorithm=asha_svr", "overlap=logical", "model=table_target", "max_epochs=27", "scheduler.eta=2",
+        "scheduler.n_trials=48", "forecast.n_curves=4",
+    )  # fmt: skip
+    reference = launch(0, *search, "backend=inline")
+    marker = tmp_path / "struck"
+    planted = (
+        "model=fault_table",
+        "+model.fault=kill",
+        "+model.fault_rank=2",
+        f"+model.marker={marker}",
+    )
+    done = launch(4, *search, *planted)
+    assert marker.exists(), "the fault was never planted"
+    assert reference.code == done.code == 0, reference.out + done.out
+    assert [line["worker"] for line in done.lines if line["event"] == "lost"] == [2]
+    assert sum("stopped" in line for line in done.lines) > 3
+    assert curves(done.folder) == curves(reference.folder)
+
+
 def test_a_raising_job_is_tried_again_elsewhere(launch, reference, tmp_path):
     done = launch(
         3,
