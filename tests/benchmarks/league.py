@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import functools
 import json
+import shutil
 import statistics
 import sys
 import time
@@ -79,11 +80,16 @@ def measure(options: argparse.Namespace) -> None:
                 settings = _settings(options.experiment, task, names, *options.words)[name]
                 began = time.process_time()
                 seeded = dataclasses.replace(settings, seed=seed)
-                outcome = run(seeded, folder, resume=folder.exists())
+                shutil.rmtree(folder, ignore_errors=True)
+                outcome = run(seeded, folder)
                 row = {
                     "seed": seed, "task": task, "algorithm": name, "status": outcome.status,
                     "reason": outcome.reason, "seconds": round(time.process_time() - began, 2),
                 }  # fmt: skip
+                if outcome.status in ("interrupted", "paused"):
+                    # It is begun anew: a resumed run may decide otherwise than one that was not cut.
+                    shutil.rmtree(folder)
+                    return
                 with (options.out / SECONDS).open("a") as out:
                     out.write(json.dumps(row) + "\n")
 
