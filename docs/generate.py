@@ -92,8 +92,9 @@ def settings() -> str:
         *_table(_settings(CONF / "tracking" / "after.yaml"), "tracking"),
     ]
     lines += ["", "## What can be chosen", ""]
-    for group in ("experiment", "task", "model", "backend", "tracking"):
-        lines += ["", f"### `{group}=`", "", "| name | what it is |", "|---|---|"]
+    for group in ("experiment", "task", "model", "backend", "tracking", "sampler"):
+        key = "sampler@predictor.sampler" if group == "sampler" else group
+        lines += ["", f"### `{key}=`", "", "| name | what it is |", "|---|---|"]
         for path in sorted((CONF / group).glob("*.yaml")):
             lines.append(f"| `{path.stem}` | {escaped(_first_sentence(path))} |")
         if group == "task":

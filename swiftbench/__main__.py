@@ -53,6 +53,7 @@ COMMANDS = {
     "check-joint": Command(
         "suite.testing.__main__", "conformance of a joint optimizer", ("algorithm",)
     ),
+    "check-sampler": Command("suite.testing.__main__", "conformance of an annealer", ("sampler",)),
 }
 
 

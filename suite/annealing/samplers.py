@@ -1,4 +1,5 @@
-"""Samplers by name, and one fit's use of them: dimod's contract, `sample(bqm, num_reads=...)`.
+"""Samplers by name, by YAML leaf or as objects, and one fit's use of them: dimod's contract,
+`sample(bqm, num_reads=...)`.
 
 The D-Wave libraries are imported when asked for.
 """
@@ -12,10 +13,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from suite.annealing import answers
 from suite.annealing.errors import ProblemTooLarge, SamplerError
 from suite.annealing.recordings import Recordings, Replay
 from suite.core.errors import ConfigError, unknown_name
 from suite.core.extras import naming_extras
+from suite.core.plugins import find, make
 from suite.core.seeds import stream_seed
 
 SamplerName = Literal[
@@ -47,9 +50,8 @@ _DEVICES = ("qpu", "mock")
 # variables: 2^20 states take about a second and 300 MiB
 _EXACT = 20
 
-_KEPT_INFO: dict[str, Any] = {
-    "solver": str, "topology": str, "max_chain_length": int, "chain_strength": float,
-}  # fmt: skip
+_SUMMED = ("chain_break_fraction", "qpu_access_time_s")
+DEADLINE_S = 300.0
 
 Floats = NDArray[np.float64]
 
@@ -60,9 +62,27 @@ class Sampler(Protocol):
     def sample(self, bqm: Any, **options: Any) -> Any: ...
 
 
+SamplerLike = SamplerName | Sampler | Mapping[str, Any]
+"""A name, an object that samples, or a YAML leaf: `_target_`, a class with sample(), and its arguments."""
+
+
+def made(leaf: Mapping[str, Any], what: str = "sampler") -> Sampler:
+    """The sampler of a YAML leaf. Raises ConfigError for a class that does not sample; it is not called."""
+    cls = find(str(leaf.get("_target_")), what)
+    if not callable(getattr(cls, "sample", None)):
+        raise ConfigError(
+            f"{what}._target_={leaf['_target_']}: must have dimod's sample(bqm, num_reads=...); see "
+            "docs/your-sampler.md."
+        )
+    sampler: Sampler = make(leaf, what)
+    return sampler
+
+
 def check(sampler: Any, options: Mapping[str, Any] | None = None, what: str = "sampler") -> None:
-    """Raise ConfigError for what is neither a sampler's name nor an object that samples."""
-    if isinstance(sampler, str):
+    """Raise ConfigError for what is no sampler's name, no leaf of a sampler and no object that samples."""
+    if isinstance(sampler, Mapping):
+        made(sampler, what)
+    elif isinstance(sampler, str):
         if sampler not in SAMPLERS:
             raise unknown_name(what, sampler, SAMPLERS)
         if sampler == "replay" and set(options or {}) != {"recording"}:
@@ -71,34 +91,37 @@ def check(sampler: Any, options: Mapping[str, Any] | None = None, what: str = "s
             )
     elif not callable(getattr(sampler, "sample", None)):
         raise ConfigError(
-            f"{what}={sampler!r}: must be one of {', '.join(SAMPLERS)}, or have dimod's sample()."
+            f"{what}={sampler!r}: must be one of {', '.join(SAMPLERS)}, a leaf (_target_ and arguments), or "
+            "have dimod's sample()."
         )
 
 
 class Annealer:
     """One fit's sampler: its calls are counted, seeded, sorted, recorded, and fall back if asked.
 
-    sampler: a name of SAMPLERS, or an object with dimod's `sample(bqm, ...)`. options: for `qpu`
-    and `mock` arguments of their constructor, for `replay` {"recording": folder or file}, else
-    further arguments of each call. The k-th call's seed is addressed by (seed, k). fallback: a name
-    that takes over, for the rest of the fit, when the sampler fails; None: the failure is raised.
-    recordings: where the sample sets of samplers that cannot be repeated are kept (devices,
-    objects).
+    sampler: a name of SAMPLERS, an object with dimod's `sample(bqm, ...)`, or a YAML leaf of one.
+    options: for `qpu` and `mock` arguments of their constructor, for `replay` {"recording": folder
+    or file}, else further arguments of each call. The k-th call's seed is addressed by (seed, k);
+    objects and leaves are given `seed` and `num_sweeps` where their `sample` names them. fallback: a
+    name that takes over, for the rest of the fit, when the sampler fails; None: the failure is raised.
+    recordings: where the sample sets of samplers that are not known to repeat themselves are kept
+    (devices, objects, leaves). deadline_s: most seconds of a call of an object or leaf; None: no limit.
+    The answers of all but our own samplers are checked (suite.annealing.answers).
     """
 
     def __init__(
-        self, sampler: str | Sampler, options: Mapping[str, Any] | None, *, num_reads: int,
+        self, sampler: SamplerLike | str, options: Mapping[str, Any] | None, *, num_reads: int,
         num_sweeps: int, seed: int, fallback: str | None = None,
-        recordings: Recordings | None = None,
+        recordings: Recordings | None = None, deadline_s: float | None = DEADLINE_S,
     ) -> None:  # fmt: skip
         check(sampler, options)
         if fallback is not None:
             check(fallback, None, "fallback")
         self._sampler, self._options = sampler, dict(options or {})
         self._num_reads, self._num_sweeps, self._seed = num_reads, num_sweeps, seed
-        self._fallback, self._recordings = fallback, recordings
+        self._fallback, self._recordings, self._deadline_s = fallback, recordings, deadline_s
         self._opened: Sampler | None = None
-        self.name = sampler if isinstance(sampler, str) else type(sampler).__name__
+        self.name = _name(sampler)
         self.info: dict[str, Any] = {"sampler": self.name, "n_calls": 0, "n_reads": 0}
 
     def ising(self, h: Floats, J: Floats) -> NDArray[np.int8]:
@@ -106,14 +129,14 @@ class Annealer:
 
         Shapes: h (v,), J (v, v) -> (<= num_reads, v).
         """
-        return self._reads(_model(h, J, "SPIN"))[0]
+        return self._reads(model(h, J, "SPIN"))[0]
 
     def qubo(self, Q: Floats) -> tuple[NDArray[np.int8], Floats]:
         """Different bits of low energy x'Qx (Q upper triangular), best first, and the energies.
 
         Shapes: Q (v, v) -> (<= num_reads, v), (<= num_reads,).
         """
-        return self._reads(_model(np.diag(Q).copy(), np.triu(Q, 1), "BINARY"))
+        return self._reads(model(np.diag(Q).copy(), np.triu(Q, 1), "BINARY"))
 
     def _reads(self, bqm: Any) -> tuple[NDArray[np.int8], Floats]:
         try:
@@ -133,15 +156,34 @@ class Annealer:
         if self._opened is None:
             self._opened = self._open()
         options = self._call_options(bqm.num_variables)
-        sampleset = self._opened.sample(bqm, **options)
+        sampleset = self._answer(self._opened, bqm, options)
         self._count(sampleset)
         repeatable = isinstance(self._sampler, str) and self._sampler not in _DEVICES
         if self._recordings is not None and not repeatable:
             self._recordings.add(bqm, sampleset)
         return sampleset
 
+    def _answer(self, opened: Sampler, bqm: Any, options: Mapping[str, Any]) -> Any:
+        """The sample set, checked where it is not of a sampler of ours."""
+        if isinstance(self._sampler, str):
+            sampleset = opened.sample(bqm, **options)
+            if self._sampler in (*_DEVICES, "replay"):
+                answers.check(bqm, sampleset, self._sampler)
+            return sampleset
+        name = _name(self._sampler)
+
+        def call() -> Any:
+            # Its own copy, which it may change. dimod's sample sets may wait until they are looked at.
+            sampleset = opened.sample(bqm.copy(), **options)
+            answers.check(bqm, sampleset, name)
+            return answers.plain(bqm, sampleset, name)
+
+        return answers.guarded(call, name, self._deadline_s)
+
     def _open(self) -> Sampler:
         name = self._sampler
+        if isinstance(name, Mapping):
+            return made(name)
         if not isinstance(name, str):
             return name
         if name in _DEVICES:
@@ -164,14 +206,18 @@ class Annealer:
             "exact": dimod.ExactSolver,
             "random": dimod.RandomSampler,
         }
-        made: Sampler = makers[name]()
-        return made
+        opened: Sampler = makers[name]()
+        return opened
 
     def _call_options(self, n_variables: int) -> dict[str, Any]:
         """What this call passes beside the problem."""
         name, reads = self._sampler, {"num_reads": self._num_reads}
+        seed = stream_seed(self._seed, "anneal", self.info["n_calls"]) % 2**31
+        assert self._opened is not None
         if not isinstance(name, str):
-            return {**reads, **self._options}
+            further = {"seed": seed, "num_sweeps": self._num_sweeps}
+            named = inspect.signature(self._opened.sample).parameters
+            return reads | {k: v for k, v in further.items() if k in named} | self._options
         if name == "exact":
             if n_variables > _EXACT:
                 raise ProblemTooLarge(
@@ -179,7 +225,6 @@ class Annealer:
                     f"n = {_EXACT}; take sampler=simulated, fewer samples or fewer bits."
                 )
             return self._options
-        seed = stream_seed(self._seed, "anneal", self.info["n_calls"]) % 2**31
         options: dict[str, Any] = {**reads, "seed": seed}
         if name in _DEVICES or name == "replay":
             return options
@@ -189,7 +234,6 @@ class Annealer:
             # By updates, not by the default's milliseconds: those depend on the machine's load.
             options |= {"timeout": None, "num_restarts": 0, "coefficient_z_first": 0}
             options["lower_bound_z"] = self._num_sweeps * n_variables
-        assert self._opened is not None
         known = inspect.signature(self._opened.sample).parameters
         for option in self._options:
             if option not in known:
@@ -201,8 +245,8 @@ class Annealer:
         self.info["n_calls"] += 1
         self.info["n_reads"] += int(sampleset.record.num_occurrences.sum())
         # plain JSON: a device may say it in numpy's numbers
-        for name, kind in _KEPT_INFO.items():
-            if name in info:
+        for name, kind in answers.KEPT_INFO.items():
+            if name in info and name not in _SUMMED:
                 self.info[name] = kind(info[name])
         # the mean over calls
         if "chain_break_fraction" in info:
@@ -214,7 +258,14 @@ class Annealer:
             self.info["qpu_access_time_s"] = spent
 
 
-def _model(linear: Floats, upper: Floats, vartype: str) -> Any:
+def _name(sampler: SamplerLike | str) -> str:
+    if isinstance(sampler, Mapping):
+        return str(sampler.get("_target_")).rpartition(".")[2]
+    return sampler if isinstance(sampler, str) else type(sampler).__name__
+
+
+def model(linear: Floats, upper: Floats, vartype: str) -> Any:
+    """dimod's model of a problem. linear (v,), upper (v, v; upper triangle), vartype "SPIN" or "BINARY"."""
     import dimod
 
     i, j = np.triu_indices(len(linear), 1)

@@ -40,8 +40,10 @@ class QSVR(RegressorMixin, BaseEstimator, Annealed, Predictor):  # type: ignore[
     tube; xi: weight of (sum beta)^2, in place of the constraint sum beta = 0; all of them in scaled
     units (`scale`: "minmax", scalers fitted on the training rows, or None).
     num_reads, num_sweeps: of one call of the annealer; sweeps are of simulated samplers alone.
-    sampler: a name of suite.annealing.samplers, or any object with dimod's `sample(bqm, ...)`;
-    sampler_options: for `qpu` and `mock` how to reach the device, else arguments of each call.
+    sampler: a name of suite.annealing.samplers, any object with dimod's `sample(bqm, ...)`, or a YAML
+    leaf of one (`_target_` and arguments; conf/sampler, docs/your-sampler.md). sampler_options: for
+    `qpu` and `mock` how to reach the device, else arguments of each call. sampler_deadline_s: most
+    seconds of one call of an object or leaf; None: no limit.
     refine: also try the reads' mean, and search each way for its lowest point (zoom).
     combine: one of the published ways of combining reads, "all" for their mean (published).
     fallback: a sampler that takes over when the first one fails; None (default): it raises.
@@ -79,7 +81,7 @@ class QSVR(RegressorMixin, BaseEstimator, Annealed, Predictor):  # type: ignore[
         rounds: int = 60,
         num_reads: int = 8,
         num_sweeps: int = 50,
-        sampler: samplers.SamplerName | samplers.Sampler = "simulated",
+        sampler: samplers.SamplerLike = "simulated",
         sampler_options: Mapping[str, Any] | None = None,
         refine: bool = True,
         combine: Literal["all"] | qsvr_published.Way = "all",
@@ -87,6 +89,7 @@ class QSVR(RegressorMixin, BaseEstimator, Annealed, Predictor):  # type: ignore[
         max_samples: int | None = None,
         scale: Literal["minmax"] | None = "minmax",
         random_state: int | np.random.RandomState | None = None,
+        sampler_deadline_s: float | None = samplers.DEADLINE_S,
     ) -> None:
         self.C, self.gamma, self.epsilon, self.xi = C, gamma, epsilon, xi
         self.bits, self.encoding, self.rounds = bits, encoding, rounds
@@ -94,6 +97,7 @@ class QSVR(RegressorMixin, BaseEstimator, Annealed, Predictor):  # type: ignore[
         self.sampler, self.sampler_options = sampler, sampler_options
         self.refine, self.combine, self.fallback = refine, combine, fallback
         self.max_samples, self.scale, self.random_state = max_samples, scale, random_state
+        self.sampler_deadline_s = sampler_deadline_s
 
     @classmethod
     def published(cls, **changes: Any) -> Self:
@@ -116,6 +120,10 @@ class QSVR(RegressorMixin, BaseEstimator, Annealed, Predictor):  # type: ignore[
             if not 0 <= number < math.inf or (positive and number == 0):
                 rule = "greater than 0" if positive else "0 or greater"
                 raise ConfigError(f"{name}={getattr(self, name)}: must be {rule} and finite.")
+        if self.sampler_deadline_s is not None and not 0 < self.sampler_deadline_s < math.inf:
+            raise ConfigError(
+                f"sampler_deadline_s={self.sampler_deadline_s}: must be greater than 0 and finite, or null."
+            )
         for name in ("bits", "rounds", "num_reads", "num_sweeps"):
             check_integer(name, getattr(self, name), 1)
         if self.max_samples is not None:
@@ -147,7 +155,7 @@ class QSVR(RegressorMixin, BaseEstimator, Annealed, Predictor):  # type: ignore[
         annealer = samplers.Annealer(
             self.sampler, self.sampler_options, num_reads=self.num_reads,
             num_sweeps=self.num_sweeps, seed=int(seed), fallback=self.fallback,
-            recordings=self.recordings,
+            recordings=self.recordings, deadline_s=self.sampler_deadline_s,
         )  # fmt: skip
         self.gamma_ = _gamma(self.gamma, self.support_vectors_)
         kernel = svr_dual.rbf_kernel(self.support_vectors_, self.support_vectors_, self.gamma_)

@@ -5,6 +5,7 @@ On the command line, each check one line, exit code 1 where one fails:
     swiftbench check-target model=mine --config-dir conf
     swiftbench check-scheduler scheduler=mine --config-dir conf
     swiftbench check-joint algorithm=mine --config-dir conf
+    swiftbench check-sampler sampler=mine --config-dir conf
 
 and in the tests of your own repository, where pytest collects the class:
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from suite.testing.leaves import conformance as conformance
     from suite.testing.leaves import conformances as conformances
     from suite.testing.predictors import PredictorConformance as PredictorConformance
+    from suite.testing.samplers import SamplerConformance as SamplerConformance
     from suite.testing.schedulers import SchedulerConformance as SchedulerConformance
     from suite.testing.searchers import SearcherConformance as SearcherConformance
     from suite.testing.targets import TargetConformance as TargetConformance
@@ -56,6 +58,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "suite.testing.joint": ["JointConformance"],
         "suite.testing.leaves": ["KINDS", "conformance", "conformances"],
         "suite.testing.predictors": ["PredictorConformance"],
+        "suite.testing.samplers": ["SamplerConformance"],
         "suite.testing.schedulers": ["SchedulerConformance"],
         "suite.testing.searchers": ["SearcherConformance"],
         "suite.testing.targets": ["TargetConformance"],

@@ -10,6 +10,7 @@ from suite.launch.compose import compose
 from suite.testing.base import Conformance
 from suite.testing.joint import JointConformance
 from suite.testing.predictors import PredictorConformance
+from suite.testing.samplers import SamplerConformance
 from suite.testing.schedulers import SchedulerConformance
 from suite.testing.searchers import SearcherConformance
 from suite.testing.targets import TargetConformance
@@ -20,15 +21,16 @@ KINDS: dict[str, type[Conformance]] = {
     "predictor": PredictorConformance,
     "searcher": SearcherConformance,
     "algorithm": JointConformance,
+    "sampler": SamplerConformance,
 }
 """Group of conf/ -> the conformance suite of its classes; of an algorithm, of its joint optimizer."""
 EXAMPLES = {
     "model": "digits_cnn", "scheduler": "hyperband", "predictor": "svr", "searcher": "tpe",
-    "algorithm": "joint_halving",
+    "algorithm": "joint_halving", "sampler": "dwave_hybrid",
 }  # fmt: skip
+"""Group -> one of ours."""
 COMMANDS = {"model": "check-target", "algorithm": "check-joint"}
 """Group -> its command, where it is not check-GROUP."""
-"""Group -> one of ours."""
 
 
 def conformance(
@@ -49,8 +51,14 @@ def conformance(
         raise ConfigError(f"{choice}: must be GROUP=NAME; groups are {', '.join(KINDS)}.")
     # Schedulers that forecast take their features from the predictor.
     before = ["predictor=svr"] if group == "scheduler" else []
+    if group == "sampler":
+        # It is a part of a predictor, and has its place there.
+        before, choice = ["predictor=qsvr"], f"sampler@predictor.sampler={name}"
     config = compose([*before, choice, *overrides], config_dir)
-    leaf = config["scheduler" if group == "algorithm" else group]
+    if group == "sampler":
+        leaf = config["predictor"]["sampler"]
+    else:
+        leaf = config["scheduler" if group == "algorithm" else group]
     if group == "algorithm" and not leaf.get("optimizer"):
         raise ConfigError(
             f"{choice}: has no joint optimizer; its scheduler and searcher have checks of their own "

@@ -200,11 +200,6 @@ def test_a_fallback_that_fails_too_is_the_end():
         open_(Failing(), fallback="exact").qubo(matrix(21))
 
 
-def test_what_is_no_samplers_failure_is_raised_in_spite_of_a_fallback():
-    with pytest.raises(ZeroDivisionError):
-        open_(Failing(error=ZeroDivisionError()), fallback="exact").qubo(matrix(4))
-
-
 def test_the_first_samplers_options_are_not_the_fallbacks():
     annealer = open_(Failing(), {"num_reads": 1}, fallback="simulated")
     annealer.qubo(matrix(4))

@@ -139,7 +139,7 @@ def assembled_or_fail(name):
 
 @pytest.mark.parametrize("version", ["4.9.1", "6.0", "rc"])
 def test_a_package_of_another_version_is_refused_by_name(monkeypatch, version):
-    monkeypatch.setattr("suite.optimizers.packages.need", lambda module: None)
+    monkeypatch.setattr("suite.core.packages.need", lambda module: None)
     monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
     says = rf"optuna={version}: must be at least 5 and below 6.*pip install 'swiftbench\[optuna\]'"
     with pytest.raises(ConfigError, match=says):
