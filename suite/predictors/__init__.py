@@ -11,6 +11,7 @@ from suite.core.lazy import lazy_names
 if TYPE_CHECKING:
     from suite.predictors.constant import Constant as Constant
     from suite.predictors.ensemble import Ensemble as Ensemble
+    from suite.predictors.epsilon_svr import EpsilonSVR as EpsilonSVR
     from suite.predictors.loo_svr import LooSVR as LooSVR
     from suite.predictors.qsvr import QSVR as QSVR
     from suite.predictors.svr import SVR as SVR
@@ -20,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "suite.predictors.constant": ["Constant"],
         "suite.predictors.ensemble": ["Ensemble"],
+        "suite.predictors.epsilon_svr": ["EpsilonSVR"],
         "suite.predictors.loo_svr": ["LooSVR"],
         "suite.predictors.qsvr": ["QSVR"],
         "suite.predictors.svr": ["SVR"],
