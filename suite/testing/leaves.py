@@ -55,10 +55,9 @@ def conformance(
         # It is a part of a predictor, and has its place there.
         before, choice = ["predictor=qsvr"], f"sampler@predictor.sampler={name}"
     config = compose([*before, choice, *overrides], config_dir)
+    leaf = config[{"algorithm": "scheduler", "sampler": "predictor"}.get(group, group)]
     if group == "sampler":
-        leaf = config["predictor"]["sampler"]
-    else:
-        leaf = config["scheduler" if group == "algorithm" else group]
+        leaf = leaf[group]
     if group == "algorithm" and not leaf.get("optimizer"):
         raise ConfigError(
             f"{choice}: has no joint optimizer; its scheduler and searcher have checks of their own "
