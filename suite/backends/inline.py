@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from suite.backends.clock import Clock
@@ -17,7 +18,7 @@ from suite.core.errors import PausedError, StoppedError
 from suite.core.extras import naming_extras
 from suite.run.driver import Decider
 from suite.run.limit import Limit
-from suite.worker import devices, energy, facts
+from suite.worker import devices, energy, facts, power_trace
 from suite.worker.checkpoints import open_checkpoints
 from suite.worker.worker import Worker
 
@@ -45,6 +46,7 @@ class Inline(Backend):
         return InlineRunner(
             worker, run.forecaster, limit, device=device,
             facts=facts.worker(device, "node0", self.threads), meter=lambda: energy.Meter(device),
+            beside=run.checkpoints.beside,
         )  # fmt: skip
 
 
@@ -52,7 +54,7 @@ class InlineRunner:
     """Runs jobs one after the other.
 
     limit: that of `worker.paused`. facts: describe the host for the record. clock: seconds, replaced in
-    tests.
+    tests. beside: the run folder, where a trace of power is written if one is asked for.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class InlineRunner:
         facts: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
         meter: Callable[[], energy.Meter] | None = None,
+        beside: Path | None = None,
     ) -> None:
         self._limit, self._worker, self._forecaster, self._device = (
             limit,
@@ -73,6 +76,7 @@ class InlineRunner:
             device,
         )
         self._facts, self._clock, self._make_meter = dict(facts or {}), clock, meter
+        self._beside = beside
         # The job whose end was the last event.
         self._over: int | None = None
 
@@ -85,6 +89,16 @@ class InlineRunner:
         self._worker.warm_up()
         seconds = {"stage_s": staged_s, "warm_up_s": self._clock() - began}
         meter = self._make_meter() if self._make_meter is not None else None
+        trace = power_trace.start(meter, self._beside, 0) if self._beside is not None else None
+        try:
+            self._run(driver, seconds, meter)
+        finally:
+            if trace is not None:
+                trace.close()
+
+    def _run(
+        self, driver: Decider, seconds: Mapping[str, float], meter: energy.Meter | None
+    ) -> None:
         clock = Clock(driver.time_s, self._clock)
         driver.now = clock.now
         todo: deque[t.Command] = deque()

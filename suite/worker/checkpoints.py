@@ -56,6 +56,11 @@ class CheckpointPlace:
     folder: Path
     run_id: str
 
+    @property
+    def beside(self) -> Path:
+        """Where workers leave what is no checkpoint: the run folder, or the run's among shared ones."""
+        return self.folder if self.folder.name == self.run_id else self.named
+
     @classmethod
     def of(cls, run_folder: Path, shared: str | None, run_id: str) -> CheckpointPlace:
         """In the run folder, or in a folder of the run's id where runs share one (`backend.checkpoints`).

@@ -22,7 +22,8 @@ class Source:
     never), or with `sampled` watts of each device. It may raise.
 
     meter: an opaque label of the hardware, so that two workers of one device are counted once; ""
-    where the node itself says it.
+    where the node itself says it. busy(): share of the time in which the device had work, as its driver
+    says; None: it does not. It may raise.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Source:
     moduli: tuple[float | None, ...] = (None,)
     sampled: bool = False
     meter: str = ""
+    busy: Callable[[], float] | None = None
 
 
 def find_source(
@@ -117,6 +119,10 @@ def _micro(files: Sequence[Path]) -> list[float]:
     return [_number(file) * 1e-6 for file in files]
 
 
+def _percent(file: Path) -> float:
+    return _number(file) / 100
+
+
 _GPU_EXCLUDES = f"processors, memory of the host, {_REST}"
 
 
@@ -125,7 +131,7 @@ class NvmlError(Exception):
 
 
 class Nvml:
-    """The five calls of libnvidia-ml.so.1 that are needed; the driver brings it (in a container:
+    """The six calls of libnvidia-ml.so.1 that are needed; the driver brings it (in a container:
     --nv), so that no package has to be installed. Raises OSError, NvmlError.
     """
 
@@ -163,6 +169,12 @@ class Nvml:
         self._call("nvmlDeviceGetPowerUsage", handle, _to(milliwatts))
         return milliwatts.value * 1e-3
 
+    def busy(self, handle: Any) -> float:
+        """Share of the driver's last sampling period (a sixth to one second) in which kernels ran."""
+        rates = (ctypes.c_uint * 2)()
+        self._call("nvmlDeviceGetUtilizationRates", handle, _to(rates))
+        return rates[0] / 100
+
 
 def _to(value: Any) -> Any:
     return ctypes.byref(value)
@@ -171,14 +183,17 @@ def _to(value: Any) -> Any:
 def _nvml(library: Any, index: int, environ: Mapping[str, str]) -> Source:
     name = _uuid(index) or _visible(index, environ, "CUDA_VISIBLE_DEVICES")
     handle, meter = library.handle(name), _label(name)
+    busy = partial(library.busy, handle) if hasattr(library, "busy") else None
     try:
         library.energy(handle)
     except NvmlError:
         library.power(handle)
         read = partial(_each, library.power, handle)
-        return Source("nvml power", "device", _GPU_EXCLUDES, read, sampled=True, meter=meter)
+        return Source(
+            "nvml power", "device", _GPU_EXCLUDES, read, sampled=True, meter=meter, busy=busy
+        )
     read = partial(_each, library.energy, handle)
-    return Source("nvml", "device", _GPU_EXCLUDES, read, meter=meter)
+    return Source("nvml", "device", _GPU_EXCLUDES, read, meter=meter, busy=busy)
 
 
 def _each(call: Callable[[Any], float], handle: Any) -> list[float]:
@@ -234,7 +249,14 @@ def _amdgpu(root: Path, index: int, environ: Mapping[str, str]) -> Source | str:
             _number(file)
             read, sampled = partial(_micro, (file,)), word.startswith("power")
             name = "amdgpu power" if sampled else "amdgpu"
+            busy = partial(_percent, card / "gpu_busy_percent")
             return Source(
-                name, "device", _GPU_EXCLUDES, read, sampled=sampled, meter=_label(card.name)
+                name,
+                "device",
+                _GPU_EXCLUDES,
+                read,
+                sampled=sampled,
+                meter=_label(card.name),
+                busy=busy,
             )
     return "amdgpu: the card has neither energy1_input nor power1_average"

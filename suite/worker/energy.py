@@ -15,7 +15,8 @@ once in `COUNTER_S` by a thread besides, since a package at 400 W wraps within e
 
 Sources: NVML API reference (nvmlDeviceGetTotalEnergyConsumption, nvmlDeviceGetPowerUsage); Linux
 admin-guide/pm/intel-rapl and Documentation/ABI/testing/sysfs-class-powercap; Linux gpu/amdgpu
-thermal (power1_average, power1_input); hwmon sysfs interface; Slurm sstat(1), slurm.conf(5).
+thermal (power1_average, power1_input, gpu_busy_percent); hwmon sysfs interface; Slurm sstat(1),
+slurm.conf(5).
 """
 
 from __future__ import annotations
@@ -129,6 +130,15 @@ class Meter:
                 return round(self._sum.add(self._clock(), self._source.read()), 3)
         except Exception as error:
             self.why = f"{self._source.name}: {reason_of(error)}"
+            return None
+
+    def busy(self) -> float | None:
+        """Share of the time in which the device had work, as its driver says; None: it does not say."""
+        if self._source is None or self._source.busy is None:
+            return None
+        try:
+            return float(self._source.busy())
+        except Exception:
             return None
 
     def facts(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from suite.core.errors import ConfigError, SuiteError
 from suite.core.extras import naming_extras
 from suite.core.target import Target, make_target
 from suite.run.identity import process_identity
-from suite.worker import devices, energy, facts
+from suite.worker import devices, energy, facts, power_trace
 from suite.worker.checkpoints import Checkpoints, open_checkpoints
 from suite.worker.worker import Worker
 
@@ -79,6 +79,7 @@ class _Server:
         self._device = "cpu"
         self._worker: Worker | None = None
         self._meter: energy.Meter | None = None
+        self._trace: power_trace.PowerTrace | None = None
         self._run_id: str | None = None
         self._outbox: list[t.Event] = []
         self._flushed = self._looked = 0.0
@@ -231,6 +232,8 @@ class _Server:
         described = facts.worker(self._device, "", self._begin.settings.threads)
         if self._meter is not None:
             self._meter.close()
+        if self._trace is not None:
+            self._trace.close()
         self._meter = energy.Meter(self._device)
         described["energy"] = self._meter.facts()
         if self._group is not None and self._device != "cpu":
@@ -238,6 +241,7 @@ class _Server:
             self._meter.close()
             self._meter = None
             described["energy"] = {"source": "none", "why": "a group's devices are not summed"}
+        self._trace = power_trace.start(self._meter, self._begin.checkpoints.beside, self.rank)
         data_set = dict(self._target.provenance)
         described |= {"stage_s": stage_s, "warm_up_s": warm_up_s, "data_set": data_set}
         described |= facts.agreed(self._target)
@@ -253,6 +257,9 @@ class _Server:
 
     def _on_end(self, _: None) -> None:
         self._ended = True
+        if self._trace is not None:
+            self._trace.close()
+            self._trace = None
 
     def _work(self, job: t.Job, score: bool) -> None:
         # The last job of a run whose budget is used up comes after a pause.
