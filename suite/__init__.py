@@ -5,6 +5,7 @@ not know each other. A folder with `__main__.py` is a command: `python -m suite.
 
     8  __main__                   the door: rank 0 reads the command line, other ranks serve
     7c export                     figures of merit for harnesses, MLPerf's log lines
+       leaderboard                checked submissions as a static site
     7b check                      a submission re-adjudicated, rule by rule
     7  doctor                     what would go wrong here, and the remedy
        verify                     is a run what its folder says: the journal replayed

@@ -34,6 +34,9 @@ COMMANDS = {
         "suite.check.__main__", "a submission, rule by rule; trained again on request"
     ),
     "export": Command("suite.export.__main__", "valid runs for harnesses: figures, MLPerf's log"),
+    "leaderboard": Command(
+        "suite.leaderboard.__main__", "submissions, checked again, as a static site"
+    ),
     "doctor": Command("suite.doctor.__main__", "what would go wrong here, and the remedy"),
     "study": Command(
         "suite.predictor_study.__main__", "how well predictors extend recorded curves"

@@ -18,18 +18,21 @@ from suite.run.paths import CONF
 
 @dataclass(frozen=True)
 class Level:
-    """command: what is run. target: value of the metric to be reached. repeats: runs of each algorithm.
+    """command: what is run. target: value of the metric to be reached; None: none is fixed, so that nothing
+    is scored. repeats: runs of each algorithm. title: as people call it.
 
     reference: algorithm -> seconds to the target on the reference machine, median of the repeats; empty: not
-    measured.
+    measured. machine: what the reference was measured on, and how.
     """
 
     name: str
     about: str
     command: tuple[str, ...]
-    target: float
+    target: float | None
     repeats: int
     reference: Mapping[str, float]
+    title: str = ""
+    machine: str = ""
 
 
 @functools.cache
@@ -41,9 +44,10 @@ def levels() -> Mapping[str, Level]:
 
 def _level(name: str, spec: Mapping[str, Any]) -> Level:
     reference = {key: float(value) for key, value in (spec["reference"] or {}).items()}
+    target = None if spec["target"] is None else float(spec["target"])
     return Level(
-        name, spec["about"], tuple(spec["command"]), float(spec["target"]), int(spec["repeats"]),
-        reference,
+        name, spec["about"], tuple(spec["command"]), target, int(spec["repeats"]), reference,
+        spec["title"], spec["machine"],
     )  # fmt: skip
 
 
@@ -63,13 +67,23 @@ def score(level: Level, seconds: Mapping[str, Sequence[float | None]]) -> float 
     >>> score(level, {"x": [4.0, 4.0, 4.0], "y": [4.0, 4.0]})
     1.0
     """
-    ratios = []
-    for algorithm, reference in level.reference.items():
-        values = [value for value in seconds.get(algorithm, ()) if value is not None]
-        if len(values) < level.repeats:
-            return None
-        median = statistics.median(values)
-        if not (math.isfinite(median) and median > 0):
-            return None
-        ratios.append(reference / median)
-    return statistics.geometric_mean(ratios) if ratios else None
+    enough = {
+        name: values
+        for name in level.reference
+        if len(values := [one for one in seconds.get(name, ()) if one is not None]) >= level.repeats
+    }
+    found = ratios(level, {name: statistics.median(values) for name, values in enough.items()})
+    if not found or len(found) < len(level.reference):
+        return None
+    return statistics.geometric_mean(found.values())
+
+
+def ratios(level: Level, medians: Mapping[str, float | None]) -> dict[str, float]:
+    """Algorithm -> the reference's seconds divided by these medians: 2 is twice as fast. Left out is what has
+    no reference, is not known, or was not reached.
+    """
+    return {
+        name: reference / median
+        for name, reference in level.reference.items()
+        if (median := medians.get(name)) is not None and math.isfinite(median) and median > 0
+    }

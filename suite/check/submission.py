@@ -31,13 +31,18 @@ from suite.submit.system import SCHEMA as SYSTEM_SCHEMA
 
 @dataclass
 class Checked:
-    """A submission with its findings. first: submission.json, as it was read. score: of its level."""
+    """A submission with its findings. first, system: submission.json and system.json, as they were read
+    (empty: they are not valid). score: of its level. same_as: numbers of the submissions, from 1, that hold a
+    run of it.
+    """
 
     name: str
     findings: list[Finding] = field(default_factory=list)
     runs: list[CheckedRun] = field(default_factory=list)
     first: dict[str, Any] = field(default_factory=dict)
+    system: dict[str, Any] = field(default_factory=dict)
     score: float | None = None
+    same_as: list[int] = field(default_factory=list)
 
     @property
     def verdict(self) -> str:
@@ -90,6 +95,7 @@ def _look(folder: Path, checked: Checked, asked: Asked, signers: Path | None) ->
     checked.findings.append(_signature(folder, signers))
     finding, system = _system(folder)
     checked.findings.append(finding)
+    checked.system = system
     first = checked.first
     for run in first["runs"]:
         checked.runs.append(
@@ -176,6 +182,7 @@ def _distinct(number: int, folder: Path, checked: Checked, known: _Known) -> Fin
         for mark in (f"id {run.run_id}", _events(folder / run.place, run)):
             if (other := known.setdefault(mark, here)) != here:
                 where = "" if other[0] == number else f" of submission {other[0]} ({other[1]})"
+                checked.same_as += [other[0]] if where else []
                 return failed("distinct", f"{run.place} is the same run as {other[2]}{where}")
     return passed("distinct", f"{len(checked.runs)} different runs")
 
@@ -221,4 +228,5 @@ def _level(checked: Checked) -> Finding:
         )
     checked.score = score(level, seconds)
     said = "no score: see docs/rules.md" if checked.score is None else f"score {checked.score:.3f}"
-    return passed("level", f"{name}: {len(checked.runs)} runs, target {level.target:g}; {said}")
+    aim = "no target value is fixed" if level.target is None else f"target {level.target:g}"
+    return passed("level", f"{name}: {len(checked.runs)} runs, {aim}; {said}")

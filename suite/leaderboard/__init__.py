@@ -1,0 +1,1 @@
+"""A static site of checked submissions: who is where, by which rules, on what."""
