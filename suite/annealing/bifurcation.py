@@ -13,7 +13,8 @@ from suite.core.packages import check_package
 class SimulatedBifurcation:
     """The package `simulated-bifurcation` (MIT licence, torch): all reads at once, as a matrix product.
 
-    mode: "ballistic" or "discrete"; heated: with thermal fluctuations; max_steps: of the dynamics (it has no
+    mode: "ballistic" (the default: "discrete" stayed far above the minimum on two problems of QSVR) or
+    "discrete"; heated: with thermal fluctuations; max_steps: of the dynamics (it has no
     sweeps; its own default is 10,000 with a stop at convergence, which is left out here so that the effort is
     known). device: "cpu", or "cuda" for a GPU (not tried; on a GPU it need not be repeatable).
     Steps are taken in single precision, as the package does (2.0.0 fails in double precision); energies are
@@ -25,7 +26,7 @@ class SimulatedBifurcation:
 
     def __init__(
         self,
-        mode: Literal["ballistic", "discrete"] = "discrete",
+        mode: Literal["ballistic", "discrete"] = "ballistic",
         heated: bool = False,
         max_steps: int = 1000,
         device: str = "cpu",

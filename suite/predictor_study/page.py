@@ -3,11 +3,15 @@
     swiftbench study                                             MLPF's table, three predictors
     swiftbench study --predictors svr,loo_svr --splits 20        others, fewer draws
     swiftbench study --table ptb --out ptb
+    swiftbench study --sizes --samplers random,tabu              5 to 200 training curves: R², seconds
 
 The experiment `predictors`: fits on a recorded table, no runs; so it has no conf/experiment/*.yaml,
 whose files are sweeps of runs. Predictors are conf/predictor/*.yaml; KEY=VALUE changes the
 configuration they are made of (+common.published_reads=1000). Writes summary.json, predictors.md and
 predictors.png.
+
+With --sizes: sizes.json, sizes.md, sizes.png (R² and processor seconds of a fit against the number of
+training curves) and predicted.png (predicted against true), leak-free.
 
 Protocols (a split is one draw; every predictor and every cell meets the same splits):
 leak_free (default): of each configuration one recording is drawn, so that repeats never stand on

@@ -5,6 +5,8 @@ import time
 import dimod
 import numpy as np
 
+from suite.predictors.constant import Constant
+
 
 class Greedy:
     """Steepest descent from the best of a few random starts."""
@@ -123,3 +125,13 @@ FAULTS = {
     "raises": _raise,
     "hangs": _sleep,
 }  # fmt: skip
+
+
+class SlowMean(Constant):
+    """A predictor whose fit takes 20 milliseconds of the processor."""
+
+    def fit(self, X, y):
+        begun = time.process_time()
+        while time.process_time() - begun < 0.02:
+            pass
+        return super().fit(X, y)
