@@ -11,7 +11,7 @@ import pytest
 from kit.driving import ROOT
 
 CONTAINERS = ROOT / "containers"
-DEFINITIONS = ("base", "torch", "tensorflow")
+DEFINITIONS = ("base", "torch", "tensorflow", "hepscore")
 IMAGES = ("torch", "tensorflow")
 SECTIONS = {"arguments", "files", "post", "environment", "labels", "help", "runscript", "test"}
 HEADERS = {"Bootstrap", "From", "OSVersion", "MirrorURL", "Include"}
@@ -180,7 +180,7 @@ def test_a_full_disk_is_refused_before_anything_is_fetched(bench, tmp_path):
         (["--base", "docker://debian:bookworm"], "must be named by digest"),
         (["--base", "nowhere.sif"], "base=nowhere.sif: no such file"),
         (["--device", "rocm"], "needs a vendor's base"),
-        (["pytorch"], "pytorch: unknown; images are torch and tensorflow"),
+        (["pytorch"], "pytorch: unknown; images are torch, tensorflow and hepscore"),
     ],
     ids=lambda x: "-".join(x) if isinstance(x, list) else "",
 )
@@ -195,6 +195,17 @@ def test_a_machine_that_can_build_is_told_what_would_be_built(bench):
     code, _, said = bench("--check")
     assert code == 0, said
     assert "torch: to be built" in said and "tensorflow: to be built" in said
+    assert "hepscore" not in said
+    code, _, said = bench("--check", "hepscore")
+    assert code == 0 and "hepscore: to be built" in said
+
+
+def test_the_workloads_image_copies_what_is_in_the_clone_and_runs_its_script():
+    _, sections, _ = definition("hepscore")
+    ((source, place),) = (line.split() for line in sections["files"] if line)
+    script = sections["runscript"][0].split()[2]
+    assert script.startswith(place)
+    assert (ROOT / source / script.removeprefix(f"{place}/")).exists()
 
 
 def test_the_key_changes_with_definition_and_lock_and_not_with_the_suite(bench, tmp_path):

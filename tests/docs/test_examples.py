@@ -66,7 +66,7 @@ def test_every_block_says_what_it_is(page):
 def test_every_command_that_is_not_run_has_a_reason_and_stands_on_a_page():
     typed = {
         shown.command
-        for page in pages.PAGES
+        for page in (*pages.PAGES, *pages.DESCRIPTIONS)
         for block in pages.blocks(page)
         if block.language in ("sh", "console")
         for shown in pages.commands(block)

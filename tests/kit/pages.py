@@ -25,6 +25,7 @@ PAGES = [
     ROOT / "README.md",
     *sorted(p for p in DOCS.glob("*.md") if not p.name.endswith(".head.md")),
 ]
+DESCRIPTIONS = sorted((ROOT / "benchmark").rglob("DESCRIPTION.md"))
 NOT_RUN = ROOT / "tests" / "docs" / "not_run.yaml"
 _FENCE = re.compile(r"^```(?P<language>\w+)?(?P<options>.*)\n(?P<body>(?:.*\n)*?)```$", re.M)
 _SHOWN_TO_PEOPLE = ("text", "json", "bibtex", "yaml")
