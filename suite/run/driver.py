@@ -238,13 +238,18 @@ class Driver:
         settings = dict(settings or {})
         # What an earlier resume has raised stays.
         settings |= conductor.spending.larger(settings)
-        is_larger = conductor.spending.is_larger(settings)
         done = conductor.shutdown is not None and conductor.shutdown.status == "completed"
-        if done and not conductor.ending.may_go_on(is_larger, milliseconds(self.time_s)):
+        if done and not self.may_go_on(settings):
             raise ConfigError("resume: this run is completed; nothing is left to do.")
         self.progress.begin(self.conductor)
         event = t.Resumed(self.time_s, settings, process)
         self._waiting = self.handle([event])
+
+    def may_go_on(self, settings: Mapping[str, int]) -> bool:
+        """Whether a completed run, resumed with these settings of the conductor, searches on."""
+        conductor = self.conductor
+        is_larger = conductor.spending.is_larger(settings)
+        return conductor.ending.may_go_on(is_larger, milliseconds(self.time_s))
 
     def close(self, status: str, reason: str = "", energy: Mapping[str, Any] | None = None) -> None:
         if self.journal is not None:
@@ -315,8 +320,8 @@ def reopen(
 
     The conductor's `settings` may differ from those the journal was written with: they count from
     here on. `facts` and `process`, which describe this process, are only noted; what of them is not as the
-    run was begun stands in the driver's `changes`. Where only the closing line is missing, the conductor's
-    `shutdown` is set: close the driver.
+    run was begun stands in the driver's `changes`. Where only the closing line is missing of a run that does
+    not go on, the conductor's `shutdown` is set: close the driver.
 
     Raises ConfigError where the run was begun on other data than rank 0 sees (`agreement`).
     """
@@ -330,7 +335,8 @@ def reopen(
         driver.replay(journal.lines)
         driver.journal, driver.observers = journal, list(observers)
         done = conductor.shutdown
-        if done is None or done.status != "completed" or journal.lines[-1]["event"] == "closed":
+        is_open = done is None or done.status != "completed"
+        if is_open or journal.lines[-1]["event"] == "closed" or driver.may_go_on(wanted):
             driver.resume({**wanted, **(facts or {})}, process)
     except BaseException:
         journal.release()

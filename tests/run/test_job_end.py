@@ -1,7 +1,6 @@
 """budget.end=job: an end by the batch job, said in the journal, and a search that goes on in the next job."""
 
 import json
-import time
 
 import pytest
 
@@ -24,32 +23,6 @@ WORDS = (
     "budget.end=job", "budget.allow_short=true", "backend.pause_before_s=2", "tracking=later",
     "report=false", "scheduler.n_trees=4", "resume=auto",
 )  # fmt: skip
-
-
-@pytest.fixture
-def job(monkeypatch):
-    """job(seconds): a batch job that ends so many seconds from now."""
-
-    def begin(seconds, number="17"):
-        monkeypatch.setenv("SUITE_END_TIME", f"{time.time() + seconds:.3f}")
-        monkeypatch.setenv("SLURM_JOB_ID", number)
-
-    monkeypatch.setattr(limit, "_asked", False)
-    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
-    return begin
-
-
-@pytest.fixture
-def short(monkeypatch):
-    """The end comes a second after workers are ready, however long that takes."""
-    said = JobEnd.allocation
-
-    def soon(self, now_s):
-        if self._said_ms is None:
-            self._end_s = self._clock() + self.margin_s + 1.0
-        return said(self, now_s)
-
-    monkeypatch.setattr(JobEnd, "allocation", soon)
 
 
 def ran(folder, *words):
