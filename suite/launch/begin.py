@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from suite.launch.progress import Sweep
 from suite.launch.resumed import FROM_COMMAND_LINE, begun_settings
 from suite.results.header import parse_header
 from suite.run import journal as journals
-from suite.run.budget import JOB, ended, ended_by_hand, in_force, limits_of
+from suite.run.budget import JOB, LIMITS, ended, ended_by_hand, in_force, limits_of
 from suite.run.limit import Limit
 
 _NOT_COMPARED = (*FROM_COMMAND_LINE, "name", "choices", "n_seeds")
@@ -80,6 +80,8 @@ def begin_or_continue(
             f"{name}={_shown(now)}: the run in {short(folder)} was {done} with {_shown(before)}; "
             f"{rule}: restore it, or name another folder (SUITE_STAMP)."
         )
+        if name in LIMITS.values() and before is not None:
+            reason += f" To go on with a larger one: resume=FOLDER {name}=..., once."
         return Outcome("failed", reason, folder, settings.label)
     if is_completed and not _goes_on(begun, header, lines):
         return _tidied(begun, folder, sweep)
@@ -119,10 +121,21 @@ def _tidied(settings: RunSettings, folder: Path, sweep: Sweep | None) -> Outcome
 
 def _difference(now: RunSettings, begun: RunSettings) -> tuple[str, Any, Any] | None:
     """The first setting by which another run would be trained: name, now, when the run was begun."""
-    for field in dataclasses.fields(RunSettings):
-        values = getattr(now, field.name), getattr(begun, field.name)
-        if field.name not in _NOT_COMPARED and values[0] != values[1]:
-            return field.name, *values
+    compared = [f.name for f in dataclasses.fields(now) if f.name not in _NOT_COMPARED]
+    return _first_difference(compared, now, begun)
+
+
+def _first_difference(names: Iterable[str], now: Any, begun: Any) -> tuple[str, Any, Any] | None:
+    """Of these fields; of one that is a group of settings, the first of the group, as `group.name`."""
+    for name in names:
+        one, other = getattr(now, name), getattr(begun, name)
+        if one == other:
+            continue
+        if dataclasses.is_dataclass(one) and type(one) is type(other):
+            inner = _first_difference([f.name for f in dataclasses.fields(one)], one, other)
+            assert inner is not None
+            return f"{name}.{inner[0]}", *inner[1:]
+        return name, one, other
     return None
 
 

@@ -105,7 +105,8 @@ def settings_of(header: Mapping[str, Any], folder: Path, words: Sequence[str]) -
             raise ConfigError(
                 f"{printable(word)}: cannot change on resume, the journal's own configuration counts; "
                 "only backend..., tracking..., report, min_workers and n_jobs can, and budget.hours, "
-                "node_hours and all_epochs where they were given, to larger ones."
+                "node_hours and all_epochs where they were given, to larger ones (not budget.price: a run "
+                "that it has ended is over)."
             )
     others = [word for word in words if word not in of_leaves]
     fresh = RunSettings.of({**_composed(others), "compare_across_overlap": True, "resume": None})
