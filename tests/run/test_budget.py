@@ -296,6 +296,15 @@ def test_plan_says_what_a_budget_buys():
     said = text(plan, None)
     assert "0.75 h on 4 workers" in said and "6.67 trainings" in said and "% of those" not in said
     assert "at most 90 trials begin (with 2 epochs each)" in said
+    # 1.67 trainings a worker.
+    assert "busy for about 85 % of it, as reckoned" in said and "2 to 5 trials would" in said
+    assert "17 to 29 begin, as in simulated time (n=18)" in said
+    plan = Planned.of(configured(*SIMULATED, "budget.node_hours=3", "algorithm=hyperband"))
+    assert "workers are busy for at most 100 % of the search" in text(plan, None)
+    assert "busy for at most 35 % of the search" in text(plan, 50)
+    # Hardly one training fits: nothing is promised.
+    plan = Planned.of(configured(*SIMULATED, "budget.node_hours=1.9", "algorithm=price"))
+    assert "as reckoned" not in text(plan, None)
 
 
 def test_plan_reckons_with_the_batch_job_where_there_is_one(monkeypatch):
