@@ -92,7 +92,7 @@ class _View:
             reason=clean(fold.reason),
             trials=trials,
             jobs=tuple(self._job(job) for job in fold.jobs),
-            forecasts=tuple(fold.forecasts),
+            forecasts=tuple(fold.questions.forecasts),
             workers=tuple(self._worker(life) for life in fold.lives),
             limits=_of_time(
                 in_force(journals.settings(journal.header), journal.lines), fold.allocations

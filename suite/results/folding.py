@@ -17,8 +17,9 @@ from suite.core.seeds import stream_seed
 from suite.results.doubts import Doubts
 from suite.results.fold_state import Job, Life, Trial
 from suite.results.header import RunHeader
-from suite.results.run_view import EpochView, ForecastView, Incumbent, Outcome, RunCounts, Status
-from suite.results.workers import check_energy, check_facts, check_sampler
+from suite.results.questions import Questions
+from suite.results.run_view import EpochView, Incumbent, Outcome, RunCounts, Status
+from suite.results.workers import check_energy, check_facts
 from suite.run import journal as journals
 from suite.run.budget import EPOCHS, limits_of
 from suite.run.trials import TrialState, best_checkpointed
@@ -38,8 +39,7 @@ class Fold:
         self.flying: dict[int, Job] = {}
         self.lives: list[Life] = []
         self.here: dict[int, Life] = {}
-        self.asked: dict[str, tuple[int, int, float]] = {}
-        self.forecasts: list[ForecastView] = []
+        self.questions = Questions(clean)
         self.anytime: list[Incumbent] = []
         # Epochs and time of the newest first report.
         self.last: tuple[int, float] = (0, 0.0)
@@ -147,7 +147,7 @@ class Fold:
                 self._start("score", worker, job_id, trial_id, to_epoch, to_epoch)
                 self._check_winner(trial_id, to_epoch)
             case ["ask", key, n, m]:
-                self.asked[key] = (n, m, self.time_s)
+                self.questions.ask(key, n, m, self.time_s)
             case ["release", worker]:
                 self._release(worker)
             case ["shutdown", status, _]:
@@ -263,7 +263,7 @@ class Fold:
                 )
                 self._resumed(time_s)
             case t.Forecast() | t.ForecastFailed():
-                self._forecast(event)
+                self.questions.close(event)
             case t.Checkpointed():
                 if (flying := self._current(event)) is not None:
                     self.trials[flying.job.trial_id].state.checkpointed(event.epoch)
@@ -381,35 +381,6 @@ class Fold:
                 f"epoch {event.epoch} of job {event.job_id}: objective={event.objective}, but "
                 f"{metric.name}={value} (mode {metric.mode}) in the same line",
             )
-
-    def _forecast(self, event: t.Forecast | t.ForecastFailed) -> None:
-        if (question := self.asked.pop(event.key, None)) is None:
-            return
-        n, m, asked_s = question
-        answered = event if isinstance(event, t.Forecast) else None
-        if answered is not None:
-            if len(answered.values) != m:
-                raise ValueError(
-                    f"values: {len(answered.values)} values, must be {m}, as was asked"
-                )
-            check_sampler(answered.sampler_info)
-        self.forecasts.append(
-            ForecastView(
-                key=event.key,
-                n=n,
-                m=m,
-                asked_s=asked_s,
-                time_s=event.time_s,
-                fit_s=answered.fit_s if answered else 0.0,
-                predict_s=answered.predict_s if answered else 0.0,
-                sampler=answered.sampler if answered else None,
-                sampler_info=self.clean(answered.sampler_info) if answered else None,
-                values=answered.values if answered else None,
-                message=self.clean(f"{event.reason}: {event.message}")
-                if isinstance(event, t.ForecastFailed)
-                else None,
-            )
-        )
 
     # --- the end ----------------------------------------------------------------------------------
 
