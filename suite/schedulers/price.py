@@ -21,8 +21,10 @@ from suite.core.errors import ConfigError, check_integer
 from suite.core.machine import Machine
 from suite.core.scheduler import Scheduler
 from suite.core.types import DONE, WAIT, Curve, Decision, Train
+from suite.schedulers.price_measured import Measured, rungs_measured
 from suite.schedulers.price_outlook import Outlook
 from suite.schedulers.price_policies import dearest, promoted
+from suite.schedulers.price_trials import Trials
 from suite.schedulers.time_left import Budget, EpochBudget, TimeBudget
 from suite.surrogates.beliefs import Beliefs, Candidates
 from suite.surrogates.ladder import Ladder, halved_rungs
@@ -32,8 +34,6 @@ MOST_TIMED = 10_000
 """Trials of a budget of time, where no other number is given."""
 _LEAST_SHARE = 2.1
 """Trainings, at least, by whose number the aim is set: the best of two is the median's better half."""
-_SAMPLES = 16
-"""Prices in the record: one each sixteenth of the budget."""
 
 
 class Price(Scheduler):
@@ -136,25 +136,11 @@ class Price(Scheduler):
         self._candidates: Candidates | None = None
         self._table: PriceTable | None = None
         self._theta = 0.0
-        # By number, in the order of begin: id, epochs told.
-        self._ids: list[int] = []
-        self._epochs: list[int] = []
-        self._number: dict[int, int] = {}
-        # number -> rung for which it is being trained
-        self._flying: dict[int, int] = {}
-        self._failed: set[int] = set()
-        # of those that are flying
-        self._protected: set[int] = set()
-        # of those that are flying: as a last resort
-        self._resorted: set[int] = set()
+        self._trials = Trials(self._rungs)
         self._outlook = Outlook(max_epochs, n_least, stop_price, outlook_node_hours)
         self._releases = release_workers
         self._stale, self._over = True, False
-        self._n_jobs = 0
-        self._left_out: set[int] = set()
-        self._n_no_fresh = 0
-        # (share of the budget that was used, price)
-        self._prices: list[tuple[float, float]] = []
+        self._measured = Measured()
 
     @property
     def _n_trials(self) -> int:
@@ -184,21 +170,22 @@ class Price(Scheduler):
             return False
         candidates = self._candidates
         fresh = candidates is None or self._fresh(candidates) is not None
-        return self._is_timed and (fresh or bool(self._waiting()))
+        return self._is_timed and (fresh or bool(self._trials.waiting()))
 
     @property
     def chooses_trials(self) -> bool:
         return True
 
     def may_train(self) -> Sequence[int] | None:
-        candidates, flying = self._candidates, [self._ids[i] for i in self._flying]
+        trials, candidates = self._trials, self._candidates
+        flying = [trials.ids[i] for i in trials.flying]
         if not self._releases or candidates is None:
             return None
         if self._fresh(candidates) and self._left.may_fit_fresh(flying) > self._least_finishing:
             return None
-        waiting = self._waiting()
-        ids, epochs = [self._ids[i] for i in waiting], np.array(self._epochs)[waiting]
-        if not self._expects_result:
+        waiting = trials.waiting()
+        ids, epochs = [trials.ids[i] for i in waiting], np.array(trials.epochs)[waiting]
+        if not trials.expects_result:
             # The last resort may take any of them.
             return ids
         fits = self._left.may_fit(ids, epochs) if waiting else ()
@@ -230,7 +217,7 @@ class Price(Scheduler):
         self._candidates = Candidates(self._n_ahead, points, n)
 
     def on_config(self, trial_id: int, x: Sequence[float]) -> None:
-        self._beliefs.configured(self._number[trial_id], x)
+        self._beliefs.configured(self._trials.number[trial_id], x)
 
     def plan(self) -> Plan:
         """An upper bound: as many trials as can begin, and of the epochs left as many as come to R."""
@@ -256,25 +243,19 @@ class Price(Scheduler):
             self._refresh(self._candidates)
         if (train := self._choice(self._candidates)) is not None:
             return train
-        if self._flying:
+        if self._trials.flying:
             return WAIT
         # More time may come, more epochs do not.
         self._over = not self._is_timed
         return DONE
 
     def tell(self, trial_id: int, curve: Curve | None) -> None:
-        i = self._number[trial_id]
-        target = self._flying.pop(i)
-        self._protected.discard(i)
-        self._resorted.discard(i)
+        i = self._trials.number[trial_id]
+        target = self._trials.told(i, failed=curve is None)
         for k in range(self._ladder.highest[i] + 1, target + 1):
             # A failed trial ranks last.
             value = math.inf if curve is None else curve[self._rungs[k] - 1]
             self._ladder.report(i, k, value)
-        if curve is None:
-            self._failed.add(i)
-        else:
-            self._epochs[i] = self._rungs[target]
         self._beliefs.told()
         self._left.told(trial_id)
         self._outlook.told(trial_id)
@@ -286,15 +267,15 @@ class Price(Scheduler):
         self._stale = False
         self._beliefs.refresh(candidates)
         explained, first = self._beliefs.explained, self._first
-        finished = [i for i in self._ladder.at(len(self._rungs) - 1) if i not in self._failed]
+        finished = self._trials.finished
         best = min((float(self._beliefs.mean[i]) for i in finished), default=math.inf)
         n = max(self._left.n_trainings(), _LEAST_SHARE)
         self._theta = min(-abs(_normal_quantile(1 / n)), best)
         steps = np.diff(self._rungs).tolist()
         costs = [r / self._max_epochs for r in (self._rungs[first], *steps)]
-        n_left = self._n_trials - len(self._ids)
+        n_left = self._n_trials - len(self._trials)
         self._outlook.refreshed(
-            self._ladder, self._beliefs, candidates, self._failed,
+            self._ladder, self._beliefs, candidates, self._trials.failed,
             costs=costs, first=first, n_left=n_left,
         )  # fmt: skip
         self._outlook.sample(self._left.used())
@@ -316,7 +297,7 @@ class Price(Scheduler):
         fresh = self._fresh(candidates)
         finishing = self._left.fit_fresh() if fresh is not None else 0.0
         if finishing <= self._least_finishing:
-            self._n_no_fresh += fresh is not None
+            self._measured.n_no_fresh += fresh is not None
             fresh = None
         if fresh is not None and self._lane_is_free() and finishing > self._straight_least:
             return self._begin(candidates, fresh[0], len(self._rungs) - 1, protected=True)
@@ -324,7 +305,7 @@ class Price(Scheduler):
         states, means = self._ladder.highest[paused] + 1, self._beliefs.mean[paused]
         if not self._outlook.is_worth(states, means, fresh is not None):
             return None
-        if self._left.wants_speeds and self._waiting():
+        if self._left.wants_speeds and self._trials.waiting():
             fresh = None
         if self._policy == "price":
             train = self._highest_price(candidates, paused, fresh, finishing)
@@ -334,32 +315,24 @@ class Price(Scheduler):
 
     def _fresh(self, candidates: Candidates) -> tuple[int, float] | None:
         """The next new trial and the forest's answer for it."""
-        n = len(self._ids)
+        n = len(self._trials)
         if n >= self._n_trials:
             return None
         return candidates.best(by_turn=n % self._random_every == self._random_every - 1)
 
     def _lane_is_free(self) -> bool:
         # The workers that have a job, and the one that asks.
-        return len(self._protected) < self._straight * (len(self._flying) + 1)
-
-    def _waiting(self) -> list[int]:
-        """Numbers of trials that could go on, by trial id."""
-        n = [
-            i
-            for i, epochs in enumerate(self._epochs)
-            if 0 < epochs < self._max_epochs and i not in self._flying and i not in self._failed
-        ]
-        return sorted(n, key=self._ids.__getitem__)
+        return len(self._trials.protected) < self._straight * (len(self._trials.flying) + 1)
 
     def _paused(self) -> NDArray[np.int_]:
         """Of those that wait, those that can still come to R."""
-        waiting = np.array(self._waiting(), dtype=int)
+        trials = self._trials
+        waiting = np.array(trials.waiting(), dtype=int)
         if not len(waiting):
             return waiting
-        epochs = np.array(self._epochs)[waiting]
-        fits = self._left.fit([self._ids[i] for i in waiting], epochs)
-        self._left_out.update(waiting[~fits].tolist())
+        epochs = np.array(trials.epochs)[waiting]
+        fits = self._left.fit([trials.ids[i] for i in waiting], epochs)
+        self._measured.left_out.update(waiting[~fits].tolist())
         return waiting[fits]
 
     def _highest_price(
@@ -376,78 +349,59 @@ class Price(Scheduler):
             trial_id, h = fresh
             price = float(table.price(0, self._beliefs.trust * h)) * finishing
             if price > best_price:
-                self._sample(price)
+                self._measured.sample(self._left.used(), price)
                 return self._begin(candidates, trial_id, self._first)
         if best < 0:
             return None
-        self._sample(best_price)
+        self._measured.sample(self._left.used(), best_price)
         return self._go_on(best)
 
     def _by_rank(
         self, candidates: Candidates, paused: NDArray[np.int_], fresh: tuple[int, float] | None
     ) -> Train | None:
-        up, best = promoted(self._ladder, self._beliefs.mean, self._ids, self._failed, paused)
+        ids, failed = self._trials.ids, self._trials.failed
+        up, best = promoted(self._ladder, self._beliefs.mean, ids, failed, paused)
         if up is not None:
             return self._go_on(up)
         if fresh is not None:
             return self._begin(candidates, fresh[0], self._first)
         return None if best is None else self._go_on(best)
 
-    @property
-    def _has_result(self) -> bool:
-        """Whether a trial has come to R."""
-        return any(i not in self._failed for i in self._ladder.at(len(self._rungs) - 1))
-
-    @property
-    def _expects_result(self) -> bool:
-        """Whether a trial has come to R, or one that is being trained to R will in time."""
-        last = len(self._rungs) - 1
-        near = (k == last for i, k in self._flying.items() if i not in self._resorted)
-        return self._has_result or any(near)
-
     def _last_resort(self) -> Train | None:
         """Nothing fits into what is left; but a run without a trial at R would have no result. Of epochs:
         one trial goes on to R. Of time: what is left is spent on the best that are paused, on all workers,
         for the reckoning is right to a few percent only.
         """
-        if self._has_result or self._flying.keys() - self._resorted:
+        trials = self._trials
+        if trials.finished or trials.flying.keys() - trials.resorted:
             return None
-        if self._left.used() >= 1 if self._is_timed else self._flying:
+        if self._left.used() >= 1 if self._is_timed else trials.flying:
             return None
-        waiting = self._waiting()
+        waiting = trials.waiting()
         if not waiting:
             return None
-        i = min(waiting, key=lambda i: (self._beliefs.mean[i], self._ids[i]))
-        self._resorted.add(i)
+        i = min(waiting, key=lambda i: (self._beliefs.mean[i], trials.ids[i]))
+        trials.resorted.add(i)
         return self._go_on(i)
 
     def _begin(
         self, candidates: Candidates, trial_id: int, k: int, protected: bool = False
     ) -> Train:
-        i = self._ladder.add()
+        self._ladder.add()
         self._beliefs.add(h=candidates.take(trial_id))
-        self._ids.append(trial_id)
-        self._epochs.append(0)
-        self._number[trial_id] = i
-        if protected:
-            self._protected.add(i)
-        return self._train(i, k)
+        return self._train(self._trials.begin(trial_id, protected), k)
 
     def _go_on(self, i: int) -> Train:
         return self._train(i, int(self._ladder.highest[i]) + 1)
 
     def _train(self, i: int, k: int) -> Train:
-        self._flying[i] = k
-        self._n_jobs += 1
-        self._left.begins(self._ids[i], self._rungs[k] - self._epochs[i])
-        return Train(self._ids[i], self._rungs[k])
+        trial_id = self._trials.ids[i]
+        self._trials.flying[i] = k
+        self._measured.n_jobs += 1
+        self._left.begins(trial_id, self._rungs[k] - self._trials.epochs[i])
+        return Train(trial_id, self._rungs[k])
 
     # --- the record -------------------------------------------------------------------------------
-
-    def _sample(self, price: float) -> None:
-        used = self._left.used()
-        if not self._prices or used >= self._prices[-1][0] + 1 / _SAMPLES:
-            self._prices.append((used, price))
 
     @property
     def diagnostics(self) -> Mapping[str, Any]:
@@ -455,23 +409,12 @@ class Price(Scheduler):
         deviations of final values) an R of epochs, over the share of the budget; left_out: trials that
         were paused once and could not finish any more, and decisions in which no new trial could.
         """
-        ladder = self._ladder
         return {
             "policy": self._policy,
             "decides_by": "times in the journal" if self._is_timed else "epochs",
-            "rungs": {
-                "epochs": list(self._rungs),
-                "trials": [ladder.n_at(k) for k in range(len(self._rungs))],
-                "correlation_with_next": [round(rho, 4) for rho in ladder.agreement],
-                "measured_on": list(ladder.n_measured),
-                "lowest": self._rungs[self._first],
-            },
+            "rungs": {**rungs_measured(self._ladder), "lowest": self._rungs[self._first]},
             "forest": self._beliefs.diagnostics,
-            "fresh_share_of_jobs": round(len(self._ids) / self._n_jobs, 4)
-            if self._n_jobs
-            else None,
-            "prices": [[round(used, 4), round(price, 6)] for used, price in self._prices],
-            "left_out": {"trials": len(self._left_out), "no_new_trial": self._n_no_fresh},
+            **self._measured.diagnostics(len(self._trials)),
             "budget": self._left.diagnostics,
             **self._outlook.diagnostics,
         }

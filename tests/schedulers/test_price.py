@@ -301,8 +301,8 @@ def test_failed_trials_rank_last_where_they_failed():
     scheduler = price()
     play(scheduler, lambda i, e: None if i % 3 == 0 else power_law(i, e), workers=2)
     scores = scheduler._ladder.scores
-    worst = [score for i, score in zip(scheduler._ids, scores, strict=True) if i % 3 == 0]
-    others = [score for i, score in zip(scheduler._ids, scores, strict=True) if i % 3]
+    worst = [score for i, score in zip(scheduler._trials.ids, scores, strict=True) if i % 3 == 0]
+    others = [score for i, score in zip(scheduler._trials.ids, scores, strict=True) if i % 3]
     assert len(set(worst)) == 1 and worst[0] > max(others)
 
 
