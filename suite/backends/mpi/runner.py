@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,12 +16,13 @@ from suite.backends.contract import RunContext
 from suite.backends.forecasts import AskThread
 from suite.backends.mpi import groups
 from suite.backends.mpi.job_size import JobSize
+from suite.backends.mpi.joining import Joining
 from suite.backends.mpi.messages import Begin
 from suite.backends.mpi.received import GarbageError, Progress
 from suite.backends.mpi.silence import Silence
 from suite.backends.mpi.world import World, world
 from suite.core import types as t
-from suite.core.errors import ConfigError, PausedError, StoppedError
+from suite.core.errors import ConfigError, PausedError
 from suite.run import batch
 from suite.run.driver import Decider
 from suite.run.limit import Limit
@@ -32,8 +32,6 @@ from suite.worker.settings import WorkerSettings
 SLEEP_S = (1e-4, 2e-3)
 # How long a run's end waits for idle workers to answer; those that train have as long as they may be silent.
 FENCE_S = 30.0
-# When a run that waits for workers to get ready says so.
-PATIENT_S = 30.0
 
 
 class MPIRunner:
@@ -132,21 +130,15 @@ class _Search:
     ) -> None:
         self._world, self._run_id, self._settings, self._limit = world, run_id, settings, limit
         self._driver, self._asks = driver, asks
-        self._min_workers = driver.min_workers
         self._clock = Clock(driver.time_s)
         self._silence = Silence(world.clock, settings.report_timeout_s)
         # Worker -> its job, and what it has reported of it.
         self._jobs: dict[int, Progress] = {}
-        self._joined: set[int] = set()
+        self._joining = Joining(
+            world, driver.agreement, driver.min_workers, settings.join_timeout_s
+        )
         # Whether the run's clock has started. Until then events wait.
         self._begun = False
-        # Since when this run waits for workers to join, and whether it has said so.
-        self._waits_since = world.clock.now()
-        self._said_waiting = False
-        # Leader -> why it does not take part.
-        self._refused: dict[int, str] = {}
-        # Leader -> rank -> port, until the group has met.
-        self._ready: dict[int, dict[int, int | None]] = {}
         # Until when a pause waits for the ends of epochs; or the end of the run that comes instead.
         self._pause_until: float | None = None
         self._end_until: float | None = None
@@ -159,7 +151,7 @@ class _Search:
             "events": self._on_events,
             "paused": self._on_paused,
             "joined": self._on_joined,
-            "refused": self._on_refused,
+            "refused": self._joining.refused,
             "ready": self._on_ready,
         }
 
@@ -212,11 +204,7 @@ class _Search:
         if leader in self._silence:
             left_s = self._silence.left_s(leader)
             return "" if left_s > 0 else "its epoch takes too long (backend.report_timeout_s)"
-        if leader in self._joined or leader in self._refused:
-            return "no answer in time"
-        waited_s = self._world.clock.now() - self._waits_since
-        limit_s = self._settings.join_timeout_s
-        return "" if waited_s < limit_s else f"it did not join within join_timeout_s={limit_s:g}"
+        return self._joining.overdue(leader)
 
     def _on_events(self, rank: int, events: list[Any]) -> None:
         if (progress := self._jobs.get(rank)) is None:
@@ -243,48 +231,27 @@ class _Search:
         self._jobs.pop(rank, None)
 
     def _on_joined(self, rank: int, facts: Mapping[str, Any]) -> None:
-        if self._world.leader(rank) != rank:
-            raise GarbageError("joined, although it leads no group")
-        if rank in self._joined:
-            raise GarbageError("joined twice")
-        if not self._admitted(rank, rank, facts):
-            return
-        if not self._joined:
-            self._waits_since = self._world.clock.now()
-        self._joined.add(rank)
-        self._silence.end(rank)
-        facts = {**facts, "node": self._world.node(rank)}
-        if (k := self._world.ranks_per_trial or 1) > 1:
-            idle = [r for r in sorted(self._world.alive) if self._world.leader(r) is None]
-            facts |= {"ranks": k, "idle_ranks": idle}
-        self._events.append(t.WorkerJoined(rank, facts=facts))
-
-    def _admitted(self, rank: int, leader: int, facts: Mapping[str, Any]) -> bool:
-        """Whether what the rank trains by is that of the run; if not, its worker takes no part."""
-        if not (why := self._driver.agreement.admit(facts, f"rank {rank}")):
-            return True
-        if leader not in self._refused:
-            self._events.append(t.WorkerLost(leader, f"refused: {why}"))
-        self._refused[leader] = why
-        return False
-
-    def _on_refused(self, rank: int, why: str) -> None:
-        if (leader := self._world.leader(rank)) is not None:
-            self._refused[leader] = why
+        event = self._joining.joined(rank, facts)
+        if isinstance(event, t.WorkerJoined):
+            self._silence.end(rank)
+        self._note(event)
 
     def _on_ready(self, rank: int, content: tuple[int | None, Mapping[str, Any]]) -> None:
         """When all ranks of a group are ready, they may wait for each other."""
-        leader = self._world.leader(rank)
         # A worker of an older version sends the port alone.
         port, facts = content if isinstance(content, tuple) else (None, {})
-        if leader is None or not self._admitted(rank, leader, facts):
+        if (leader := self._world.leader(rank)) is None:
             return
-        ports = self._ready.setdefault(leader, {})
-        ports[rank] = port
-        if len(ports) == len(self._world.groups[leader]):
-            self._send(leader, "meet", ports[leader])
+        may_meet, refused = self._joining.ready(leader, rank, port, facts)
+        self._note(refused)
+        if may_meet:
+            self._send(leader, "meet", self._joining.port(leader))
             # Heard again when it has joined: it still warms up.
             self._silence.begin(leader, self._settings.join_timeout_s)
+
+    def _note(self, event: t.Event | None) -> None:
+        if event is not None:
+            self._events.append(event)
 
     def _send(self, leader: int, word: str, content: Any) -> None:
         """To a worker: all ranks of its group, of which the leader alone reports."""
@@ -297,9 +264,7 @@ class _Search:
         self._give_up_silent()
         for rank, why in self._world.break_groups().items():
             self._forget(rank)
-            self._refused.setdefault(rank, why)
-            if rank in self._joined:
-                self._events.append(t.WorkerLost(rank, why))
+            self._note(self._joining.lost(rank, why))
         self._world.lost.clear()
 
     def _give_up_silent(self) -> None:
@@ -310,49 +275,16 @@ class _Search:
                 self._world.give_up(rank, why)
 
     def _start_clock(self) -> None:
-        """Start the run's clock when every worker and the predictor are warm. Workers that take longer than
-        join_timeout_s join later.
-        """
-        if self._begun or len(self._joined) < self._min_workers:
-            return
-        missing = set(self._world.groups) - set(self._refused) - self._joined
-        waited_s = self._world.clock.now() - self._waits_since
-        limit_s = self._settings.join_timeout_s
-        if (missing or not self._asks.is_warm) and waited_s < limit_s:
-            if missing and waited_s > PATIENT_S and not self._said_waiting:
-                self._said_waiting = True
-                print(
-                    f"suite: {len(self._joined)} workers are ready, {len(missing)} not yet (rank "
-                    f"{min(missing)}{', ...' * (len(missing) > 1)}); the run starts when all are, or "
-                    f"in {limit_s - waited_s:.0f} s (backend.join_timeout_s={limit_s:g}).",
-                    file=sys.stderr, flush=True,
-                )  # fmt: skip
-            return
-        self._begun = True
-        self._clock.restart()
+        if not self._begun and self._joining.may_begin(self._asks.is_warm):
+            self._begun = True
+            self._clock.restart()
 
     def _check_start(self) -> None:
-        """A run that too few workers join must not wait for ever."""
-        n_joined = len(self._joined)
-        if n_joined >= self._min_workers:
-            return
-        limit_s = self._settings.join_timeout_s
-        none_left = not set(self._world.groups) - set(self._refused) - self._joined
-        late = self._world.clock.now() - self._waits_since > limit_s
-        if none_left or late:
-            why = f"no more within join_timeout_s={limit_s:g}"
-            if self._refused:
-                why = next(iter(self._refused.values())).removesuffix(".")
-            elif not late and self._world.gone:
-                rank, lost = next(iter(self._world.gone.items()))
-                why = f"no worker is left, rank {rank} {lost}"
+        if (stopped := self._joining.too_few()) is not None:
             if self._events:
                 # Who was refused, for the journal.
                 self._tell()
-            raise StoppedError(
-                f"{n_joined} workers joined, min_workers={self._min_workers}: {why}; "
-                "lower it, or add some."
-            )
+            raise stopped
 
     # --- the time limit ---------------------------------------------------------------------------
 
