@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from suite.core.errors import ConfigError, ContractError, SuiteError, TrialError
 from suite.core.metric import Metric
-from suite.core.space import Choice, Float, Int, Parameter
+from suite.core.space import Parameter, When
 from suite.core.target import Target, Training
 from suite.core.types import Config
 from suite.files import parse_json, read_bytes
@@ -57,13 +57,13 @@ known: dict[str, Loop] = {}
 
 
 class OwnLoop(Target):
-    """The loop that `loop` names. space: name -> a description (`described`). saves: whether the loop's
-    own callables save a trial's state.
+    """The loop that `loop` names. space, constraints: in plain words (suite.core.space_words). saves: whether
+    the loop's own callables save a trial's state.
 
     Raises ConfigError for a wrong description, and in `start` where this process does not have the loop.
     """
 
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, Parameter | When]
     metric: Metric
     framework = "own loop"
     data: str
@@ -78,8 +78,9 @@ class OwnLoop(Target):
         mode: Literal["min", "max"],
         data: str = "real",
         saves: bool = False,
+        constraints: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(parameters={name: _parameter(name, one) for name, one in space.items()})
+        super().__init__(space=space, constraints=constraints)
         self.metric, self.data, self._name = Metric(metric, mode), data, loop
         self._device = "cpu"
 
@@ -285,41 +286,3 @@ def _faults(catch: tuple[type[BaseException], ...]) -> Any:
             f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno}); mend the "
             f"loop, or name {type(error).__name__} in catch= to give such trials up."
         ) from error
-
-
-# --- the space in plain words -------------------------------------------------------------------------
-
-
-def described(parameter: Parameter) -> dict[str, Any]:
-    """A parameter as plain JSON.
-
-    >>> described(Float(0.1, 1.0, log=True))
-    {'type': 'float', 'low': 0.1, 'high': 1.0, 'log': True}
-    """
-    if isinstance(parameter, Choice):
-        return {"type": "choice", "values": list(parameter.values)}
-    if not isinstance(parameter, Float | Int):
-        raise ConfigError(
-            f"space: {type(parameter).__name__} is a table's; take Float, Int or Choice."
-        )
-    kind, plain = ("float", float) if isinstance(parameter, Float) else ("int", int)
-    low, high = plain(parameter.low), plain(parameter.high)
-    return {"type": kind, "low": low, "high": high, "log": bool(parameter.log)}
-
-
-def _parameter(name: str, described: Mapping[str, Any]) -> Parameter:
-    """The inverse of `described`. Raises ConfigError."""
-    values = dict(described)
-    kind = values.pop("type", None)
-    try:
-        if kind == "choice":
-            return Choice(*values.pop("values"))
-        if kind == "int":
-            return Int(**values)
-        if kind == "float":
-            return Float(**values)
-    except (KeyError, TypeError) as error:
-        raise ConfigError(
-            f"model.space.{name}: is no parameter ({error}); see swiftbench.tune."
-        ) from None
-    raise ConfigError(f"model.space.{name}.type={kind}: must be float, int or choice.")

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from suite.core.scheduler import Scheduler as Scheduler
     from suite.core.searcher import Searcher as Searcher
     from suite.core.space import Choice as Choice
+    from suite.core.space import Constraints as Constraints
     from suite.core.space import Float as Float
     from suite.core.space import Int as Int
+    from suite.core.space import Ordered as Ordered
     from suite.core.space import Space as Space
+    from suite.core.space import When as When
     from suite.core.target import Target as Target
     from suite.core.target import Training as Training
     from suite.predictors.qsvr import QSVR as QSVR
@@ -40,8 +43,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "suite": ["__version__"],
     "suite.core": [
-        "Choice", "Float", "Int", "Metric", "Predictor", "Scheduler", "Searcher", "Space", "Target",
-        "Training",
+        "Choice", "Constraints", "Float", "Int", "Metric", "Ordered", "Predictor", "Scheduler", "Searcher",
+        "Space", "Target", "Training", "When",
     ],
     "suite.predictors": ["QSVR"],
     "suite.results.fold": ["load_run"],

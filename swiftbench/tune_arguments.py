@@ -13,7 +13,16 @@ from models import own_loop
 from suite.core.errors import ConfigError
 from suite.core.metric import Metric
 from suite.core.printable import printable
-from suite.core.space import Choice, Float, Int, Parameter
+from suite.core.space import (
+    Choice,
+    Constraints,
+    Float,
+    Int,
+    Ordered,
+    Parameter,
+    Space,
+    When,
+)
 from suite.core.target import Target
 
 
@@ -57,10 +66,16 @@ def goal(target: Any, metric: str | Metric | None, mode: str | None) -> Metric:
     return Metric(metric, mode)
 
 
-def searched_space(target: Any, space: Mapping[str, Parameter] | None) -> Mapping[str, Parameter]:
-    """What is searched. Raises ConfigError for an empty space, or a value that is no parameter."""
+def searched_space(
+    target: Any,
+    space: Mapping[str, Parameter | When] | None,
+    constraints: Constraints | None = None,
+) -> tuple[Mapping[str, Parameter | When], Constraints]:
+    """What is searched, and what is never drawn. Raises ConfigError for an empty space, or a value that is no
+    parameter.
+    """
     if space is None and isinstance(target, Target):
-        return {name: target.space[name] for name in target.space.free}
+        return _own_space(target.space, constraints)
     example = 'write space={"lr": swiftbench.Float(1e-4, 1.0, log=True)}'
     if not isinstance(space, Mapping) or not space:
         raise ConfigError(
@@ -69,13 +84,30 @@ def searched_space(target: Any, space: Mapping[str, Parameter] | None) -> Mappin
     for name, one in space.items():
         if not isinstance(name, str) or not name:
             raise ConfigError(f"space: the key {printable(name, most=80)} is no text; {example}.")
-        if not isinstance(one, Float | Int | Choice):
+        if not isinstance(one, Float | Int | Choice | Ordered | When):
             guess = "Choice(*values)" if isinstance(one, list | set) else "Float(low, high)"
             raise ConfigError(
-                f"space[{printable(name)!r}]={printable(one, most=80)}: must be Float, Int or Choice of "
-                f"swiftbench; e.g. swiftbench.{guess}."
+                f"space[{printable(name)!r}]={printable(one, most=80)}: must be Float, Int, Choice, "
+                f"Ordered or When of swiftbench; e.g. swiftbench.{guess}."
             )
-    return space
+    parameters = dict(space)
+    checked = Space(parameters, constraints=constraints)
+    return parameters, checked.constraints
+
+
+def _own_space(
+    space: Space, constraints: Constraints | None
+) -> tuple[Mapping[str, Parameter | When], Constraints]:
+    if space.is_plain:
+        parameters = {name: space.parameters[name] for name in space.free}
+        return parameters, Space(parameters, constraints=constraints).constraints
+    if held := [name for name in space if name not in space.free]:
+        raise ConfigError(
+            f"train: its space has conditions or constraints, and {printable(held[0], most=80)} is held; "
+            "pass space= without it, or hold nothing."
+        )
+    limits = space.constraints if constraints is None else constraints
+    return space.parameters, Space(space.parameters, constraints=limits).constraints
 
 
 def training_loop(

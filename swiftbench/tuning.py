@@ -16,7 +16,8 @@ from suite.backends import launcher
 from suite.core.errors import ConfigError, PausedError, StoppedError, SuiteError, check_integer
 from suite.core.extras import need
 from suite.core.metric import Metric
-from suite.core.space import Parameter
+from suite.core.space import Constraints, Parameter, When
+from suite.core.space_words import described, described_constraints
 from suite.core.target import DATA
 from swiftbench.tune_arguments import (
     as_object,
@@ -68,7 +69,7 @@ class TuneResult:
 
 def tune(
     train: Any,
-    space: Mapping[str, Parameter] | None = None,
+    space: Mapping[str, Parameter | When] | None = None,
     *,
     metric: str | Metric | None = None,
     mode: str | None = None,
@@ -83,6 +84,7 @@ def tune(
     name: str = NAME,
     folder: str | os.PathLike[str] | None = None,
     settings: Sequence[str] = (),
+    constraints: Constraints | None = None,
 ) -> TuneResult:
     """Search the space for the configuration with the best metric after `max_epochs` epochs.
 
@@ -94,7 +96,9 @@ def tune(
     train_epoch(epoch) and validate(), and test(), save(path), load(path) if it has them; stage(device) and
     warm_up() are called once a process if they are there.
 
-    space: name -> swiftbench.Float, Int or Choice. metric: what is optimised, by name; mode: "min" or "max",
+    space: name -> swiftbench.Float, Int, Choice or Ordered; or swiftbench.When, around one that plays a part
+    at times only: then `config` has it at these times alone. constraints: swiftbench.Constraints, what is
+    never drawn. metric: what is optimised, by name; mode: "min" or "max",
     which may be left out for a name that ends in loss or error. A swiftbench.Target says all three itself.
 
     save, load: a search trains many configurations a little and continues with the best, so trials are put
@@ -120,7 +124,8 @@ def tune(
     max_epochs; PausedError at a job's time limit (call it again with the same folder).
     """
     target = as_object(train)
-    metric, space = goal(target, metric, mode), searched_space(target, space)
+    metric = goal(target, metric, mode)
+    parameters, limits = searched_space(target, space, constraints)
     loop = training_loop(target, save, load, catch)
     label = f"{module_name(target)}.{named(target).__qualname__}"
     own_loop.known[label] = loop
@@ -130,12 +135,14 @@ def tune(
     leaf = {
         "_target_": "models.own_loop.OwnLoop",
         "loop": label,
-        "space": {name: own_loop.described(one) for name, one in space.items()},
+        "space": {name: described(one) for name, one in parameters.items()},
         "metric": metric.name,
         "mode": metric.mode,
         "data": data,
         "saves": saves,
     }
+    if limits:
+        leaf["constraints"] = described_constraints(limits)
     kept = keep_alive if keep_alive is not None else (1 if saves else KEPT_ALIVE)
     words = [
         f"algorithm={algorithm}",

@@ -43,9 +43,12 @@ if TYPE_CHECKING:
     from suite.core.seeds import stream as stream
     from suite.core.seeds import stream_seed as stream_seed
     from suite.core.space import Choice as Choice
+    from suite.core.space import Constraints as Constraints
     from suite.core.space import Float as Float
     from suite.core.space import Int as Int
+    from suite.core.space import Ordered as Ordered
     from suite.core.space import Space as Space
+    from suite.core.space import When as When
     from suite.core.target import Target as Target
     from suite.core.target import Training as Training
     from suite.core.types import DONE as DONE
@@ -73,7 +76,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "suite.core.scheduler": ["Round", "Scheduler", "best", "ranking"],
         "suite.core.searcher": ["Searcher"],
         "suite.core.seeds": ["stream", "stream_seed"],
-        "suite.core.space": ["Choice", "Float", "Int", "Space"],
+        "suite.core.space": ["Choice", "Constraints", "Float", "Int", "Ordered", "Space", "When"],
         "suite.core.target": ["Target", "Training"],
         "suite.core.types": ["Config", "Curve", "DONE", "Predict", "Propose", "Train", "Trial", "WAIT"],
     },

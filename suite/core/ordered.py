@@ -1,42 +1,38 @@
-"""Hyperparameters of curve tables that no interval says: an order without distances, a number that some
+"""Hyperparameters that no interval says: an order without distances; and, of curve tables, a number that some
 configurations do not have. Either is one number of [0, 1] to a searcher, as a Float is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.core.errors import ConfigError
+from suite.core.parameters import Float, Int, check_values, place_of
 from suite.core.printable import printable
-
-if TYPE_CHECKING:
-    from suite.core.space import Float, Int
 
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
     """One of `values`, which have an order and no distances: the i-th of n is encoded as i / (n - 1).
 
-    Raises ConfigError where there are fewer than two, or one stands twice.
+    1, 1.0 and true are three values, as of a Choice. Raises ConfigError where there are fewer than two, one
+    stands twice, or one is not plain JSON.
     """
 
     values: tuple[Any, ...]
 
     def __init__(self, *values: Any) -> None:
-        if len(values) < 2 or len(set(values)) < len(values):
-            shown = printable(f"Ordered{values}", most=200)
-            raise ConfigError(f"{shown}: needs two or more different values; mend the space.")
+        check_values("Ordered", values, 2)
         object.__setattr__(self, "values", values)
 
     def decode(self, u: float) -> Any:
         return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
 
     def encode(self, value: Any) -> tuple[float, ...]:
-        return (self.values.index(value) / (len(self.values) - 1),)
+        return ((place_of(value, self.values) or 0) / (len(self.values) - 1),)
 
     def round_draws(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         """What encode(decode(u)) is: the points of the values."""
@@ -44,7 +40,7 @@ class Ordered:
         return np.asarray(np.minimum((u * n).astype(int), n - 1) / (n - 1))
 
     def check(self, value: Any) -> str | None:
-        if value in self.values:
+        if place_of(value, self.values) is not None:
             return None
         return f"must be one of {printable(', '.join(map(str, self.values)), most=1000)}"
 

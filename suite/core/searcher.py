@@ -20,6 +20,8 @@ from suite.core.types import Config, Trial
 
 MAX_CANDIDATES = 1_000_000
 """Of one proposal, at most: they are held in memory and ranked anew each time."""
+_MOST_ROUNDS = 20
+"""Of drawing n candidates, until n are allowed."""
 
 
 class Searcher(ABC):
@@ -89,6 +91,9 @@ class Searcher(ABC):
         """`candidates` without making them all: encoded (n, d), and the i-th when asked for."""
         rng = stream(self.seed, "candidates", trial_id)
         rows = self.space.rows
+        if not self.space.is_plain:
+            configs = self._allowed(rng, n)
+            return np.array([self.space.encode(one) for one in configs]), lambda i: dict(configs[i])
         if rows is None:
             draws = rng.random((n, len(self.space)))
             return self.space.encode_draws(draws), lambda i: self.space.decode(draws[i].tolist())
@@ -101,6 +106,20 @@ class Searcher(ABC):
         if self._encoded is None:
             self._encoded = np.array([self.space.encode(row) for row in rows])
         return self._encoded[unused], lambda i: dict(rows[unused[i]])
+
+    def _allowed(self, rng: np.random.Generator, n: int) -> list[Config]:
+        """n configurations at random that no constraint forbids; of a space that forbids most, fewer: one at
+        least.
+        """
+        allowed: list[Config] = []
+        for _ in range(_MOST_ROUNDS):
+            for draws in rng.random((n, len(self.space))).tolist():
+                config = self.space.decode(draws)
+                if self.space.forbids(config) is None:
+                    allowed.append(config)
+            if len(allowed) >= n:
+                return allowed[:n]
+        return allowed or [self.space.sample(rng)]
 
     def nearest(
         self, config: Config, trial_id: int, trials: Mapping[int, Trial]

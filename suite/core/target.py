@@ -20,7 +20,8 @@ from suite.core import plugins
 from suite.core.curve_table import Recording
 from suite.core.errors import ConfigError
 from suite.core.metric import Metric, nearest_mode
-from suite.core.space import Parameter, Space
+from suite.core.space import Constraints, Parameter, Space, When
+from suite.core.space_words import constraints_of, parameters_of
 from suite.core.types import Config
 
 if TYPE_CHECKING:
@@ -62,8 +63,9 @@ class Target(ABC):
     """The model under study. Its constructor takes the YAML's arguments, imports no framework and
     reads no data (a curve table, whose space is its data, reads its file then).
 
-    parameters: the hyperparameters by name. metric: the validation metric that is optimised, a Metric;
-    or its name, with `mode` ("min" or "max") beside it, as targets of earlier revisions say it.
+    parameters: the hyperparameters by name; one that plays a part at times only stands in a When, and a
+    configuration in which it plays none does not have it. metric: the validation metric that is optimised,
+    a Metric; or its name, with `mode` ("min" or "max") beside it, as targets of earlier revisions say it.
     framework: what must be alone in a worker ("torch", "tensorflow", "numpy"). data: "real",
     "recorded" (a curve table), "surrogate" (a table that a model of recorded curves wrote), "stand-in" or
     "synthetic"; it labels every record. checkpoint_bytes:
@@ -74,12 +76,14 @@ class Target(ABC):
     `check_target` says what is missing or wrong.
     """
 
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, Parameter | When]
     metric: Metric
     framework: str
     data: str
     checkpoint_bytes: int
     epoch_s: float
+    constraints: Constraints = Constraints()
+    """Configurations that are never drawn."""
     provenance: Mapping[str, Any] = MappingProxyType({})
     """Set by `stage` where data are real or a stand-in: which data these are (name, sha256,
     stand_in), how they were split (split, split_sha256, n_train, n_valid, n_test); plain JSON, for
@@ -102,12 +106,22 @@ class Target(ABC):
     def __init__(
         self,
         fixed: Mapping[str, Any] | None = None,
-        parameters: Mapping[str, Parameter] | None = None,
+        parameters: Mapping[str, Parameter | When] | None = None,
+        space: Any = None,
+        constraints: Any = None,
     ) -> None:
-        """fixed: values that are held, None: searched. parameters: of this object, None: the class's."""
+        """fixed: values that are held, None: searched. parameters: of this object, None: the class's. space,
+        constraints: the same in the words of a YAML file (suite.core.space_words), in place of the class's.
+
+        Raises ConfigError for a space that cannot be.
+        """
         if parameters is not None:
             self.parameters = parameters
-        self.space = Space(self.parameters, fixed)
+        if space is not None:
+            self.parameters, self.constraints = parameters_of("model.space", space), Constraints()
+        if constraints is not None:
+            self.constraints = constraints_of("model.constraints", constraints)
+        self.space = Space(self.parameters, fixed, constraints=self.constraints)
 
     @property
     def own_code(self) -> str:
@@ -320,13 +334,14 @@ def _is_count(value: Any) -> bool:
 
 def _are_parameters(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
-        isinstance(name, str) and isinstance(one, Parameter) for name, one in value.items()
+        isinstance(name, str) and isinstance(one, Parameter | When) for name, one in value.items()
     )
 
 
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str, str]] = {
     "parameters": (
-        _are_parameters, "a mapping from names to Float, Int or Choice", '{"lr": Float(1e-4, 1.0)}'
+        _are_parameters, "a mapping from names to Float, Int, Choice, Ordered or When",
+        '{"lr": Float(1e-4, 1.0)}',
     ),
     "metric": (lambda v: isinstance(v, Metric), "a Metric", 'Metric("val_loss", "min")'),
     "framework": (lambda v: isinstance(v, str) and bool(v), "a framework's name", '"numpy"'),

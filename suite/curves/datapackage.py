@@ -55,8 +55,8 @@ def to_csv(hyperparameters: Sequence[str], rows: Sequence[Row], n_epochs: int) -
         if set(config) != set(hyperparameters):
             unlike = printable(", ".join(sorted(set(config) ^ set(hyperparameters))), most=200)
             raise ConfigError(
-                f"hyperparameter {unlike}: in some trials only; must be in each of a table. Name other "
-                "runs."
+                f"hyperparameter {unlike}: in some trials only; must be in each of a table, which has no "
+                "conditions. Name other runs."
             )
     values = {name: [config[name] for config, *_ in rows] for name in hyperparameters}
     names = [csv_cells.check_text(name, name) for name in hyperparameters]

@@ -342,6 +342,8 @@ def header(settings: RunSettings, parts: Parts, command: Sequence[str] = ()) -> 
             "unit": target.goal.unit,
             "data": target.data,
             "framework": target.framework,
+            # Names that some trials have only.
+            **({"conditional": sorted(target.space.conditions)} if target.space.conditions else {}),
         },
         "config": {key: value for key, value in plain.items() if key not in (*NOT_KEPT, "choices")},
         "code": facts.code(target),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from suite.core.errors import ConfigError, check_integer
@@ -24,8 +25,9 @@ class BlackboxoptBohb(JointOptimizer):
     eta: η, min_epochs: the lowest fidelity; the model's settings are the package's own. Fidelities are
     rounded to whole epochs. A configuration that survives a stage goes on from its checkpoint. Where the
     others wait it begins the next bracket, so that no worker idles.
-    What the package does not do: it does not stop a trial within a stage. It is told of no conditions. On a
-    table its model is told the objective of the row in the configuration's place.
+    What the package does not do: it does not stop a trial within a stage. It has conditions (its densities
+    are told values at random of what plays no part), and no constraints: a space that has any is refused.
+    On a table its model is told the objective of the row in the configuration's place.
     Source: Falkner et al. 2018 (ICML, PMLR 80); `blackboxopt` 5.3 (Apache-2.0, Bosch).
     Raises ConfigError where the package is absent or another version, or an argument is out of its range.
     """
@@ -46,7 +48,7 @@ class BlackboxoptBohb(JointOptimizer):
                 f"scheduler.optimizer.min_epochs={self._min_epochs}: must be at most max_epochs={max_epochs}."
             )
         self._random = OwnRandomState(seed, "blackboxopt")
-        self._space = PlainSpace(space)
+        self._space = PlainSpace(space, "blackboxopt", conditions=True)
         with self._random():
             from blackboxopt import Objective
             from blackboxopt.optimizers.bohb import BOHB
@@ -55,8 +57,9 @@ class BlackboxoptBohb(JointOptimizer):
             # It warns of each density that it cannot sample, and draws at random then.
             logging.getLogger("blackboxopt").setLevel(logging.ERROR)
             searched = ParameterSpace()
-            for name, plain in self._space.parameters.items():
-                searched.add(_parameter(name, plain))
+            for name in self._space.in_order():
+                condition = _condition(self._space.conditions.get(name, {}))
+                searched.add(_parameter(name, self._space.parameters[name]), condition)
             self._bohb = BOHB(
                 searched,
                 Objective("objective", False),
@@ -95,6 +98,21 @@ class BlackboxoptBohb(JointOptimizer):
     def diagnostics(self) -> dict[str, Any]:
         """by_model: jobs whose configuration the model proposed."""
         return {"by_model": self._by_model}
+
+
+def _condition(waits_for: Mapping[str, frozenset[Any]]) -> Any:
+    """None: there is none. The package reads the source of a lambda; this one has none that it could read."""
+    if not waits_for:
+        return None
+    from parameterspace.condition import Condition
+
+    condition, names = Condition(), list(waits_for)
+    condition.varnames, condition.all_varnames = [names], set(names)
+    condition.functions = [
+        lambda *values: all(v in waits_for[n] for n, v in zip(names, values, strict=True))
+    ]
+    condition.function_texts = [f"{', '.join(names)}: certain values"]
+    return condition
 
 
 def _parameter(name: str, plain: PlainParameter) -> Any:

@@ -27,7 +27,9 @@ class Dehb(JointOptimizer):
     What DEHB does not do: it does not pause. It speaks of evaluations of a configuration at a fidelity. Where
     it promotes one in its first brackets (configuration and number are the same), the trial goes on from its
     checkpoint here, with fewer epochs than a new training; where it asks for one again that has as many
-    epochs already, a new trial begins, of a table on another row. It knows no conditions. Every later
+    epochs already, a new trial begins, of a table on another row. A hyperparameter that plays no part has its
+    number all the same, which is left out of the configuration, as the package does it with a ConfigSpace. It
+    knows no constraints: a space that has any is refused. Every later
     configuration is new, so that on a table with few rows it soon has none left.
     The package writes a log and a state file to a folder: here one that is removed at once.
     Source: Awad et al. 2021 (IJCAI), arXiv 2105.09821; `dehb` 0.1.1 and 0.1.2 (Apache-2.0).
@@ -47,7 +49,7 @@ class Dehb(JointOptimizer):
             raise ConfigError(
                 f"scheduler.optimizer.min_epochs={self._min_epochs}: must be below max_epochs={max_epochs}."
             )
-        self._space = PlainSpace(space)
+        self._space = PlainSpace(space, "DEHB", conditions=True)
         self._random = OwnRandomState(seed, "dehb")
         from dehb import DEHB
         from loguru import logger

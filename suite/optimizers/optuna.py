@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from suite.core.errors import ConfigError, check_integer, unknown_name
 from suite.core.joint import JointOptimizer, Key, Wish
-from suite.core.seeds import stream_seed
+from suite.core.seeds import stream, stream_seed
 from suite.core.space import Space
 from suite.core.types import Done, Wait
 from suite.optimizers.halving import rungs
@@ -19,6 +19,8 @@ Sampler = Literal["tpe", "gp", "cmaes", "random"]
 SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
 Pruner = Literal["hyperband", "successive_halving", "median", "none"]
 PRUNERS: tuple[Pruner, ...] = get_args(Pruner)
+_MOST_ASKED = 50
+"""Configurations of a sampler that break a constraint, one after the other."""
 
 
 class Optuna(JointOptimizer):
@@ -29,8 +31,11 @@ class Optuna(JointOptimizer):
     drawn, so that trials of one differ in the rung at which they may first be stopped), successive_halving,
     median, none; with min_epochs and eta where it takes them.
     What Optuna does not do: it does not pause. A trial is stopped or goes on at once, and a stopped one never
-    comes back, so that the first trials go on with few to compare with. It is told of no conditions. cmaes
-    draws hyperparameters without an order at random. On a table the study is told the
+    comes back, so that the first trials go on with few to compare with. cmaes draws hyperparameters without
+    an order at random. Conditions are met by asking for one hyperparameter after the other (tpe models each
+    by itself; gp and cmaes draw at random what not all trials have). It knows no constraints: a configuration
+    that breaks one is a FAIL to the study and another is asked for; after _MOST_ASKED of these one is drawn
+    at random. On a table the study is told the
     objective of the row in the configuration's place as the configuration's.
     Failed trials are FAIL to the study: samplers leave them out. gp and cmaes learn from trials at max_epochs
     alone, tpe from stopped ones too.
@@ -64,7 +69,8 @@ class Optuna(JointOptimizer):
             )
         optuna = imported()
         self._rungs = rungs(self._min_epochs, self._eta, max_epochs)
-        self._space = PlainSpace(space)
+        self._space = PlainSpace(space, "Optuna", conditions=True, constraints=True)
+        self._seed, self._n_forbidden = seed, 0
         self._distributions = distributions(self._space)
         # Hyperband's brackets are drawn by the study's name.
         self._study = optuna.create_study(
@@ -91,7 +97,8 @@ class Optuna(JointOptimizer):
     def ask(self) -> Wish | Wait | Done:
         if self._going_on:
             return self._going_on.popleft()
-        trial = self._study.ask(self._distributions)
+        trial, n_forbidden = asked(self._study, self._space, self._distributions, self._seed)
+        self._n_forbidden += n_forbidden
         self._trials[trial.number] = trial
         return trial.number, self._space.config(trial.params), self._rungs[0]
 
@@ -112,7 +119,11 @@ class Optuna(JointOptimizer):
 
     @property
     def diagnostics(self) -> dict[str, Any]:
-        return {"pruned": self._n_pruned}
+        """forbidden: configurations that broke a constraint, in a space that has any."""
+        counts = {"pruned": self._n_pruned}
+        return (
+            counts | {"forbidden": self._n_forbidden} if self._space.space.constraints else counts
+        )
 
 
 def check() -> None:
@@ -139,6 +150,38 @@ def made_sampler(name: Sampler, seed: int) -> Any:
         "random": lambda: samplers.RandomSampler(seed=seed),
     }
     return makers[name]()
+
+
+def asked(
+    study: Any, plain: PlainSpace, distributions: dict[str, Any], seed: int
+) -> tuple[Any, int]:
+    """The study's next trial with its parameters, of a configuration that no constraint forbids; and how many
+    were told to be FAIL before it, because one does.
+    """
+    space = plain.space
+    if space.is_plain:
+        return study.ask(distributions), 0
+    for n_forbidden in range(_MOST_ASKED + 1):
+        trial = study.ask()
+        values: dict[str, Any] = {}
+        for name in plain.in_order():
+            if plain.plays_a_part(name, values):
+                values[name] = _suggested(trial, name, plain.parameters[name])
+        if space.forbids(plain.config(values)) is None:
+            return trial, n_forbidden
+        study.tell(trial, state=imported().trial.TrialState.FAIL)
+        if n_forbidden + 1 == _MOST_ASKED:
+            drawn = space.sample(stream(seed, "optuna", trial.number))
+            study.enqueue_trial(plain.values(drawn))
+    raise AssertionError("a configuration of the space is allowed")
+
+
+def _suggested(trial: Any, name: str, plain: PlainParameter) -> Any:
+    if plain.kind == "category":
+        return trial.suggest_categorical(name, plain.places)
+    if plain.kind == "float":
+        return trial.suggest_float(name, plain.low, plain.high, log=plain.log)
+    return trial.suggest_int(name, int(plain.low), int(plain.high), log=plain.log)
 
 
 def distributions(space: PlainSpace) -> dict[str, Any]:

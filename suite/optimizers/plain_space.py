@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from suite.core.errors import ConfigError
 from suite.core.ordered import Ordered
+from suite.core.printable import printable
 from suite.core.space import Choice, Float, Int, Space
 from suite.core.types import Config
 
@@ -18,7 +19,7 @@ _ROUNDING = 1e-9
 @dataclass(frozen=True, slots=True)
 class PlainParameter:
     """float or int: a number in [low, high], with `log` on a log scale; category or order: a place in
-    {0, ..., high}, order: where places have an order.
+    {0, ..., high}, order: where places have an order. An integer with steps is the number of its steps.
     """
 
     kind: Literal["float", "int", "category", "order"]
@@ -36,11 +37,29 @@ class PlainSpace:
     """What is searched of a space, by name; and the way back from a package's values.
 
     What has one value is not searched. A Conditional of a curve table (a number that plays no part in some
-    rows) is a float in [0, 1], whose lowest quarter means that it plays none: packages whose spaces have
-    conditions are not told of them.
+    rows) is a float in [0, 1], whose lowest quarter means that it plays none.
+    package: its name. conditions, constraints: whether its adapter can keep those of a space (When,
+    Constraints). Raises ConfigError for a space that has what it cannot.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(
+        self, space: Space, package: str, *, conditions: bool = False, constraints: bool = False
+    ) -> None:
+        if space.conditions and not conditions:
+            name = next(iter(space.conditions))
+            raise ConfigError(
+                f"{package}: has no conditional hyperparameters, and {name} plays a part only where "
+                f"{', '.join(space.conditions[name])} has certain values; take an algorithm that has them "
+                "(optuna, bohb, price), or hold what it waits for in model.fixed."
+            )
+        if space.constraints and not constraints:
+            first = [*space.constraints.forbidden, *space.constraints.relations][0]
+            raise ConfigError(
+                f"{package}: has no constraints, and the space has {printable(first, most=120)}; take an "
+                "algorithm that has them (optuna, bohb, price), or leave them out."
+            )
+        self.space = space
+        """As it was given."""
         self._space = space
         self.parameters: dict[str, PlainParameter] = {}
         """Name -> what a package is told of it."""
@@ -52,31 +71,63 @@ class PlainSpace:
                 self._constant[name] = space[name].decode(0.0)
             else:
                 self.parameters[name] = plain
+        self.conditions: dict[str, dict[str, frozenset[Any]]] = {
+            name: waits_for for name in self.parameters if (waits_for := self._waits_for(name))
+        }
+        """Name -> other name -> the package's values of it with which it plays a part; all must hold."""
+
+    def _waits_for(self, name: str) -> dict[str, frozenset[Any]]:
+        """Of others that are searched: what is held, or has one value, is as it must be."""
+        found = {}
+        for other, keys in self._space.needed[name].items():
+            if other in self.parameters:
+                one = self._space[other]
+                is_stepped = isinstance(one, Int) and one.step > 1
+                found[other] = frozenset(self._back(other, k) for k in keys) if is_stepped else keys
+        return found
+
+    def in_order(self) -> list[str]:
+        """Names of `parameters`, each after those that it waits for."""
+        return [name for name in self._space.parents_first if name in self.parameters]
+
+    def plays_a_part(self, name: str, values: Mapping[str, Any]) -> bool:
+        """By a package's values of what it waits for; those that play no part themselves are missing."""
+        return all(
+            values.get(other) in keys for other, keys in self.conditions.get(name, {}).items()
+        )
 
     def __len__(self) -> int:
         return len(self.parameters)
 
     def config(self, values: Mapping[str, Any]) -> Config:
-        """The configuration of a package's values; of an unknown name, or with a name missing, KeyError.
+        """The configuration of a package's values; of an unknown name, or with a name missing that has no
+        conditions, KeyError.
 
         A number that misses a bound by a rounding error is put onto it; what lies farther outside is left for
         the contract's own check.
         """
         config = dict(self._constant)
         for name, plain in self.parameters.items():
-            config[name] = self._value(name, plain, values[name])
-        return {name: config[name] for name in self._space}
+            if self.plays_a_part(name, values):
+                config[name] = self._value(name, plain, values[name])
+        return self._whole(config)
+
+    def _whole(self, config: Config) -> Config:
+        """In the order of the space, without what plays no part."""
+        return self._space.pruned({name: config[name] for name in self._space if name in config})
 
     def values(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A configuration in a package's values: what `config` makes it of."""
-        return {name: self._back(name, config[name]) for name in self.parameters}
+        return {name: self._back(name, config[name]) for name in self.parameters if name in config}
 
     def _back(self, name: str, value: Any) -> Any:
         parameter = self._space[name]
         if isinstance(parameter, Float):
             return float(value)
         if isinstance(parameter, Int):
-            return int(value)
+            return (
+                (int(value) - parameter.low) // parameter.step if parameter.step > 1 else int(value)
+            )
         if isinstance(parameter, Ordered):
             return parameter.values.index(value)
         encoded = parameter.encode(value)
@@ -88,7 +139,7 @@ class PlainSpace:
             raise ConfigError(f"a point of {len(point)} numbers: must have {len(self.parameters)}.")
         pairs = zip(self.parameters, point, strict=True)
         config = {name: self._space[name].decode(float(u)) for name, u in pairs}
-        return {name: (self._constant | config)[name] for name in self._space}
+        return self._whole(self._constant | config)
 
     def _value(self, name: str, plain: PlainParameter, value: Any) -> Any:
         parameter = self._space[name]
@@ -99,7 +150,8 @@ class PlainSpace:
                     number = bound
             return number
         if isinstance(parameter, Int):
-            return int(value) if int(value) == value else value
+            whole = int(value) if int(value) == value else value
+            return parameter.low + parameter.step * whole if parameter.step > 1 else whole
         if isinstance(parameter, Choice | Ordered):
             return parameter.values[int(value)]
         return parameter.decode(float(value))
@@ -109,6 +161,8 @@ def _plain(parameter: Any) -> PlainParameter | None:
     """None: it has one value."""
     if isinstance(parameter, Float):
         return PlainParameter("float", float(parameter.low), float(parameter.high), parameter.log)
+    if isinstance(parameter, Int) and parameter.step > 1:
+        return PlainParameter("int", 0, (parameter.high - parameter.low) // parameter.step)
     if isinstance(parameter, Int):
         return PlainParameter("int", int(parameter.low), int(parameter.high), parameter.log)
     if isinstance(parameter, Choice | Ordered):

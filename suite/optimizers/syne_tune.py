@@ -32,7 +32,8 @@ class SyneTune(JointOptimizer):
     stopped; configurations by conformal quantile regression, a gradient boosting), asha_cqr (both). Results
     are reported at the rungs min_epochs·eta^k alone, and at max_epochs: in between ASHA decides nothing.
     What it does not do: this ASHA stops and does not pause, so that the first trials of a rung go on with few
-    to compare with; its pausing form left the package with 0.14. It has no conditions, and no answer to a
+    to compare with; its pausing form left the package with 0.14. It has no conditions and no constraints: a
+    space that has any is refused. It has no answer to a
     trial that failed but to leave it out. Of a table the model is told the objective of the row in the
     configuration's place.
     Its draw of a bracket uses numpy's global generator, which is kept apart for it.
@@ -62,7 +63,7 @@ class SyneTune(JointOptimizer):
                 f"scheduler.optimizer.min_epochs={self._min_epochs}: must be at most max_epochs={max_epochs}."
             )
         self._random = OwnRandomState(seed, "syne-tune")
-        self._space = PlainSpace(space)
+        self._space = PlainSpace(space, "Syne Tune")
         with self._random():
             searched = {name: _domain(plain) for name, plain in self._space.parameters.items()}
             number = stream_seed(seed, "syne-tune") % 2**31

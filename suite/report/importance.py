@@ -33,8 +33,10 @@ def importances(sample: Sample) -> Importances | None:
     """The loss of R² on trials that were left out when a hyperparameter's values are shuffled among them.
 
     The forest predicts the ranks of the values (0..1), which a few diverging trials do not rule. 0: the
-    hyperparameter decides nothing. None: too few trials, or all values are equal. r2 below LEAST_R2: the
-    numbers say nothing. Source: Breiman 2001 (Machine Learning 45:5), section 10, as in
+    hyperparameter decides nothing. One that plays no part in a configuration has a number of its own there,
+    below all others, so that whether it plays a part counts as its own doing. None: too few trials, or all
+    values are equal. r2 below LEAST_R2: the numbers say nothing.
+    Source: Breiman 2001 (Machine Learning 45:5), section 10, as in
     sklearn.inspection.permutation_importance; on five folds, as importances of fitted trials are too large.
     """
     if len(sample.trials) < LEAST or len(set(sample.values)) < 3:
@@ -45,7 +47,7 @@ def importances(sample: Sample) -> Importances | None:
     from sklearn.inspection import permutation_importance
     from sklearn.model_selection import KFold
 
-    X = np.array([sample.column(name)[0] for name in sample.names]).T
+    X = np.array([sample.imputed(name) for name in sample.names]).T
     y = rankdata(sample.values) / len(sample.values)
     losses, scores = [], []
     for train, test in KFold(_FOLDS, shuffle=True, random_state=_SEED).split(X):

@@ -15,6 +15,8 @@ from suite.report.trial_sample import Sample, rank_correlations, rungs, sample, 
 _COLUMNS = 4
 _MOST_HYPERPARAMETERS = 12
 _WIDE = 100.0
+_BELOW = -0.16
+"""In a figure of lines: where one runs through a hyperparameter that plays no part, the axes being 0 to 1."""
 """Ratio of the largest to the smallest positive value above which an axis is logarithmic."""
 
 _SHADES = "viridis"
@@ -66,7 +68,10 @@ def slices(group: Group, path: Path) -> Path | None:
     style.log_if_wide(panels[0][0], values)
     for axes in panels[:, 0]:
         axes.set_ylabel(f"validation {style.escape(group.metric)}\n({group.first.better})")
-    return style.save(figure, group, f"{_about(group, chosen)}, star: winner of a run", path)
+    note = f"{_about(group, chosen)}, star: winner of a run"
+    if any(math.isnan(x) for name in names for x in chosen.column(name)[0]):
+        note += ", left out where it plays no part"
+    return style.save(figure, group, note, path)
 
 
 def _ticks(axes: Any, x: Sequence[float], labels: Sequence[str]) -> None:
@@ -79,7 +84,9 @@ def _ticks(axes: Any, x: Sequence[float], labels: Sequence[str]) -> None:
             range(len(shown)), [style.folded(label[:14], 14) for label in shown], rotation=30
         )
         axes.set_xlim(-0.5, len(labels) - 0.5)
-    elif min(x) > 0 and max(x) / min(x) > _WIDE:
+        return
+    x = [value for value in x if not math.isnan(value)]
+    if min(x) > 0 and max(x) / min(x) > _WIDE:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(numticks=4))
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -118,21 +125,29 @@ def parallel(group: Group, path: Path) -> Path | None:
     axes.tick_params(axis="x", length=0, pad=16, labelcolor=style.INK)
     axes.set_yticks([])
     axes.set_xlim(-0.4, len(names) - 0.6)
-    axes.set_ylim(-0.02, 1.1)
+    is_absent = any(_BELOW in column for column in scaled)
+    axes.set_ylim(_BELOW - 0.06 if is_absent else -0.02, 1.1)
     axes.grid(visible=False)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
     note = f"{_about(group, chosen)}, dark: best, light: worst, red: winner of a run"
+    if is_absent:
+        note += ", below an axis: plays no part"
     return style.save(figure, group, note, path)
 
 
 def _scaled(x: Sequence[float], labels: Sequence[str]) -> tuple[list[float], tuple[str, str]]:
     """A column between 0 and 1 (by logarithms where it is wide), and what its ends are."""
-    low, high = min(x), max(x)
+    present = [v for v in x if not math.isnan(v)]
+    low, high = min(present), max(present)
     names = (labels[0][:12], labels[-1][:12]) if labels else (f"{low:.3g}", f"{high:.3g}")
     if not labels and low > 0 and high / low > _WIDE:
         x, low, high = [math.log(v) for v in x], math.log(low), math.log(high)
-    return [(v - low) / (high - low) for v in x], (style.escape(names[0]), style.escape(names[1]))
+    span = (high - low) or 1.0
+    return [_BELOW if math.isnan(v) else (v - low) / span for v in x], (
+        style.escape(names[0]),
+        style.escape(names[1]),
+    )
 
 
 def rank_correlation(group: Group, path: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from suite.report.runs import Group
 
 LEAST_DRAWN = 8
 """Trials below which a figure of them says nothing."""
+
+_ABSENT: Any = object()
+"""In place of the value of a hyperparameter that plays no part in a configuration."""
 
 WANTED, MOST = 40, 400
 """Trials that should have trained for the epoch of the sample, and that are taken at most."""
@@ -40,12 +44,26 @@ class Sample:
         return [trial.values[self.epoch - 1] for trial in self.trials]
 
     def column(self, name: str) -> tuple[list[float], list[str]]:
-        """A hyperparameter of each trial as a number, and the labels of 0, 1, ... where it has words."""
-        values = [trial.config.get(name) for trial in self.trials]
-        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
-            return [float(v) for v in values if v is not None], []
-        labels = sorted({str(value) for value in values})
-        return [float(labels.index(str(value))) for value in values], labels
+        """A hyperparameter of each trial as a number, and the labels of 0, 1, ... where it has words. NaN
+        where it plays no part.
+        """
+        values = [trial.config.get(name, _ABSENT) for trial in self.trials]
+        present = [value for value in values if value is not _ABSENT]
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in present):
+            return [math.nan if v is _ABSENT else float(v) for v in values], []
+        labels = sorted({str(value) for value in present})
+        places = {label: float(place) for place, label in enumerate(labels)}
+        return [math.nan if v is _ABSENT else places[str(v)] for v in values], labels
+
+    def imputed(self, name: str) -> list[float]:
+        """`column`, with a number below all others where it plays no part: what a tree tells apart at once.
+
+        Source: as in SMAC (Hutter et al. 2011, LION 5).
+        """
+        numbers, _ = self.column(name)
+        present = [x for x in numbers if not math.isnan(x)]
+        below = min(present) - (max(present) - min(present) or 1.0)
+        return [below if math.isnan(x) else x for x in numbers]
 
 
 def trials(group: Group) -> list[Trial]:
@@ -73,7 +91,9 @@ def sample(group: Group) -> Sample | None:
     epoch = lengths[min(WANTED, len(lengths)) - 1]
     chosen = [trial for trial in everyone if len(trial.values) >= epoch][:MOST]
     names = list(dict.fromkeys(name for trial in chosen for name in trial.config))
-    differing = [n for n in names if len({str(trial.config.get(n)) for trial in chosen}) > 1]
+    differing = [
+        n for n in names if len({str(trial.config.get(n, _ABSENT)) for trial in chosen}) > 1
+    ]
     return Sample(epoch, chosen, len(everyone), differing) if differing else None
 
 

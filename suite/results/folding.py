@@ -120,7 +120,8 @@ class Fold:
                 "seed", f"trial {trial_id}: seed={met['seed']} is not that of the run's seed"
             )
         first = next((trial.state.config for trial in self.trials.values()), met["config"])
-        if met["config"].keys() != first.keys():
+        unlike = met["config"].keys() ^ first.keys()
+        if unlike and not unlike <= {*self.header.target.conditional}:
             names, theirs = ", ".join(met["config"]), ", ".join(first)
             raise ValueError(
                 f"trials.{trial_id}.config: has {names}; must have {theirs}, as others"

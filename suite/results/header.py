@@ -74,11 +74,14 @@ _LABELS_OF_0E27403 = {
 
 @dataclass(frozen=True, slots=True)
 class TargetLabel:
-    """What was trained. data: real, stand-in, recorded, surrogate or synthetic."""
+    """What was trained. data: real, stand-in, recorded, surrogate or synthetic. conditional: names of
+    hyperparameters that some trials have only.
+    """
 
     metric: Metric
     data: str | None
     framework: str | None
+    conditional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,7 @@ def _parsed(line: Keys) -> RunHeader:
         target=TargetLabel(
             Metric(str(target.word("metric")), target.get("mode", _MODE), target.word("unit") or "1"),
             target.word("data"), target.word("framework"),
+            tuple(target.get("conditional", list_of(TEXT), ())),
         ),
         command=tuple(line.get("command", list_of(TEXT), ())),
         experiment=line.word("experiment"),

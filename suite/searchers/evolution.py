@@ -28,8 +28,9 @@ class Evolution(Searcher):
     have, a failed trial is the worst. Until there are so many, proposals are drawn at random.
     tournament_size of the population are drawn, with replacement; the best of these is the parent.
     One hyperparameter of it changes: a Float or Int by a normal step, step_size of its encoded
-    range wide, reflected at the range's ends; a Choice to another of its values. Of a table, the
-    unused row nearest to the mutant, by Euclidean distance of encoded configurations.
+    range wide, reflected at the range's ends; a Choice to another of its values. What then plays a part
+    anew has a value at random; a forbidden mutant is made again. Of a table, the unused row nearest to the
+    mutant, by Euclidean distance of encoded configurations.
     Source: Real et al. 2019 (AAAI 33:4780), Algorithm 1.
     Deviation: a mutation always changes something (they keep 1 in 20); numbers mutate by a step;
     trials stopped earlier than the others are not in the population.
@@ -86,6 +87,12 @@ class Evolution(Searcher):
         rng = stream(self.seed, "evolution", trial_id)
         sample = [population[i] for i in rng.integers(len(population), size=self._tournament_size)]
         parent = min(sample, key=lambda i: (objectives[i], curves[i] is None, i))
+        if not self.space.is_plain:
+            child_or_none = self._allowed_mutant(trials[parent].config, rng)
+            if child_or_none is None:
+                self._counts["by_model"] -= 1
+                return self._fall_back("mutants are forbidden", trial_id, trials)
+            return child_or_none
         child = self._mutant(trials[parent].config, rng)
         if self.space.rows is None:
             return child
@@ -99,6 +106,17 @@ class Evolution(Searcher):
     def _mutant(self, parent: Config, rng: np.random.Generator) -> Config:
         name = self._mutable[int(rng.integers(len(self._mutable)))]
         return parent | {name: self._mutated(self.space[name], parent[name], rng)}
+
+    def _allowed_mutant(self, parent: Config, rng: np.random.Generator) -> Config | None:
+        """A mutant with all that plays a part in it, which no constraint forbids; None: none was found."""
+        names = [name for name in self._mutable if name in parent]
+        for _ in range(MAX_DRAWS if names else 0):
+            name = names[int(rng.integers(len(names)))]
+            value = self._mutated(self.space[name], parent[name], rng)
+            child = self.space.completed(parent | {name: value}, rng)
+            if self.space.forbids(child) is None:
+                return child
+        return None
 
     def _mutated(self, parameter: Parameter, value: Any, rng: np.random.Generator) -> Any:
         if isinstance(parameter, Choice):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from suite.core.errors import check_integer
 from suite.core.searcher import MAX_CANDIDATES, Searcher
 from suite.core.seeds import stream, stream_seed
-from suite.core.space import Choice, Space
+from suite.core.space import Choice, Parameter, Space
 from suite.core.types import Config, Trial
 from suite.surrogates.comparable_objectives import comparable
 from suite.surrogates.forest import rank_correlation
@@ -31,6 +31,7 @@ class Gp(Searcher):
     under way that have no epoch yet, the newest max_pending, count at their mean; others may
     have been stopped.
     Candidates: n_candidates at random (of a table: unused rows), half as many around the best five.
+    A hyperparameter that plays no part is a dimension more, 1 or 0, and stands in the middle of its own.
     Observations are objectives after the most epochs that n_least (null: d + 3, for d searched
     hyperparameters) trials have, in logarithms where all are positive; a failed trial is the worst.
     Source: Snoek et al. 2012 (NeurIPS 25), sections 2 and 3.1; the mean of trials under way: the
@@ -140,21 +141,35 @@ class Gp(Searcher):
         rng = stream(self.seed, "around", trial_id)
         best = np.array([_draw_of(c, self.space) for c in around])
         draws = best[rng.integers(len(best), size=n // 2)]
+        if (absent := np.isnan(draws)).any():
+            draws[absent] = rng.random(int(absent.sum()))
         steps = rng.normal(size=draws.shape) * 10.0 ** rng.uniform(-3, -0.5, (n // 2, 1))
         # reflected at 0 and 1
         moved = 1.0 - np.abs(1.0 - (draws + steps) % 2.0)
+        if self.space.constraints:
+            allowed = [self.space.forbids(self.space.decode(u)) is None for u in moved.tolist()]
+            if not any(allowed):
+                return X, config
+            moved = moved[allowed]
+        n_drawn = len(X)
         X = np.vstack([X, self.space.encode_draws(moved)])
-        return X, lambda i: config(i) if i < n else self.space.decode(moved[i - n].tolist())
+        return (
+            X,
+            lambda i: config(i) if i < n_drawn else self.space.decode(moved[i - n_drawn].tolist()),
+        )
 
 
 def _draw_of(config: Config, space: Space) -> list[float]:
-    """Numbers in [0, 1], one a hyperparameter, that decode to this configuration."""
-    return [
-        (p.values.index(config[name]) + 0.5) / len(p.values)
-        if isinstance(p, Choice)
-        else p.encode(config[name])[0]
-        for name, p in space.items()
-    ]
+    """Numbers in [0, 1], one a hyperparameter, that decode to this configuration; NaN: it plays no part."""
+
+    def draw(name: str, parameter: Parameter) -> float:
+        if name not in config:
+            return math.nan
+        if isinstance(parameter, Choice):
+            return (parameter.values.index(config[name]) + 0.5) / len(parameter.values)
+        return parameter.encode(config[name])[0]
+
+    return [draw(name, parameter) for name, parameter in space.items()]
 
 
 def _standardised(y: Array) -> Array:

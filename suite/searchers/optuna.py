@@ -10,7 +10,7 @@ from suite.core.searcher import Searcher
 from suite.core.seeds import stream_seed
 from suite.core.space import Space
 from suite.core.types import Config, Trial
-from suite.optimizers.optuna import check, distributions, imported, made_sampler
+from suite.optimizers.optuna import asked, check, distributions, imported, made_sampler
 from suite.optimizers.plain_space import PlainSpace
 from suite.optimizers.time_limit import NoAnswerError, at_most, check_limit
 from suite.surrogates.comparable_objectives import comparable
@@ -29,7 +29,7 @@ class Optuna(Searcher):
     gp takes seconds a proposal with some tens of trials, for it is fitted anew each time. A proposal that is
     not there after answer_timeout_s seconds ends the run.
     What Optuna does not do here: cmaes keeps a state from proposal to proposal, which a searcher has not; it
-    runs in `algorithm=optuna`. It is told of no conditions.
+    runs in `algorithm=optuna`. Conditions and constraints: as there.
     Source: Akiba et al. 2019 (KDD), doi 10.1145/3292500.3330701; Optuna 5 (MIT).
     Raises ConfigError where the package is absent or another version, or of a table no row is left.
     """
@@ -49,7 +49,7 @@ class Optuna(Searcher):
     def begin(self, space: Space, seed: int) -> None:
         check()
         super().begin(space, seed)
-        self._plain = PlainSpace(space)
+        self._plain = PlainSpace(space, "Optuna", conditions=True, constraints=True)
         self._distributions = distributions(self._plain)
 
     @property
@@ -69,7 +69,7 @@ class Optuna(Searcher):
         study.add_trials([self._told(trial, seen[1].get(i)) for i, trial in trials.items()])
         try:
             with at_most(self._answer_timeout_s):
-                wanted = study.ask(self._distributions).params
+                wanted = asked(study, self._plain, self._distributions, seed)[0].params
         except NoAnswerError as error:
             raise ConfigError(
                 f"searcher=Optuna, sampler={self._sampler}: no proposal after {self._answer_timeout_s:g} s "
@@ -81,9 +81,10 @@ class Optuna(Searcher):
         """A trial as the study has it; without a value it runs."""
         words = imported().trial
         states = words.TrialState
+        params = self._plain.values(trial.config)
         return words.create_trial(
             state=states.RUNNING if value is None else states.COMPLETE,
             value=value,
-            params=self._plain.values(trial.config),
-            distributions=self._distributions,
+            params=params,
+            distributions={name: self._distributions[name] for name in params},
         )

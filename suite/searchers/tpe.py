@@ -18,7 +18,9 @@ from suite.core.types import Config, Trial
 from suite.surrogates.comparable_objectives import comparable
 
 Matrix = NDArray[np.float64]
-"""[n, d]: a row is a configuration; a Float or Int in [0, 1], a Choice as its value's index."""
+"""[n, d]: a row is a configuration; a Float or Int in [0, 1], a Choice as its value's index, NaN: it plays no
+part.
+"""
 
 TINY = 1e-32
 """Least density that counts: far from everything seen, good and bad are equally likely."""
@@ -45,6 +47,8 @@ class Tpe(Searcher):
     Deviation: `range` is the default; with `spread`, a Choice's standard deviation does not depend
     on the order of its values (of two values it is BOHB's), and its kernel (Aitchison and Aitken
     1976) is at widest uniform.
+    A hyperparameter that plays no part in a configuration has no density there (`_Density`); samples that a
+    constraint forbids are left out, and where all are, the proposal is drawn at random.
     Raises ConfigError for an argument outside its range, or a table of which no row is left.
     """
 
@@ -114,7 +118,7 @@ class Tpe(Searcher):
             return self._fall_back("equal objectives", trial_id, trials)
 
         ranked = sorted(seen[1], key=lambda i: (seen[1][i], trials[i].failed, i))
-        X = self._columns(np.array([self.space.encode(trials[i].config) for i in ranked]))
+        X = self._observed([trials[i].config for i in ranked])
         n_good = max(n_min, int(self._gamma * len(X)))
         n_bad = max(n_min, len(X) - n_good)
         good = _Density(X[:n_good], levels, self._least)
@@ -125,11 +129,34 @@ class Tpe(Searcher):
             rows, config = self.pool(trial_id, trials, len(self.space.rows))
             return config(_best(self._columns(rows), good, bad))
         samples = good.sample(rng, self._n_samples, self._factor)
-        return self._config(samples[_best(samples, good, bad)])
+        if self.space.is_plain:
+            return self._config(samples[_best(samples, good, bad)])
+        configs = [self._config(point) for point in samples]
+        allowed = [i for i, one in enumerate(configs) if self.space.forbids(one) is None]
+        if not allowed:
+            self._counts["by_model"] -= 1
+            return self._fall_back("all samples are forbidden", trial_id, trials)
+        absent = [[name not in one for name in self._n_values] for one in configs]
+        samples = np.where(absent, np.nan, samples)[allowed]
+        return configs[allowed[_best(samples, good, bad)]]
 
     def _fall_back(self, why: str, trial_id: int, trials: Mapping[int, Trial]) -> Config:
         self._fell_back[why] += 1
         return self.draw(trial_id, trials)
+
+    def _observed(self, configs: list[Config]) -> Matrix:
+        """A row a configuration."""
+        if self.space.is_plain:
+            return self._columns(np.array([self.space.encode(config) for config in configs]))
+        return np.array(
+            [[self._number(name, config) for name in self._n_values] for config in configs]
+        )
+
+    def _number(self, name: str, config: Config) -> float:
+        if name not in config:
+            return math.nan
+        code = self.space[name].encode(config[name])
+        return float(code.index(1.0)) if self._n_values[name] else code[0]
 
     def _columns(self, encoded: Matrix) -> Matrix:
         """One column a hyperparameter that has more than one value."""
@@ -157,15 +184,22 @@ class _Density:
     """A kernel density over vectors: a product of one kernel a hyperparameter, mean over rows.
 
     levels: number of values of a Choice, 0 for a Float or Int. least: of bandwidths by the normal
-    reference rule; None: bandwidths by the range.
+    reference rule; None: bandwidths by the range. Of a hyperparameter that plays no part in a row nothing is
+    known there: its kernel is uniform. Where it plays none at a point, it has no density (a factor of 1):
+    those that it waits for have theirs. So the density of all that is possible is 1.
     """
 
     def __init__(self, X: Matrix, levels: list[int], least: float | None) -> None:
         n, d = X.shape
         self._X, self._levels, self._h = X, levels, []
-        for x, k in zip(X.T, levels, strict=True):
+        for column, k in zip(X.T, levels, strict=True):
+            # Of none at all: of one, which is nowhere; nothing asks for its width.
+            x = column[~np.isnan(column)] if np.isnan(column).any() else column
+            n = max(len(x), 1)
             if least is None:
                 h = (k - 1) / (n + k) if k else 0.2 * n ** (-1.0 / (4 + d))
+            elif not len(x):
+                h = least
             else:
                 shares = np.bincount(x.astype(int)) / n if k else None
                 spread = x.std() if shares is None else math.sqrt((1 - shares @ shares) / 2)
@@ -178,9 +212,13 @@ class _Density:
         for j, (h, k) in enumerate(zip(self._h, self._levels, strict=True)):
             apart = points[:, j, None] - self._X[None, :, j]
             if k:
-                product *= np.where(apart == 0.0, 1.0 - h, h / (k - 1))
+                kernel = np.where(apart == 0.0, 1.0 - h, h / (k - 1))
             else:
-                product *= np.exp(-0.5 * (apart / h) ** 2) / (h * math.sqrt(2.0 * math.pi))
+                kernel = np.exp(-0.5 * (apart / h) ** 2) / (h * math.sqrt(2.0 * math.pi))
+            if np.isnan(apart).any():
+                kernel[:, np.isnan(self._X[:, j])] = 1.0 / max(k, 1)
+                kernel[np.isnan(points[:, j])] = 1.0
+            product *= kernel
         return np.asarray(product.mean(axis=1))
 
     def sample(self, rng: np.random.Generator, n: int, factor: float) -> Matrix:
@@ -191,8 +229,9 @@ class _Density:
         for j, (h, k) in enumerate(zip(self._h, self._levels, strict=True)):
             u, x = rng.random(n), drawn[:, j]
             if k:
-                drawn[:, j] = np.where(u < h, rng.integers(k, size=n), x)
+                drawn[:, j] = np.where((u < h) | np.isnan(x), rng.integers(k, size=n), x)
             else:
                 low, high = ndtr(-x / (factor * h)), ndtr((1.0 - x) / (factor * h))
-                drawn[:, j] = np.clip(x + factor * h * ndtri(low + u * (high - low)), 0.0, 1.0)
+                moved = np.clip(x + factor * h * ndtri(low + u * (high - low)), 0.0, 1.0)
+                drawn[:, j] = np.where(np.isnan(x), u, moved)
         return drawn

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from suite.core.errors import ConfigError
 from suite.core.space import Space
 from suite.core.types import Config, Trial
 from suite.schedulers.joint import Joint
 from suite.searchers.joint import Joint as JointSearcher
 from suite.testing.driving import Played, play, power_law
 from suite.testing.schedulers import SchedulerConformance
-from suite.testing.searchers import SPACE
+from suite.testing.searchers import SPACE, conditional_space
 
 N_EPOCHS = 120
 """Of a search: seven trainings and a half."""
@@ -104,6 +105,17 @@ class JointConformance(SchedulerConformance):
         _, configs = self.proposals(Space(SPACE, fixed), 0)
         pairs = {(config["width"], config["optimizer"]) for config in configs.values()}
         assert pairs == {(8, "lion")}, f"{fixed} are fixed; proposed were {pairs}"
+
+    def test_no_configuration_has_a_value_that_plays_no_part_or_is_forbidden(self) -> None:
+        """Or it refuses such a space with a ConfigError in `open`, by what its package has not."""
+        space = conditional_space()
+        try:
+            self._begun(space, 0)
+        except ConfigError:
+            return
+        assert self.proposals(space, 0) == self.proposals(space, 0), (
+            "seed 0 twice gives different searches in a space with conditions"
+        )
 
     def test_of_a_table_every_trial_is_another_row(self) -> None:
         draws = np.random.default_rng(5)

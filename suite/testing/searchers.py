@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from suite.core.errors import ConfigError
 from suite.core.searcher import Searcher
-from suite.core.space import Choice, Float, Int, Parameter, Space
+from suite.core.space import (
+    Choice,
+    Constraints,
+    Float,
+    Int,
+    Ordered,
+    Parameter,
+    Space,
+    When,
+)
 from suite.core.types import Trial
 from suite.testing.base import Conformance
 
@@ -17,16 +27,36 @@ SPACE: dict[str, Parameter] = {
 }
 
 
+CONDITIONAL: dict[str, Parameter | When] = {
+    **SPACE,
+    "momentum": When(Float(0.0, 0.99), {"optimizer": ["sgd"]}),
+    "dampening": When(Int(0, 30, step=10), {"optimizer": "sgd"}),
+    "batch_size": Ordered(16, 32, 64),
+}
+CONSTRAINTS = Constraints(
+    forbidden=[{"optimizer": "lion", "batch_size": 64}], relations=["batch_size <= width"]
+)
+
+
+def conditional_space() -> Space:
+    """With conditions, steps, an order and constraints."""
+    return Space(CONDITIONAL, constraints=CONSTRAINTS)
+
+
 class SearcherConformance(Conformance):
     """A searcher proposes configurations of a space with all kinds of hyperparameters."""
 
     group: ClassVar[str] = "searcher"
 
     def proposals(
-        self, seed: int, ids: Iterable[int], fixed: Mapping[str, Any] | None = None
+        self,
+        seed: int,
+        ids: Iterable[int],
+        fixed: Mapping[str, Any] | None = None,
+        space: Space | None = None,
     ) -> dict[int, Any]:
         """Propose in this order; trials known so far carry a curve of one epoch."""
-        space = Space(SPACE, fixed)
+        space = space or Space(SPACE, fixed)
         searcher = self.build()
         searcher.begin(space, seed)
         trials: dict[int, Trial] = {}
@@ -47,6 +77,16 @@ class SearcherConformance(Conformance):
         one = self.proposals(0, range(30))
         assert one == self.proposals(0, range(30)), "seed 0 twice gives different proposals"
         assert one != self.proposals(1, range(30)), "seeds 0 and 1 give the same proposals"
+
+    def test_no_proposal_has_a_value_that_plays_no_part_or_is_forbidden(self) -> None:
+        """Or it refuses such a space with a ConfigError in `begin`."""
+        try:
+            self.build().begin(conditional_space(), 0)
+        except ConfigError:
+            return
+        one = self.proposals(0, range(30), space=conditional_space())
+        again = self.proposals(0, range(30), space=conditional_space())
+        assert one == again, "seed 0 twice gives different proposals in a space with conditions"
 
     def test_fixed_names_stay_fixed(self) -> None:
         fixed = {"width": 8, "optimizer": "lion"}

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from suite.core.errors import ContractError
 from suite.core.metric import Metric, finite_metrics
+from suite.core.seeds import stream
 from suite.core.space import Space
 from suite.core.target import TABLES, Target, check_provenance, check_target
 from suite.core.types import Config
@@ -116,12 +117,18 @@ class TargetConformance(Conformance):
         def drawn_curve(k: int) -> Any:
             return self.curve(drawn[k], 8, 2)
 
+        if not target.space.is_plain:
+            # What waits for others plays a part in some only.
+            drawn = self.configs(200)
         for name in target.space:
-            values = [config[name] for config in drawn]
+            values = [config[name] for config in drawn if name in config]
+            if not values and name not in target.space.free:
+                # What it waits for is held at another value.
+                continue
+            pairs = [(k, _changed(target.space, config, name, values))
+                     for k, config in enumerate(drawn) if name in config][:4]  # fmt: skip
             changes = any(
-                self.curve({**config, name: _far_from(config[name], values)}, 8, 2)
-                != drawn_curve(k)
-                for k, config in enumerate(drawn[:4])
+                self.curve(config, 8, 2) != drawn_curve(k) for k, config in pairs if config
             )
             assert changes, f"{name}: changes nothing; fix it, or use it in start()"
 
@@ -254,6 +261,22 @@ class _Untouchable:
         raise _TouchedError("the test split was used during the search")
 
     __iter__ = __getitem__ = __len__ = _refuse
+
+
+def _changed(space: Space, config: Config, name: str, values: list[Any]) -> Config | None:
+    """The configuration with another value of `name`, and with what plays a part by it; None: all others are
+    forbidden.
+    """
+    if space.is_plain:
+        return {**config, name: _far_from(config[name], values)}
+    for _ in range(20):
+        other = space.completed(
+            {**config, name: _far_from(config[name], values)}, stream(0, "changed")
+        )
+        if space.forbids(other) is None:
+            return other
+        values = [value for value in values if value != other[name]]
+    return None
 
 
 def _far_from(value: Any, values: list[Any]) -> Any:

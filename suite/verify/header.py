@@ -36,6 +36,9 @@ def _expected(header: Mapping[str, Any], parts: Parts) -> Iterator[tuple[str, An
         yield "target.unit", goal.unit
     if "framework" in (header.get("target") or {}):
         yield "target.framework", parts.target.framework
+    if "target" in header:
+        conditional = sorted(parts.target.space.conditions) or None
+        yield "target.conditional", conditional
     # Headers of revision 0e27403 have no choices: their labels stand for themselves.
     if header.get("choices"):
         yield "algorithm", settings.choices.algorithm

@@ -16,21 +16,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.conditional_spaces import objective, space, wrong_with
 from kit.driving import CONF, ROOT, compose, configured, names, result, resumed, search
 from kit.packages import SLOW, assembled_or_skip
 from models.synthetic_curves import TableTarget
 from suite.core.errors import ConfigError
 from suite.core.extras import MissingExtraError
+from suite.core.joint import JointOptimizer
 from suite.core.ordered import Conditional, Ordered
 from suite.core.plugins import make
-from suite.core.space import Choice, Float, Int, Space
+from suite.core.space import Choice, Constraints, Float, Int, Space
+from suite.core.types import Trial
 from suite.launch.assemble import assemble, search_of
 from suite.launch.execute import run
+from suite.optimizers.optuna import Optuna
 from suite.optimizers.own_random_state import OwnRandomState
 from suite.optimizers.packages import check_package
 from suite.optimizers.plain_space import PlainSpace
 from suite.run import journal as journals
+from suite.searchers.optuna import Optuna as OptunaSearcher
 from suite.testing import JointConformance
+from suite.testing.searchers import CONDITIONAL
 from suite.verify.checks import verify
 
 R = 9
@@ -186,7 +192,7 @@ SPACE = Space(PARAMETERS, {"held": 0.25})
 @given(st.lists(st.floats(0, 1), min_size=len(PARAMETERS), max_size=len(PARAMETERS)))
 @settings(max_examples=60, deadline=None)
 def test_a_configuration_survives_a_packages_words(point):
-    plain = PlainSpace(SPACE)
+    plain = PlainSpace(SPACE, "it")
     assert list(plain.parameters) == ["rate", "decay", "width", "kind", "size", "momentum"]
     config = SPACE.decode(point)
     again = plain.config(plain.values(config))
@@ -198,7 +204,7 @@ def test_a_configuration_survives_a_packages_words(point):
 
 
 def test_a_rounding_error_at_a_bound_is_put_right_and_no_more():
-    plain = PlainSpace(Space({"rate": Float(1e-4, 1.0, log=True)}))
+    plain = PlainSpace(Space({"rate": Float(1e-4, 1.0, log=True)}), "it")
     assert plain.config({"rate": 1.0 + 1e-12})["rate"] == 1.0
     assert plain.config({"rate": 1.01})["rate"] == 1.01
     assert plain.from_unit([0.5])["rate"] == pytest.approx(1e-2)
@@ -218,3 +224,91 @@ def test_generators_that_a_process_shares_are_kept_apart():
                 drawn.append((random.random(), np.random.random()))
     assert drawn[:3] == drawn[3:] and len(set(drawn)) == 3
     assert (random.random(), np.random.random()) == expected
+
+
+# --- conditions and constraints -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])
+def test_optuna_keeps_conditions_and_constraints(sampler):
+    pytest.importorskip("optuna", reason="Optuna is not installed: swiftbench[optuna]")
+    optimizer = Optuna(sampler, pruner="none")
+    optimizer.open(space(), 0, 1)
+    for _ in range(40):
+        key, config, to_epoch = optimizer.ask()
+        assert wrong_with(config) == ""
+        optimizer.tell(key, to_epoch, objective(config, 1))
+    assert optimizer.diagnostics["forbidden"] > 0
+
+
+def test_optuna_that_insists_on_what_is_forbidden_is_given_a_draw(monkeypatch):
+    pytest.importorskip("optuna", reason="Optuna is not installed: swiftbench[optuna]")
+    tight = Space(
+        {"a": Int(1, 40), "b": Int(1, 40)},
+        constraints=Constraints(relations=["a < b"]),
+    )
+    optimizer = Optuna("random", pruner="none")
+    optimizer.open(tight, 0, 1)
+    refused = iter([True] * 50)
+    forbids = tight.forbids
+    monkeypatch.setattr(tight, "forbids", lambda c: "so" if next(refused, False) else forbids(c))
+    _, config, _ = optimizer.ask()
+    tight.check(config)
+    assert optimizer.diagnostics["forbidden"] == 50
+
+
+def test_optunas_sampler_as_a_searcher_keeps_conditions_and_constraints():
+    pytest.importorskip("optuna", reason="Optuna is not installed: swiftbench[optuna]")
+    searcher = OptunaSearcher(n_least=4)
+    searcher.begin(space(), 0)
+    trials = {}
+    for k in range(20):
+        config = searcher.propose(k, trials)
+        assert wrong_with(config) == ""
+        trials[k] = Trial(k, config, 0, (objective(config, 1),))
+    assert searcher.diagnostics["by_sampler"] >= 14
+
+
+@pytest.mark.parametrize(
+    ("package", "can", "says"),
+    [
+        ("DEHB", {"conditions": True}, "DEHB: has no constraints, and the space has .*optimizer"),
+        (
+            "Syne Tune",
+            {},
+            "Syne Tune: has no conditional hyperparameters, and momentum plays a part",
+        ),
+    ],
+)
+def test_a_package_that_cannot_keep_a_space_refuses_it_by_name(package, can, says):
+    with pytest.raises(ConfigError, match=says):
+        PlainSpace(space(), package, **can)
+
+
+@pytest.mark.parametrize("name", ["dehb", "blackboxopt_bohb"])
+def test_a_package_with_conditions_keeps_them(name):
+    """Without the constraints, which these refuse."""
+    leaf = leaf_or_skip(name, "model=table_target", "max_epochs=9")["optimizer"]
+    optimizer = make(leaf, "optimizer", JointOptimizer)
+    conditional = Space(CONDITIONAL)
+    optimizer.open(conditional, 0, 9)
+    lengths = set()
+    for _ in range(30):
+        key, config, to_epoch = optimizer.ask()
+        conditional.check(config)
+        lengths.add(len(config))
+        optimizer.tell(key, to_epoch, len(config) / to_epoch)
+    assert len(lengths) > 1
+    with pytest.raises(ConfigError, match="has no constraints"):
+        make(leaf, "optimizer", JointOptimizer).open(space(), 0, 9)
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_a_configuration_with_conditions_survives_a_packages_words(seed):
+    plain = PlainSpace(space(), "it", conditions=True, constraints=True)
+    config = space().sample(np.random.default_rng(seed))
+    values = plain.values(config)
+    assert plain.config(values) == config
+    assert {n for n in plain.in_order() if plain.plays_a_part(n, values)} == set(config)
+    assert plain.conditions["damping"] == {"optimizer": {0}, "nesterov": {1}}
