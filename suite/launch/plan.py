@@ -229,6 +229,11 @@ def _bought(plan: Planned, n_workers: int, makespan_s: float) -> list[str]:
             "idle at the end, where no trial could be finished any more"
         )
         lines += _filled(n_epochs / scheduler.max_epochs, n_workers)
+        if budget.n_epochs is not None:
+            lines.append(
+                f"            budget.n_epochs={budget.n_epochs} is not read beside a budget of time; "
+                f"budget.all_epochs={budget.n_epochs} would be one more end"
+            )
     else:
         busy = min(100 * scheduler.plan().n_epochs * plan.epoch_s / (n_workers * makespan_s), 100)
         lines.append(f"            workers are busy for at most {busy:.0f} % of the search")

@@ -1,12 +1,14 @@
 """Milliseconds of a decision of `price`, by the number of trials that have begun.
 
-    python tests/benchmarks/price_decisions.py [--trials 50 200 800] [--workers 50]
+    python tests/benchmarks/price_decisions.py [--trials 50 200 800] [--workers 50] [--repeats 3]
 
 Processor time of this process, one thread. A decision: one job is told, and the next is asked for, with
 all that this needs (ladder, forest, prices, what can still be finished); a forest is fitted in some. Of
-the decisions by which the number of trials doubles to that stated: mean, median, largest. Made-up
-curves of 6 hyperparameters, R = 100, a quarter as many workers as trials, or fewer. Rank 0 keeps up with
-W workers where a decision takes less than a job's length / W.
+the decisions by which the number of trials doubles to that stated: mean, median, largest, each as the median
+over repeats of the same decisions; and the least and the most of the means. Without and with the outlook
+(outlook_node_hours=10, one each sixteenth of the budget). Made-up curves of 6 hyperparameters, R = 100, a
+quarter as many workers as trials, or fewer. Rank 0 keeps up with W workers where a decision takes less than a
+job's length / W.
 """
 
 from __future__ import annotations
@@ -35,11 +37,12 @@ class Workers:
     """A machine of n workers, on which each trial's epochs take as long as they are drawn to."""
 
     overhead_ms = node_ms = 0
-    # So far off that it is never what decides.
-    has_end, end_ms = True, 3_600_000_000
+    # So far off that it is never what decides; where shares of it matter: `end_ms` of `main`.
+    has_end = True
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, end_ms: int) -> None:
         self.n_workers = self.n_nodes = n
+        self.end_ms = end_ms
         self.now_ms = 0
         self.last_busy_ms: Sequence[int] = [0] * n
         self.trained: dict[int, int] = {}
@@ -63,10 +66,22 @@ def curve(trial_id: int, to_epoch: int) -> Curve:
     return tuple(level + 1 / e**0.5 + 0.1 * noise[e - 1] / e**0.5 for e in range(1, to_epoch + 1))
 
 
-def decisions(policy: str, most: int, workers: int) -> list[tuple[int, float]]:
-    """(trials that have begun, ms) of each decision, until `most` trials have begun."""
-    machine = Workers(workers)
-    scheduler = Price(R, policy, n_trials=10 * most)  # type: ignore[arg-type]
+FAR_MS = 3_600_000_000
+"""An end that is never what decides, nor a share of which is ever over."""
+OUTLOOKS: dict[str, dict[str, float | None]] = {
+    "none": {"outlook_node_hours": None},
+    "outlook": {"outlook_node_hours": 10.0},
+    # So low that the search goes on.
+    "a price": {"outlook_node_hours": None, "stop_price": 1e-12},
+}
+
+
+def decisions(
+    policy: str, most: int, workers: int, outlook: str = "none", end_ms: int = FAR_MS
+) -> tuple[list[tuple[int, float]], int]:
+    """(trials that have begun, ms) of each decision, until `most` trials have begun; and the time then."""
+    machine = Workers(workers, end_ms)
+    scheduler = Price(R, policy, n_trials=10 * most, **OUTLOOKS[outlook])  # type: ignore[arg-type]
     scheduler.on_machine(machine)
     scheduler.on_candidates(None, points)
     running: list[tuple[int, int, Train]] = []
@@ -91,7 +106,7 @@ def decisions(policy: str, most: int, workers: int) -> list[tuple[int, float]]:
         ms = round(EPOCH_MS * stream(1, "speed", train.trial_id).lognormal(0.0, 0.3))
         heapq.heappush(running, (machine.now_ms + n * ms, len(taken), train))
     # The first decision of a run lays the candidates out.
-    return taken[1:]
+    return taken[1:], machine.now_ms
 
 
 def main() -> None:
@@ -100,18 +115,32 @@ def main() -> None:
     )
     parser.add_argument("--trials", type=int, nargs="+", default=[50, 200, 800])
     parser.add_argument("--workers", type=int, default=50)
+    parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    print("ms of processor time: mean, median, largest of n decisions")
+    print(
+        f"ms of processor time: mean [least, most of {options.repeats}], median, largest of n decisions"
+    )
     # Libraries are imported when they are first needed.
-    decisions("price", 40, 10)
+    decisions("price", 40, 10, "outlook")
     for policy in ("price", "rank"):
         for most in options.trials:
             workers = max(min(options.workers, most // 4), 1)
-            ms = [each for begun, each in decisions(policy, most, workers) if begun >= most / 2]
-            print(
-                f"{policy:6s} {most:5d} trials, {workers:2d} workers  {statistics.mean(ms):6.2f} "
-                f"{statistics.median(ms):6.2f} {max(ms):6.1f}  n={len(ms)}"
-            )
+            # The run is a quarter of its budget: four of the sixteen outlooks.
+            _, end_ms = decisions(policy, most, workers)
+            for outlook in OUTLOOKS:
+                runs = []
+                for _ in range(options.repeats):
+                    taken, _ = decisions(policy, most, workers, outlook, 4 * end_ms)
+                    runs.append([ms for begun, ms in taken if begun >= most / 2])
+                means = [statistics.mean(ms) for ms in runs]
+                middle = statistics.median(statistics.median(ms) for ms in runs)
+                largest = statistics.median(max(ms) for ms in runs)
+                print(
+                    f"{policy:6s} {most:5d} trials, {workers:2d} workers, {outlook:8s} "
+                    f"{statistics.median(means):6.2f} [{min(means):.2f}, {max(means):.2f}] "
+                    f"{middle:6.2f} {largest:6.1f}  n={len(runs[0])}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

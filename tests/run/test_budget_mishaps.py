@@ -7,6 +7,7 @@ from models.synthetic_curves import TableTarget
 from suite.core import types as t
 from suite.core.errors import ConfigError
 from suite.launch.execute import run
+from suite.launch.plan import Planned, text
 from suite.results.fold import load_run
 from suite.run import journal as journals
 from suite.run.budget import Spending
@@ -156,6 +157,14 @@ def test_ends_that_contradict_each_other_are_an_error_that_names_both():
         ConfigError, match=r"budget.hours=9, budget.trainings=2: the second sets the first"
     ):
         configured(*SIMULATED, "budget.hours=9", "budget.trainings=2")
+
+
+def test_an_end_that_another_one_makes_void_is_said_by_the_plan():
+    words = ("algorithm=price", "budget.n_epochs=270", "budget.hours=1")
+    said = text(Planned.of(configured(*SIMULATED, *words)), None)
+    assert "budget.n_epochs=270 is not read beside a budget of time" in said
+    alone = text(Planned.of(configured(*SIMULATED, *words[:2])), None)
+    assert "is not read" not in alone
 
 
 @pytest.mark.parametrize("algorithm", ["price", "price_rank"])
