@@ -273,11 +273,31 @@ def test_a_gpu_without_a_counter_has_its_power_integrated(sysfs):
     assert meter.joules() is None and "GPU is lost" in meter.facts()["why"]
 
 
+def test_a_driver_says_how_busy_its_device_is(sysfs, packages):
+    class Busy(Gpu):
+        def busy(self, handle: str) -> float:
+            if self.watts is None:
+                raise NvmlError("nvmlDeviceGetUtilizationRates: GPU is lost")
+            return 0.93
+
+    gpu = Busy()
+    meter = sysfs.meter("cuda:0", nvml=lambda: gpu)
+    assert meter.busy() == 0.93
+    gpu.watts = None
+    assert meter.busy() is None and meter.joules() == 0
+    assert packages.meter().busy() is None  # RAPL does not say
+    sysfs.card(0, "0000:03:00.0", energy1_input=1_000_000)
+    sysfs.put("devices/pci0000:00/0000:03:00.0/gpu_busy_percent", 37)
+    assert sysfs.meter("cuda:0").busy() == 0.37
+
+
 def test_the_power_is_sampled_while_nobody_asks(sysfs, monkeypatch):
     monkeypatch.setattr(energy, "POWER_S", 0.005)
     gpu = Gpu(joules=None)
     meter = sysfs.meter("cuda:0", nvml=lambda: gpu, threaded=True)
-    time.sleep(0.05)
+    deadline = time.monotonic() + 30
+    while meter._sum.joules == 0 and time.monotonic() < deadline:
+        time.sleep(0.005)
     assert meter._sum.joules > 0
     meter.close()
     time.sleep(0.05)
@@ -316,6 +336,12 @@ def test_the_drivers_library_is_called_as_its_reference_says(sysfs, monkeypatch)
         found[0] = state["mJ"]
         return state["code"]
 
+    def rates(handle: int, found: int) -> int:
+        # A struct of two: of the multiprocessors, of the memory.
+        both = ctypes.cast(found, uint)
+        both[0], both[1] = 93, 40
+        return 0
+
     def c(result: Any, *types: Any) -> Any:
         return ctypes.CFUNCTYPE(result, *types)
 
@@ -326,12 +352,13 @@ def test_the_drivers_library_is_called_as_its_reference_says(sysfs, monkeypatch)
         nvmlDeviceGetHandleByIndex_v2=c(ctypes.c_int, ctypes.c_uint, pointer)(by_index),
         nvmlDeviceGetTotalEnergyConsumption=c(ctypes.c_int, ctypes.c_void_p, ulong)(counted),
         nvmlDeviceGetPowerUsage=c(ctypes.c_int, ctypes.c_void_p, uint)(lambda *_: 3),
+        nvmlDeviceGetUtilizationRates=c(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(rates),
     )
     monkeypatch.setattr(counters.ctypes, "CDLL", lambda name: library)
     meter = sysfs.meter("cuda:0", nvml=None, environ={"CUDA_VISIBLE_DEVICES": "2"})
     assert meter.facts()["source"] == "nvml" and state["named"] == b"#2"
     state["mJ"] += 1500
-    assert meter.joules() == 1.5
+    assert meter.joules() == 1.5 and meter.busy() == 0.93
     sysfs.meter("cuda:0", nvml=None, environ={"CUDA_VISIBLE_DEVICES": "GPU-1"})
     assert state["named"] == b"GPU-1"
     state["code"] = 15
