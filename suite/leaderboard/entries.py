@@ -22,6 +22,10 @@ MOST = 1000
 """Submissions of one board."""
 
 
+SIMULATED = "simulated time"
+"""A label of runs."""
+
+
 @dataclass(frozen=True)
 class Result:
     """The runs of one algorithm in a submission. figures: name -> (spread over runs, unit); a spread is None
@@ -182,7 +186,7 @@ def _labels(checked: Checked) -> list[str]:
         header = run.view.header
         labels[f"{header.target.data or 'unknown'} data"] = None
         if header.simulated:
-            labels["simulated time"] = None
+            labels[SIMULATED] = None
     return sorted(labels)
 
 

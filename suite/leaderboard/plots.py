@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.files import read_bytes
-from suite.leaderboard.entries import Entry
+from suite.leaderboard.entries import SIMULATED, Entry
 from suite.report import style
 
 MOST_SYSTEMS = 18
@@ -27,10 +27,11 @@ def size_of(entry: Entry) -> int:
     return entry.nodes or entry.workers
 
 
-def scaling(entries: Sequence[Entry], label: str) -> str | None:
+def scaling(entries: Sequence[Entry]) -> str | None:
     """The figure as a data URI; None where no counted submission reached the target.
 
-    label: what the points are of where they are not real (simulated time); drawn below it.
+    Submissions of one machine, by its name, are one line. What the runs are of is said below it where it is
+    not real.
     """
     algorithms: dict[str, dict[str, list[_Point]]] = {}
     for entry in entries:
@@ -59,7 +60,15 @@ def scaling(entries: Sequence[Entry], label: str) -> str | None:
         panels[0].set_ylabel("seconds to target")
         style.legend(figure, [_handle(name, look) for name, look in looks.items()])
         words = "points: medians over a submission's runs; bars: range; dashes: twice the size, half the time"
-        path = style.footed(figure, words, label, False, Path(folder) / "scaling.png")
+        labels = {label for entry in entries for label in entry.labels}
+        kinds = sorted(label.removesuffix(" data") for label in labels - {"real data", SIMULATED})
+        path = style.footed(
+            figure,
+            words,
+            ", ".join(kinds).upper(),
+            SIMULATED in labels,
+            Path(folder) / "scaling.png",
+        )
         data = read_bytes(path, max_bytes=_MOST_BYTES)
     return "data:image/png;base64," + base64.b64encode(data).decode()
 

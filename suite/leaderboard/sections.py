@@ -167,10 +167,7 @@ def _division(level: Level | None, entries: Sequence[Entry]) -> Iterator[str]:
     yield '<h4 class="label">Energy</h4>' + _energy(counted, level is not None)
     if level is not None:
         drawn = [entry for entry in counted if entry.status == "counted"]
-        labels = sorted(
-            {label for entry in drawn for label in entry.labels if label != "real data"}
-        )
-        if (figure := plots.scaling(drawn, ", ".join(labels).upper())) is not None:
+        if (figure := plots.scaling(drawn)) is not None:
             yield (
                 '<h4 class="label">Scaling</h4><figure><div class="frame">'
                 f'<img alt="Seconds to the target over the size of the machine" src="{figure}">'
@@ -227,12 +224,12 @@ def _seconds(result: Result | None, ratio: float | None, entry: Entry) -> str:
 
 
 def _figures(entries: Sequence[Entry], names: Sequence[str]) -> str:
-    heads = ["machine", "algorithm", "n", *(escape(HEADS[name]) for name in names)]
+    heads = ["machine", "algorithm", "workers", "n", *(escape(HEADS[name]) for name in names)]
     rows = [
         _row(
             entry,
-            f'{_named(entry)}<td class="l">{escape(result.algorithm)}</td><td>{result.n}</td>'
-            + "".join(figure_cell(result, name) for name in names),
+            f'{_named(entry)}<td class="l">{escape(result.algorithm)}</td><td>{entry.workers}</td>'
+            f"<td>{result.n}</td>" + "".join(figure_cell(result, name) for name in names),
             result,
         )
         for entry in entries

@@ -27,7 +27,8 @@ border:1px solid var(--line);border-radius:.3rem;background:var(--card);color:va
 .filters output{font-size:.84rem;color:var(--quiet);margin-left:auto}
 td .name,th .name{max-width:24rem;white-space:normal;overflow-wrap:anywhere}
 tbody th{white-space:normal;min-width:9rem;max-width:20rem;overflow-wrap:anywhere}
-td.l{white-space:normal;overflow-wrap:anywhere;min-width:6rem}
+td.l{white-space:normal;overflow-wrap:anywhere;min-width:8.5rem}td:first-child{text-align:left}
+section>.sub+dl{margin-top:.7rem}
 td.l small,th small{white-space:normal;font-weight:400;color:var(--quiet);display:block}
 thead th.l{text-align:left}
 th .labels{margin-top:.25rem}th .badge{font-weight:400;font-size:.74rem;padding:.02rem .45rem}

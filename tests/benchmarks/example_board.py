@@ -33,7 +33,7 @@ LABEL = (
     "Simulated clusters have simulated seconds; one entry is a copy under another name and one was changed, "
     "on purpose."
 )
-SIZES = (5, 10, 20, 50, 100, 200)
+SIZES = (20, 50, 200)
 LEVEL_SIZE = 50
 """Workers of the level `scaling`."""
 
@@ -49,11 +49,15 @@ def main() -> None:
     for size in SIZES:
         searched(to, f"sim{size}", ["task=mlpf", "backend=simulate", f"backend.workers={size}",
                                     "algorithm=hyperband,swift_svr", "seed=0,1,2", "n_jobs=1"])  # fmt: skip
-        packed(to, f"sim{size}", "scaling", f"{size} simulated workers", "simulated",
+        packed(to, f"sim{size}", "scaling", "A simulated cluster", "simulated",
                division="closed" if size == LEVEL_SIZE else "open")  # fmt: skip
-    searched(to, "one", ["max_epochs=27", "algorithm=random_search", "scheduler.n_trials=5", "backend=inline",
+    searched(to, "one", ["max_epochs=27", "algorithm=random_search", "scheduler.n_trials=2", "backend=inline",
                          "seed=0,1,2"])  # fmt: skip
     packed(to, "one", "test", "Two shared cores, one worker", processor(), division="open")
+    for size in (5, 10):
+        searched(to, f"sim{size}", ["task=mlpf", "backend=simulate", f"backend.workers={size}",
+                                    "algorithm=hyperband", "seed=0"])  # fmt: skip
+        packed(to, f"sim{size}", "scaling", f"Cluster of {size}", "simulated", division="open")
     wrong_on_purpose(to / "submissions")
     leaderboard([
         str(to / "submissions"), "--to", str(to / "board"), "--title", "An example board", "--label", LABEL,
