@@ -63,7 +63,9 @@ def test_every_level_has_one_and_it_says_what_the_level_is():
     assert set(files) == set(levels())
     for name, level in levels().items():
         text = files[name].read_text()
-        assert f"`target = {level.target}`" in text and f"`repeats = {level.repeats}`" in text
+        goal = "No target value is fixed yet"
+        assert (goal if level.target is None else f"`target = {level.target}`") in text
+        assert f"`repeats = {level.repeats}`" in text
         commands = [
             shown.command.replace('"', "")
             for block in pages.blocks(files[name])
