@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models import own_loop
+from suite.core.configspace import from_configspace, is_configspace
 from suite.core.errors import ConfigError
 from suite.core.metric import Metric
 from suite.core.printable import printable
@@ -76,6 +77,9 @@ def searched_space(
     """
     if space is None and isinstance(target, Target):
         return _own_space(target.space, constraints)
+    if is_configspace(space):
+        space, limits = from_configspace(space)
+        constraints = constraints or limits
     example = 'write space={"lr": swiftbench.Float(1e-4, 1.0, log=True)}'
     if not isinstance(space, Mapping) or not space:
         raise ConfigError(

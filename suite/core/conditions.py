@@ -297,6 +297,18 @@ class Structure:
         return _Relation(left, _OPERATORS[sign], right, f"must have {left} {sign} {right}")
 
 
+def words_of(relation: str) -> tuple[str, str, str]:
+    """The name, the sign and the other name of a relation that is one.
+
+    >>> words_of("a <= b")
+    ('a', '<=', 'b')
+    """
+    words = _RELATION.fullmatch(relation)
+    assert words is not None
+    left, sign, right = words.groups()
+    return left, sign, right
+
+
 def _has_numbers(parameter: Parameter) -> bool:
     if isinstance(parameter, Choice | Ordered):
         return all(isinstance(v, int | float) and not isinstance(v, bool) for v in parameter.values)

@@ -35,6 +35,7 @@ _EXTRAS = {
     "fastjet": ("fastjet", "hep"),
     "vector": ("vector", "hep"),
     "onnxruntime": ("onnxruntime", "lcbench"),
+    "ConfigSpace": ("ConfigSpace", "configspace"),
     "optuna": ("optuna", "optuna"),
     "cmaes": ("cmaes", "optuna"),
     "dehb": ("dehb", "dehb"),

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from suite.core import plugins
+from suite.core.configspace import from_configspace, is_configspace
 from suite.core.curve_table import Recording
 from suite.core.errors import ConfigError
 from suite.core.metric import Metric, nearest_mode
@@ -111,14 +112,19 @@ class Target(ABC):
         constraints: Any = None,
     ) -> None:
         """fixed: values that are held, None: searched. parameters: of this object, None: the class's. space,
-        constraints: the same in the words of a YAML file (suite.core.space_words), in place of the class's.
+        constraints: the same in the words of a YAML file (suite.core.space_words), in place of the class's;
+        or a ConfigurationSpace of ConfigSpace, or its JSON as a mapping.
 
         Raises ConfigError for a space that cannot be.
         """
         if parameters is not None:
             self.parameters = parameters
         if space is not None:
-            self.parameters, self.constraints = parameters_of("model.space", space), Constraints()
+            self.parameters, self.constraints = (
+                from_configspace(space)
+                if is_configspace(space)
+                else (parameters_of("model.space", space), Constraints())
+            )
         if constraints is not None:
             self.constraints = constraints_of("model.constraints", constraints)
         self.space = Space(self.parameters, fixed, constraints=self.constraints)
