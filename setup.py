@@ -14,6 +14,7 @@ setup(
         "suite.conf": ["**/*.yaml"],
         "suite.results_schema": ["*.json", "*.md"],
         **{name: ["py.typed"] for name in ("suite", "models", "swiftbench")},
+        "models.mlpf": ["spaces.yaml"],
     },
     include_package_data=False,
 )

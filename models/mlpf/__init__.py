@@ -15,59 +15,25 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 
 from models import checkpoint, tensorflow_setup
 from models.data.locate import DataChoice, Split, check_split
-from models.mlpf import events, network, steps
+from models.mlpf import events, network, spaces, steps
+from models.mlpf.schedules import learning_rate
 from models.split_training import SplitTraining, one_batch
-from suite.core.errors import ConfigError, DataError, DivergedError, check_integer, unknown_name
+from suite.core.errors import ConfigError, DataError, DivergedError, check_integer
 from suite.core.metric import Metric
 from suite.core.seeds import stream, stream_seed
-from suite.core.space import Choice, Float, Int, Parameter
 from suite.core.target import Target, Training
 from suite.core.types import Config
 
-SEVEN: dict[str, Parameter] = {  # names and order of the recorded table, model=mlpf_table
-    "bin_size": Choice(8, 16, 32, 64, 128),
-    "dropout": Float(0.0, 0.5),
-    "lr": Float(1e-6, 3e-2, log=True),
-    "n_glayers_id": Int(0, 4),
-    "n_glayers_reg": Int(0, 4),
-    "output_dim": Choice(8, 16, 32, 64, 128, 256),
-    "weight_decay": Float(1e-6, 1e-1, log=True),
-}
-FIVE = {name: SEVEN[name] for name in SEVEN if name not in ("bin_size", "dropout")}
-TEN = SEVEN | {
-    "batch_size": Choice(2, 4, 8, 16),
-    "distance_dim": Choice(32, 64, 128, 256),
-    "num_node_messages": Int(1, 3),
-}
-SPACES = {5: FIVE, 7: SEVEN, 10: TEN}
-HELD: dict[str, Any] = {  # where a space does not search them
-    "bin_size": 32,
-    "dropout": 0.1,
-    "distance_dim": 128,
-    "num_node_messages": 1,
-}
-DEFAULT: dict[str, Any] = {
-    "bin_size": 128,
-    "dropout": 0.0,
-    "lr": 1e-4,
-    "n_glayers_id": 3,
-    "n_glayers_reg": 3,
-    "output_dim": 256,
-    "weight_decay": 1e-3,
-    "batch_size": 4,
-    "distance_dim": 128,
-    "num_node_messages": 1,
-}
-# Of the learning rate, which decays in steps.
-DECAY_RATE, DECAY_STEPS = 0.99, 10_000
 # Slots in a forward pass without gradients.
 EVALUATED_SLOTS = {"cpu": 4096, "cuda": 65536}
+KERNEL = ("dist_mult", "clip_value_low")
 # Architectures whose compiled steps a worker keeps.
 COMPILED = 24
 
@@ -90,17 +56,20 @@ class MLPF(Target):
     limit: rehearsals; at most so many training events and a quarter of it to validate and to test.
     pad: slots an event, a multiple of 128; None: the largest event's. Larger ones are counted and
     left out, none is cut.
-    n_hyperparameters: 7, those of the recorded table; 5 and 10, selections of ours for the talks'
-    spaces, which were never published (5 holds bin_size and dropout, the least telling of the seven
-    in that table; 10 adds batch_size, distance_dim and num_node_messages).
+    space: the hyperparameters, by an entry of models/mlpf/spaces.yaml, which names each one's source.
+    recorded: the seven of model=mlpf_table; first_stage: the published search for rate, schedule, dropout
+    and the graph's kernel; second_stage: the published one for the network's shape.
+    held: values where the space does not search them, in place of those in models/mlpf/spaces.py.
+    lr_schedule, of held (or of space=first_stage_schedules): exponentialdecay, .99 each expdecay_decay_steps
+    steps, at once (staircase) or step by step; cosinedecay, to 0 after schedule_epochs epochs. With
+    cosinedecay held, the space has no expdecay_decay_steps.
     published: restore what is mended, see below.
 
     Raises ConfigError for an argument out of range, DataError where data=real is not staged.
     Source: the public TensorFlow code of August 2022 and its parameters for Delphes; batch size 5
-    as there (that of the recorded study is unknown), its learning rate's decay (.99 each 10,000
-    steps), AdamW with AMSGrad. Ranges: those of a public search script for this network (uniform
-    for dropout and choices, logarithmic for lr and weight_decay), which the recorded table bears
-    out; its layers were drawn with half weight on 0 and 4, here all five alike.
+    as there (that of the recorded study is unknown), its learning rate's schedules, AdamW with
+    AMSGrad (without weight decay: Adam, with AMSGrad all the same). Ranges: see models/mlpf/spaces.yaml;
+    of the recorded study layers were drawn with half weight on 0 and 4, here all five alike.
     Mended, and restored by `published`: weight decay was subtracted unscaled by the learning rate
     (tensorflow-addons), so that trials with weight_decay / lr above about 100 lost all weights and
     ended at the copied input: the plateau of the recorded table; bins were counted by the padding,
@@ -108,11 +77,10 @@ class MLPF(Target):
     on the test files.
     Mended for good: axes that were squeezed away with one event or one bin; events larger than the
     padding, which were cut. Ours: no work is done on padding (the same loss, to rounding).
-    default_configuration: parameters/delphes.yaml of the public code (jpata/particleflow, 0114ba4), with
-    the nearest of the space for its bin_size 640 and batches of 5; its weight decay is that of its AdamW.
+    default_configuration: the space's; models/mlpf/spaces.yaml says whose.
     """
 
-    parameters = SEVEN
+    parameters = spaces.find("recorded").parameters
     metric = Metric("val_loss", "min")
     framework = "tensorflow"
     data = "real"
@@ -130,13 +98,25 @@ class MLPF(Target):
         pileup: Literal[0, 20, 140] = 0,
         pad: int | None = None,
         batch_size: int = 5,
-        n_hyperparameters: Literal[5, 7, 10] = 7,
         n_events: int = 3000,
+        space: str = "recorded",
+        held: Mapping[str, Any] | None = None,
+        staircase: bool = True,
+        schedule_epochs: int | None = None,
     ) -> None:
-        if n_hyperparameters not in SPACES:
-            raise unknown_name("n_hyperparameters", n_hyperparameters, SPACES)
-        super().__init__(fixed, SPACES[n_hyperparameters])
-        self.default_configuration = {name: DEFAULT[name] for name in self.parameters}
+        chosen = spaces.without_idle(spaces.find(space), held, fixed)
+        super().__init__(chosen.fixed, chosen.parameters)
+        self.held = MappingProxyType(chosen.held)
+        self.default_configuration = chosen.default
+        self.default_source = chosen.default_source
+        if schedule_epochs is not None:
+            check_integer("schedule_epochs", schedule_epochs, 1, "(epochs of cosinedecay), or null")
+        elif chosen.may_be_cosine:
+            raise ConfigError(
+                "schedule_epochs=null: lr_schedule=cosinedecay needs the epochs until its rate is 0; write "
+                "schedule_epochs: ${max_epochs}."
+            )
+        self.staircase, self.schedule_epochs = staircase, schedule_epochs
         if pad is not None:
             check_integer("pad", pad, 128, "(elements an event), or null")
             if pad % events.ROUND:
@@ -154,9 +134,14 @@ class MLPF(Target):
     @property
     def settings(self) -> dict[str, Any]:
         """Settings besides the configuration that change a trial; part of a checkpoint's identity."""
-        names = ("data", "split", "limit", "published", "pileup", "pad", "batch_size")
+        names = ("data", "split", "limit", "published", "pileup", "pad", "batch_size", "staircase")
         events_sha256 = self.provenance.get("sha256")
         return {name: getattr(self, name) for name in names} | {"events_sha256": events_sha256}
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of training in which a cosine falls to 0."""
+        return (self.schedule_epochs or 1) * -(-len(self.train.n) // self.batch_size)
 
     # --- data -------------------------------------------------------------------------------------
 
@@ -185,7 +170,9 @@ class MLPF(Target):
         with self.placed():
             zero, books = self.tf.zeros_like(weights), self.tf.constant(books)
         chosen: events.Events = getattr(self, split)
-        return self.evaluate(net, zero, books, chosen)["val_loss"]
+        return self.evaluate(net, zero, books, np.array(network.KERNEL, np.float32), chosen)[
+            "val_loss"
+        ]
 
     # --- compiled steps ---------------------------------------------------------------------------
 
@@ -218,9 +205,14 @@ class MLPF(Target):
             yield X, y, where.event, where.directions
 
     def evaluate(
-        self, net: network.Architecture, weights: Any, books: Any, chosen: events.Events
+        self,
+        net: network.Architecture,
+        weights: Any,
+        books: Any,
+        kernel: Any,
+        chosen: events.Events,
     ) -> dict[str, float]:
-        """The metrics of `chosen` events.
+        """The metrics of `chosen` events. kernel (2,): dist_mult, clip_value_low.
 
         The sizes of the events determine the groups, so that their sums repeat bit for bit.
         """
@@ -229,7 +221,7 @@ class MLPF(Target):
         sums, right = np.zeros(7), 0.0
         with self.placed():
             results = [
-                compiled.evaluate(weights, books, *batch)
+                compiled.evaluate(weights, books, kernel, *batch)
                 for batch in self.batches(net, chosen, chosen.groups(net.bin_size, most))
             ]
         for terms, correct in results:
@@ -243,8 +235,8 @@ class MLPF(Target):
 
     def warm_up(self) -> None:
         """One batch of a small network, which has a layer of each kind."""
-        one = dict.fromkeys(("n_glayers_id", "n_glayers_reg"), 1)
-        one_batch(self, {**self.space.lowest(), **one})
+        small = {"n_glayers_id": 1, "n_glayers_reg": 1, "output_dim": 8}
+        one_batch(self, {**spaces.by_network_names(self.space.lowest()), **small})
 
     def start(self, config: Config, seed: int) -> Training:
         return _Trial(self, config, seed)
@@ -254,7 +246,7 @@ class _Trial(SplitTraining):
     def __init__(self, target: MLPF, config: Config, seed: int) -> None:
         tf = target.tf
         self.target, self.seed = target, seed
-        self.config = HELD | {"batch_size": target.batch_size} | dict(config)
+        self.config = {**target.held, **spaces.by_network_names(config)}
         self.net = network.Architecture(
             bin_size=self.config["bin_size"],
             n_id=self.config["n_glayers_id"],
@@ -263,7 +255,12 @@ class _Trial(SplitTraining):
             distance_dim=self.config["distance_dim"],
             n_messages=self.config["num_node_messages"],
             published=target.published,
+            hidden=self.config["ffn_dist_hidden_dim"],
+            n_hidden=self.config["ffn_dist_num_layers"],
+            layernorm=self.config["layernorm"],
+            normalize=self.config["normalize_degrees"],
         )
+        self.kernel = np.array([self.config[name] for name in KERNEL], np.float32)
         weights, books = network.initial(self.net, stream(seed, "weights"))
         with target.placed():
             self.compiled = target.compiled(self.net)
@@ -271,15 +268,18 @@ class _Trial(SplitTraining):
             self.state += [tf.Variable(tf.zeros_like(weights)) for _ in steps.STATE[1:]]
             self.books = tf.constant(books)
         self.n_steps = 0
-        self.identity = checkpoint.identity(type(target).__name__, self.config, target.settings)
+        settings = target.settings
+        if self.config["lr_schedule"] == spaces.COSINE:
+            settings |= {"schedule_epochs": target.schedule_epochs}
+        self.identity = checkpoint.identity(type(target).__name__, self.config, settings)
 
     def train_epoch(self, epoch: int) -> None:
         self.note_loss(self.train(epoch), epoch)
 
     def train(self, epoch: int, n_batches: int | None = None) -> float:
         """Train the epoch's first batches, None: all of them; returns their mean loss."""
-        target, tf, config = self.target, self.target.tf, self.config
-        size = config["batch_size"]
+        target, tf = self.target, self.target.tf
+        size = target.batch_size
         order = stream(self.seed, "epoch", epoch).permutation(len(target.train.n))
         order = order if n_batches is None else order[: n_batches * size]
         n = len(order)
@@ -291,7 +291,9 @@ class _Trial(SplitTraining):
             for k, (group, batch) in enumerate(zip(groups, batches, strict=True)):
                 rates = self._rates(1.0 / (len(group) * float(target.pad or 1)))
                 seed = np.array([address, 256 * k], np.int64)
-                total += self.compiled.step(self.state, self.books, *batch, rates, seed)
+                total += self.compiled.step(
+                    self.state, self.books, self.kernel, *batch, rates, seed
+                )
         # The one synchronisation an epoch.
         return float(total) / (n * float(target.pad or 1))
 
@@ -300,7 +302,11 @@ class _Trial(SplitTraining):
 
         Weights shrink by lr * weight_decay, or as published by weight_decay alone.
         """
-        lr = self.config["lr"] * DECAY_RATE ** (self.n_steps // DECAY_STEPS)
+        lr = learning_rate(
+            self.config["lr_schedule"], self.config["lr"], self.n_steps,
+            decay_steps=self.config["expdecay_decay_steps"], staircase=self.target.staircase,
+            total_steps=self.target.total_steps,
+        )  # fmt: skip
         self.n_steps += 1
         decay = self.config["weight_decay"] * (1.0 if self.target.published else lr)
         powers = steps.BETA_1**self.n_steps, steps.BETA_2**self.n_steps
@@ -327,7 +333,7 @@ class _Trial(SplitTraining):
     def evaluate(self, split: events.Events) -> dict[str, float]:
         weights = self.state[0].read_value()
         target: MLPF = self.target
-        return target.evaluate(self.net, weights, self.books, split)
+        return target.evaluate(self.net, weights, self.books, self.kernel, split)
 
     def predictions(self, chosen: events.Events) -> tuple[list[Any], list[Any]]:
         """Truth and prediction of each event: (n, 6) class, pt, eta, sin phi, cos phi, energy."""
@@ -337,7 +343,8 @@ class _Trial(SplitTraining):
         groups = chosen.groups(self.net.bin_size, EVALUATED_SLOTS["cpu"])
         with target.placed():
             for X, y, event, directions in target.batches(self.net, chosen, groups):
-                kind, momenta = self.compiled.predict(weights, self.books, X, y, event, directions)
+                batch = X, y, event, directions
+                kind, momenta = self.compiled.predict(weights, self.books, self.kernel, *batch)
                 both = np.concatenate([np.asarray(kind)[:, None], np.asarray(momenta)], axis=1)
                 for e in range(event[-1] + 1):
                     real = (event == e) & (X[:, 0] != 0)

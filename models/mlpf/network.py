@@ -22,12 +22,12 @@ import numpy as np
 N_TYPES, N_INPUTS, N_CLASSES = 3, 12, 6
 # One-hot type and the other eleven inputs: 14.
 ENCODED = N_TYPES + N_INPUTS - 1
-# Units of the distance network.
+# Units of a hidden layer of the distance network, where no other number is asked for.
 HIDDEN = 128
 # Largest number of codes; the codebook holds half as many directions.
 MAX_BINS = 100
-# The factor 0.1 of the adjacency exp(-0.1 d), d the distance.
-DISTANCE_SCALE = 0.1
+# The factor of the adjacency exp(-0.1 d), d the distance, and its least value: dist_mult, clip_value_low.
+KERNEL = (0.1, 0.0)
 TERMS = ("class", "charge", "pt", "eta", "sin_phi", "cos_phi", "energy")
 COEFFICIENTS = (1.0, 1.0, 100.0, 100.0, 100.0, 100.0, 100.0)
 HUBER_DELTAS = (1.0, 0.1, 0.1, 0.1, 1.0)
@@ -43,6 +43,8 @@ class Architecture:
     published: bins are counted by the padding and ties stay in the order of input, so that
     neighbours depend on both; else bins are counted by an event's own elements and ties are broken
     by the projection, so that an event is treated alike in any order and with any padding.
+    hidden, n_hidden: units and number of the distance network's hidden layers. layernorm: of a graph layer's
+    input. normalize: messages by the square roots of both elements' degrees.
     """
 
     bin_size: int
@@ -52,6 +54,10 @@ class Architecture:
     distance_dim: int = 128
     n_messages: int = 1
     published: bool = False
+    hidden: int = HIDDEN
+    n_hidden: int = 1
+    layernorm: bool = False
+    normalize: bool = True
 
     @property
     def n_layers(self) -> int:
@@ -85,8 +91,10 @@ def blocks(net: Architecture) -> list[tuple[str, tuple[int, ...], str]]:
     for branch, n in (("id", net.n_id), ("reg", net.n_reg)):
         inputs = ENCODED
         for k in range(n):
-            dense(f"{branch}{k}/distance/0", inputs, HIDDEN)
-            dense(f"{branch}{k}/distance/1", HIDDEN, net.distance_dim)
+            if net.layernorm:
+                arrays.append((f"{branch}{k}/norm/gamma", (inputs,), "ones"))
+                arrays.append((f"{branch}{k}/norm/beta", (inputs,), "zeros"))
+            head(f"{branch}{k}/distance", inputs, [net.hidden] * net.n_hidden, net.distance_dim)
             for m in range(net.n_messages):
                 # Columns: Theta (to neighbours), W_h (itself), W_t (gate): one product for all.
                 shape = (inputs, 3 * net.width)
@@ -228,6 +236,15 @@ def head(
     return dense(weights, f"{name}/{n_hidden}", x)
 
 
+def normalized(weights: Mapping[str, Any], name: str, x: Any, epsilon: float) -> Any:
+    """Layer normalisation of the last axis."""
+    import tensorflow as tf
+
+    mean, variance = tf.nn.moments(x, axes=[1], keepdims=True)
+    x = (x - mean) * tf.math.rsqrt(variance + epsilon)
+    return x * weights[f"{name}/gamma"] + weights[f"{name}/beta"]
+
+
 def permuted(x: Any, order: Any, back: Any) -> Any:
     """x[order]. Its gradient is gathered too: TensorFlow's own would scatter, which is slower."""
     import tensorflow as tf
@@ -273,27 +290,31 @@ def graph_layer(
     place: tuple[Any, Any, Any],
     drop: Dropout,
     rate: Any,
+    kernel: Any = KERNEL,
 ) -> Any:
     """CombinedGraphLayer: x (T, d) -> (T, width); cost T * bin_size for the pairs.
 
-    place: mask bool (T,), event and directions as in Layout. No axis is squeezed: one event, or
-    one bin, is as good as many (the public code failed there).
+    place: mask bool (T,), event and directions as in Layout. kernel: dist_mult and clip_value_low. No axis
+    is squeezed: one event, or one bin, is as good as many (the public code failed there).
     """
     import tensorflow as tf
 
     mask, event, directions = place
-    hidden = drop(tf.nn.elu(dense(weights, f"{name}/distance/0", x)), rate)
-    z = dense(weights, f"{name}/distance/1", hidden)  # (T, distance_dim)
+    if net.layernorm:
+        x = normalized(weights, f"{name}/norm", x, 1e-6)
+    z = head(weights, f"{name}/distance", x, net.n_hidden, drop, rate)  # (T, distance_dim)
     order, back = bins(net, z, codebook, mask, event, directions)
     real = tf.cast(tf.gather(mask, order), x.dtype)
     real = tf.reshape(real, (-1, net.bin_size, 1))  # (n, bin_size, 1)
     z = tf.reshape(permuted(z, order, back), (-1, net.bin_size, net.distance_dim)) * real
     square = tf.reduce_sum(z * z, axis=2, keepdims=True)
     gap = square - 2.0 * tf.matmul(z, z, transpose_b=True) + tf.transpose(square, (0, 2, 1))
-    adjacency = tf.exp(-DISTANCE_SCALE * tf.sqrt(tf.maximum(gap, 1e-6)))  # (n, s, s)
-    adjacency = adjacency * (real * tf.transpose(real, (0, 2, 1)))
-    degree = tf.reduce_sum(adjacency, axis=2, keepdims=True)
-    norm = tf.math.rsqrt(degree + 1e-6) * real
+    adjacency = tf.exp(-kernel[0] * tf.sqrt(tf.maximum(gap, 1e-6)))  # (n, s, s)
+    adjacency = tf.maximum(adjacency, kernel[1]) * (real * tf.transpose(real, (0, 2, 1)))
+    norm = real
+    if net.normalize:
+        degree = tf.reduce_sum(adjacency, axis=2, keepdims=True)
+        norm = tf.math.rsqrt(degree + 1e-6) * real
     x = permuted(x, order, back)
     flat = tf.reshape(real, (-1, 1))
     for m in range(net.n_messages):
@@ -315,10 +336,12 @@ def forward(
     directions: Any,
     rate: Any = 0.0,
     seed: Any = None,
+    kernel: Any = KERNEL,
 ) -> tuple[Any, Any, Any]:
     """X (T, 12) -> logits (T, 6), charge (T, 1), momenta (T, 5): pt, eta, sin phi, cos phi, energy.
 
-    GeV; zero in padded slots. rate: the decoders' dropout, half of it in graph layers.
+    GeV; zero in padded slots. rate: the decoders' dropout, half of it in graph layers. kernel: dist_mult and
+    clip_value_low of the adjacency.
     """
     import tensorflow as tf
 
@@ -334,13 +357,12 @@ def forward(
         x = encoded
         for k in range(n):
             book = codebooks[layer]
-            x = graph_layer(net, weights, f"{branch}{k}", x, book, place, drop, rate / 2.0)
+            name = f"{branch}{k}"
+            x = graph_layer(net, weights, name, x, book, place, drop, rate / 2.0, kernel)
             seen[branch] += [x] * copies
             layer += 1
     encoding = tf.concat(seen["id"], axis=1) * real
-    mean, variance = tf.nn.moments(encoding, axes=[1], keepdims=True)
-    encoding = (encoding - mean) * tf.math.rsqrt(variance + 1e-3)
-    encoding = encoding * weights["norm/gamma"] + weights["norm/beta"]
+    encoding = normalized(weights, "norm", encoding, 1e-3)
 
     logits = head(weights, "class", encoding, len(ID_HEAD), drop, rate) * real
     charge = head(weights, "charge", encoding, len(CHARGE_HEAD), drop, rate) * real

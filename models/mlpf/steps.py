@@ -22,7 +22,7 @@ class Compiled:
     def __init__(self, tf: Any, net: network.Architecture) -> None:
         floats, ints = tf.float32, tf.int32
         n = network.n_parameters(net)
-        vector = tf.TensorSpec((n,), floats)
+        vector, kernel = tf.TensorSpec((n,), floats), tf.TensorSpec((2,), floats)
         book = tf.TensorSpec((net.n_layers, net.distance_dim, network.MAX_BINS // 2), floats)
         batch = (
             tf.TensorSpec((None, 12), floats),
@@ -32,16 +32,19 @@ class Compiled:
         )
 
         def step(
-            state: Any, books: Any, X: Any, y: Any, event: Any, directions: Any,
+            state: Any, books: Any, kernel: Any, X: Any, y: Any, event: Any, directions: Any,
             rates: Any, seed: Any,
         ) -> Any:  # fmt: skip
-            """rates (6,): dropout, learning rate, 1 - decay, beta_1^t, beta_2^t, 1 / slots."""
+            """kernel (2,): dist_mult, clip_value_low. rates (6,): dropout, learning rate, 1 - decay,
+            beta_1^t, beta_2^t, 1 / slots.
+            """
             variable, mean, variance, most = state
             with tf.GradientTape() as tape:
                 vector = variable.read_value()
                 tape.watch(vector)
                 weights = network.unpack(net, vector)
-                out = network.forward(net, weights, books, X, event, directions, rates[0], seed)
+                place = event, directions
+                out = network.forward(net, weights, books, X, *place, rates[0], seed, kernel)
                 total = tf.reduce_sum(network.loss_terms(X, y, *out))
                 loss = total * rates[5]
             gradient = tape.gradient(loss, vector)
@@ -54,23 +57,26 @@ class Compiled:
             return total
 
         def evaluate(
-            vector: Any, books: Any, X: Any, y: Any, event: Any, directions: Any
+            vector: Any, books: Any, kernel: Any, X: Any, y: Any, event: Any, directions: Any
         ) -> tuple[Any, Any]:
             weights = network.unpack(net, vector)
-            out = network.forward(net, weights, books, X, event, directions)
+            out = network.forward(net, weights, books, X, event, directions, kernel=kernel)
             guess = tf.argmax(out[0], axis=1, output_type=ints)
             right = (guess == tf.cast(y[:, 0], ints)) & (X[:, 0] != 0)
             return network.loss_terms(X, y, *out), tf.reduce_sum(tf.cast(right, floats))
 
-        def predict(vector: Any, books: Any, X: Any, y: Any, event: Any, directions: Any) -> Any:
+        def predict(
+            vector: Any, books: Any, kernel: Any, X: Any, y: Any, event: Any, directions: Any
+        ) -> tuple[Any, Any]:
             weights = network.unpack(net, vector)
-            logits, _, momenta = network.forward(net, weights, books, X, event, directions)
+            out = network.forward(net, weights, books, X, event, directions, kernel=kernel)
+            logits, _, momenta = out
             return tf.argmax(logits, axis=1, output_type=ints), momenta
 
         # Traced here with variables of no trial: calls with any other's find this trace.
         self.step = tf.function(step)
         blank = [tf.Variable(tf.zeros((n,), floats)) for _ in STATE]
         numbers = tf.TensorSpec((6,), floats), tf.TensorSpec((2,), tf.int64)
-        self.step.get_concrete_function(blank, book, *batch, *numbers)
-        self.evaluate = tf.function(evaluate, input_signature=(vector, book, *batch))
-        self.predict = tf.function(predict, input_signature=(vector, book, *batch))
+        self.step.get_concrete_function(blank, book, kernel, *batch, *numbers)
+        self.evaluate = tf.function(evaluate, input_signature=(vector, book, kernel, *batch))
+        self.predict = tf.function(predict, input_signature=(vector, book, kernel, *batch))

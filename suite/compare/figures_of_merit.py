@@ -3,6 +3,7 @@
     best                  [metric]  best validation value of any epoch of any trial
     epochs                [epochs]  trained by the whole run, each counted once
     seconds               [s]       of the whole run, on rank 0's clock
+    node_hours            [h]       of nodes with a worker, joining to leaving or release
     epochs_to_target      [epochs]  trained, by all workers, until a value reached the target value
     seconds_to_target     [s]       until then
     node_hours_to_target  [h]       of nodes with a worker, until then
@@ -53,6 +54,7 @@ UNITS = {
     "best": None,
     "epochs": "epochs",
     "seconds": "s",
+    "node_hours": "h",
     **dict(zip(TO_TARGET, ("epochs", "s", "h", "J"), strict=True)),
     "not_training_share": "1",
     "predictor_seconds": "s",
@@ -110,11 +112,12 @@ def figures(run: Measured, target: float | None) -> dict[str, float | None]:
     time, worker_s = record["time"], 3600 * float(record["cost"]["worker_hours"]["value"])
     new_s = time["train"]["value"] + time["evaluate"]["value"]
     new_s -= time["overhead"]["retrained"]["value"]
-    predictor = record["predictor"]
+    predictor, node_hours = record["predictor"], record["cost"]["node_hours"]
     values: dict[str, float | None] = {
         "best": run.best,
         "epochs": float(record["epochs"]["used"]["value"]),
         "seconds": float(time["wall"]["value"]),
+        "node_hours": None if node_hours is None else float(node_hours["value"]),
     }
     values |= dict(zip(TO_TARGET, _to_target(run, target), strict=True))
     values["not_training_share"] = max(1 - new_s / worker_s, 0.0) if worker_s > 0 else None

@@ -103,6 +103,8 @@ class Target(ABC):
     whose. One value a hyperparameter, each within its range. `retrain` trains it beside the winner, so that
     the gain by tuning is measured. None: none is known.
     """
+    default_source: str = ""
+    """Whose `default_configuration` is: a paper, a framework, or "ours" and why. Empty: it does not say."""
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ HEADS = {
     "best": "best value",
     "epochs": "epochs",
     "seconds": "seconds",
+    "node_hours": "node-hours",
     "joules": "joules",
     "predictor_seconds": "predictor seconds",
 }

@@ -25,9 +25,13 @@ OTHER_TABLES = (
 )
 MODELS = [name for name in names("model") if name not in OTHER_TABLES]
 # Minutes each on a CPU: what they share with a quick one is tested with it.
-SLOW = ("cifar10_cnn_3hp", "mlpf", "mlpf_5hp", "mlpf_10hp", "tiny_imagenet_resnet18")
+SLOW = (
+    "cifar10_cnn_3hp", "mlpf", "mlpf_5hp", "mlpf_10hp", "mlpf_schedules", "tiny_imagenet_resnet18",
+)  # fmt: skip
 # The same class over a part of the hyperparameters of another one, which CI tests.
 PARTS = ("cifar10_cnn_3hp", "mlpf_5hp")
+# Of mlpf's class, with other hyperparameters: what is its own.
+SPACES = ("mlpf_10hp", "mlpf_schedules")
 
 
 every = pytest.mark.parametrize(
@@ -55,6 +59,8 @@ def _small(name):
         "data": "auto",
         "limit": EVENTS if name.startswith("mlpf") else LIMIT,
         "side": 16,
+        # A decay at once is after 10 steps or more: not within so few events.
+        "staircase": False,
     }  # pixels: a CPU takes eight 64 x 64 ones a second
     if name == "lcbench":
         leaf |= {"folder": _lcbench_root(), "sha256": None}
@@ -78,8 +84,7 @@ def build(name):
 
 
 def _marks(name, check):
-    # Of mlpf's class, with more hyperparameters: what is its own.
-    is_part = name in PARTS or (name == "mlpf_10hp" and "hyperparameter" not in check)
+    is_part = name in PARTS or (name in SPACES and "hyperparameter" not in check)
     # The same code of torch's targets as cifar10_cnn's, on images of four times the size.
     is_part |= name == "tiny_imagenet_resnet18" and "three_epochs_straight" in check
     # TensorFlow compiles its step each time; cifar10_cnn is the quick one.

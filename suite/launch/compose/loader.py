@@ -30,6 +30,8 @@ Plain = dict[str, Any]
 _COMMON = re.compile(r"\bcommon\.(\w+)")
 GROUPS = ("scheduler", "predictor", "searcher", "model", "task", "backend")
 """The choices that a configuration and its journal keep, beside the algorithm's name."""
+_NOT_OF_A_RUN = ("hydra", "algorithm_name", "reference")
+"""What is composed and decides nothing; `reference`: what an experiment should give (compare reads it)."""
 NEEDED = ("scheduler", "predictor", "searcher", "model", "backend", "tracking")
 """Groups of which a run needs one file each."""
 CHOSEN = (*NEEDED, "task", "algorithm", "experiment")
@@ -261,9 +263,7 @@ class Loader:
         with bounded_interpolations(in_all=True):
             _put_hours(composed, resolve)
             plain: Plain = {
-                key: resolve(composed[key])
-                for key in composed
-                if key not in ("hydra", "algorithm_name")
+                key: resolve(composed[key]) for key in composed if key not in _NOT_OF_A_RUN
             }
         plain["choices"] = {"algorithm": name, **{g: chosen.get(g) for g in GROUPS}}
         check_plain(plain)
