@@ -96,3 +96,9 @@ def test_the_league_has_its_controls_and_the_same_tables_and_seeds(name):
     assert [axes[key] for key in ("task", "seed")] == [
         of["league"]["params"][key] for key in ("task", "seed")
     ]
+
+
+def test_until_the_same_node_hours_no_table_ends_a_search_by_its_epochs():
+    given = yaml.safe_load((CONF / "experiment" / "league_hours.yaml").read_text())
+    # A table's task sets n_epochs, at which joint optimizers would end before the deadline.
+    assert given["budget"] == {"trainings": 3.5, "n_epochs": None}
