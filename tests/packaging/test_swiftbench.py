@@ -183,6 +183,8 @@ def test_all_holds_every_extra_but_the_frameworks():
         "all",
         # One family of curve tables needs it, where somebody makes them.
         "lcbench",
+        # Whoever has a space of that package.
+        "configspace",
         # Whoever runs another project's optimizer.
         "optuna",
         "dehb",
