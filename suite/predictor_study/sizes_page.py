@@ -18,6 +18,8 @@ from suite.report.output import make_output, write_file
 
 _FLOOR = -0.5
 """Where the axis of R² ends: below it only the size of a failure differs."""
+_LEAST_SPLITS = 5
+"""Of a mean that is drawn."""
 _SHOWN = 20
 """Training curves of the predictions that are drawn; of a smaller table the most that it has."""
 _MARKS = "os^Dv<>PXp"
@@ -77,6 +79,7 @@ def _looks(rows: Sequence[SizeRow]) -> dict[str, dict[str, Any]]:
             if name == "constant"
             else style.OKABE_ITO[i % len(style.OKABE_ITO)],
             "marker": _MARKS[i % len(_MARKS)],
+            "linestyle": ("-", "--", ":")[i // len(style.OKABE_ITO) % 3],
         }
         for i, name in enumerate(names)
     }
@@ -85,18 +88,21 @@ def _looks(rows: Sequence[SizeRow]) -> dict[str, dict[str, Any]]:
 def draw_sizes(rows: Sequence[SizeRow], curves: Curves, path: Path) -> None:
     """R² (mean, best and worst) and the fit's processor time, by number of training curves."""
     with style.rc():
-        figure = style.canvas(3.9)
+        looks = _looks(rows)
+        figure = style.canvas(3.7 + 0.07 * len(looks))
         left, right = figure.subplots(1, 2)
         marks, lowest = [], 1.0
-        looks = _looks(rows)
-        # Beside each other, not over each other: a step of the logarithmic axis apart.
-        apart = 1.05 ** (np.arange(len(looks)) - (len(looks) - 1) / 2)
+        # Beside each other, not over each other: all within a fifth of the logarithmic axis' steps.
+        apart = 1.2 ** (np.arange(len(looks)) / max(len(looks) - 1, 1) - 0.5)
+        most = max(len(row.r2) for row in rows)
         for place, (name, look) in enumerate(looks.items()):
             mine = [row.summary() for row in rows if row.predictor == name]
-            x = np.array([of["n_train"] for of in mine]) * apart[place]
-            mean = np.array([of["r2_mean"] for of in mine])
-            ends = [mean - [of["r2_worst"] for of in mine], [of["r2_best"] for of in mine] - mean]
-            lowest = min(lowest, *(of["r2_worst"] for of in mine))
+            # The mean of a few splits would only say which ones they were.
+            kept = [of for of in mine if of["n_splits"] >= min(_LEAST_SPLITS, most)]
+            x = np.array([of["n_train"] for of in kept]) * apart[place]
+            mean = np.array([of["r2_mean"] for of in kept])
+            ends = [mean - [of["r2_worst"] for of in kept], [of["r2_best"] for of in kept] - mean]
+            lowest = min([lowest, *(of["r2_worst"] for of in kept)])
             marks.append(
                 left.errorbar(
                     x, mean, yerr=ends, markersize=4.5, elinewidth=0.8, linewidth=1.0,
@@ -108,8 +114,11 @@ def draw_sizes(rows: Sequence[SizeRow], curves: Curves, path: Path) -> None:
                 np.subtract(seconds, [of["fit_cpu_s_low"] for of in mine]),
                 np.subtract([of["fit_cpu_s_high"] for of in mine], seconds),
             ]
+            few = [k for k, of in enumerate(kept) if of["n_splits"] < most]
+            hollow = look | {"linestyle": "none", "markersize": 4.5, "markerfacecolor": "white"}
+            left.plot(x[few], mean[few], zorder=3, **hollow)
             right.errorbar(
-                x / apart[place],
+                [of["n_train"] for of in mine],
                 seconds,
                 yerr=around,
                 markersize=4.5,
@@ -135,7 +144,9 @@ def draw_sizes(rows: Sequence[SizeRow], curves: Curves, path: Path) -> None:
             _facts(rows),
             "left: mean, bar from worst to best; right: median, bar: quartiles",
         ]
-        words += [f"axis cut at {_FLOOR:g}"] * (lowest < _FLOOR)
+        few_splits = f"left: of {_LEAST_SPLITS} splits or more, hollow: fewer than {most}"
+        words += [few_splits] * (min(len(row.r2) for row in rows) < most)
+        words += [f"axis cut at {_FLOOR:g}"] * bool(lowest < _FLOOR)
         style.footed(figure, "  ·  ".join(words), curves.data, simulated=False, path=path)
 
 
@@ -162,10 +173,9 @@ def draw_predicted(rows: Sequence[SizeRow], curves: Curves, path: Path) -> None:
             axes.plot(
                 row.true,
                 predicted,
-                linestyle="none",
                 markersize=3,
                 alpha=0.6,
-                **looks[row.predictor],
+                **looks[row.predictor] | {"linestyle": "none"},
             )
             axes.set_xlim(ends)
             axes.set_ylim(ends)
@@ -173,9 +183,16 @@ def draw_predicted(rows: Sequence[SizeRow], curves: Curves, path: Path) -> None:
             style.title(axes, row.predictor, f"R² {mean:.3f}", below=True)
         for axes in panels[len(shown) :]:
             axes.set_visible(False)
-        figure.supxlabel(f"true {style.escape(curves.metric)} at the end", fontsize=9.5)
-        figure.supylabel("predicted", fontsize=9.5)
-        n_splits = min(POINTS_OF, len(shown[0].r2))
+        grid = panels.reshape(n_rows, n_columns)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("predicted")
+        # The lowest panel of each column: the last row may have fewer.
+        for axes in panels[max(len(shown) - n_columns, 0) : len(shown)]:
+            axes.set_xlabel(f"true {style.escape(curves.metric)}")
+            axes.tick_params(labelbottom=True)
+        n_splits = " or ".join(
+            map(str, sorted({min(POINTS_OF, len(row.r2)) for row in shown}, reverse=True))
+        )
         words = [
             curves.name,
             f"{size} training curves, the first {Cell().fraction:g} of each curve known, leak-free",

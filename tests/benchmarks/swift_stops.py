@@ -185,6 +185,7 @@ def main() -> None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         measure(
             options.out,
+            options.rows,
             options.tasks,
             range(options.first_seed, options.first_seed + options.seeds),
         )
