@@ -45,6 +45,9 @@ _EXTRAS = {
     "xgboost": ("xgboost", "syne-tune"),
     "huggingface_hub": ("huggingface_hub", "syne-tune"),
     "fastparquet": ("fastparquet", "syne-tune"),
+    "smac": ("smac", "smac"),
+    "ConfigSpace": ("ConfigSpace", "smac"),
+    "neps": ("neural-pipeline-search", "neps"),
 }
 
 

@@ -6,8 +6,8 @@ from suite.core.extras import MissingExtraError
 from suite.core.run_settings import RunSettings
 from suite.launch.assemble import assemble
 
-SLOW = {"syne_tune_cqr"}
-"""They fit a model for each proposal: seconds."""
+SLOW = {"syne_tune_cqr", "smac", "neps_priorband"}
+"""They fit a model for each proposal, or import for seconds."""
 
 
 def assembled_or_skip(settings: RunSettings):

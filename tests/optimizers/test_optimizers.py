@@ -50,8 +50,11 @@ WORDS = (
 
 
 def joint_algorithms():
+    # With a predictor the optimizer is the same.
     found = [
-        n for n in names("algorithm") if "scheduler: joint" in text(n) and n != "joint_halving"
+        n
+        for n in names("algorithm")
+        if "scheduler: joint" in text(n) and "predictor: none" in text(n) and n != "joint_halving"
     ]
     return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in found]
 
@@ -134,7 +137,8 @@ def test_a_scheduler_of_ours_prunes_a_study_of_optuna():
 
 def test_a_package_that_is_absent_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
-    for name, extra in (("optuna", "optuna"), ("dehb", "dehb"), ("syne_tune_asha", "syne-tune")):
+    extras = {"optuna": "optuna", "dehb": "dehb", "syne_tune_asha": "syne-tune", "smac": "smac"}
+    for name, extra in {**extras, "neps_priorband": "neps"}.items():
         with pytest.raises(MissingExtraError, match=rf"pip install 'swiftbench\[{extra}\]'"):
             assembled_or_fail(name)
 
@@ -163,6 +167,10 @@ def test_a_package_of_another_version_is_refused_by_name(monkeypatch, version):
         ("dehb", "min_epochs=0", "scheduler.optimizer.min_epochs=0: must be"),
         ("syne_tune_asha", "method=bohb", "scheduler.optimizer.method=bohb"),
         ("blackboxopt_bohb", "eta=2.5", "eta=2.5: must be an integer"),
+        ("smac", "eta=1", "scheduler.optimizer.eta=1: must be"),
+        ("neps_priorband", "base=hyper", "scheduler.optimizer.base=hyper"),
+        ("neps_priorband", "confidence=lo", "Did you mean low"),
+        ("neps_priorband", "prior=0.1", "prior=0.1: must be a mapping"),
     ],
 )
 def test_a_wrong_argument_is_named_whether_or_not_the_package_is_here(name, word, says):

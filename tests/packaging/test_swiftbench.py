@@ -190,6 +190,8 @@ def test_all_holds_every_extra_but_the_frameworks():
         "dehb",
         "blackboxopt",
         "syne-tune",
+        "smac",
+        "neps",
         "torch",
         "tensorflow",
         "tensorflow-cpu",
