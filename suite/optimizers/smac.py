@@ -27,9 +27,9 @@ class Smac(JointOptimizer):
     Fidelities are rounded to whole epochs; a configuration that is promoted goes on from its checkpoint.
     Where a stage waits for the others it begins another bracket, so that no worker idles.
     What the package does not do: it does not stop a trial within a stage. It knows conditions and forbidden
-    combinations, but is told of none here. A failed trial is CRASHED to it: the worst of its stage, and no
-    part of its model. On a table its model is told the objective of the row in the configuration's place. It
-    proposes eight configurations at a time, which takes seconds of rank 0.
+    combinations, but is told of none here. A failed trial is CRASHED to it, with the
+    worst objective so far as its cost. On a table its model is told the objective of the row in the
+    configuration's place. It proposes eight configurations at a time.
     The package writes its state to a folder: here one that is removed at once.
     Source: Lindauer et al. 2022 (JMLR 23:54); `smac` 2.4 (BSD-3-Clause).
     Raises ConfigError where the package is absent or another version, or an argument is out of its range.
@@ -74,6 +74,8 @@ class Smac(JointOptimizer):
             )
         self._asked: dict[Key, Any] = {}
         self._failed: set[Key] = set()
+        # What a failed trial costs: an infinite cost ends in its model as NaN.
+        self._worst: float | None = None
 
     def ask(self) -> Wish | Wait | Done:
         while True:
@@ -93,13 +95,17 @@ class Smac(JointOptimizer):
     def tell(self, key: Key, to_epoch: int, objective: float | None) -> None:
         if objective is None:
             self._failed.add(key)
+        else:
+            self._worst = objective if self._worst is None else max(self._worst, objective)
         self._told(key, objective)
 
     def _told(self, key: Key, objective: float | None) -> None:
         from smac.runhistory import StatusType, TrialValue
 
-        failed = TrialValue(cost=float("inf"), status=StatusType.CRASHED)
-        value = failed if objective is None else TrialValue(cost=objective)
+        if objective is None:
+            value = TrialValue(cost=self._worst or 0.0, status=StatusType.CRASHED)
+        else:
+            value = TrialValue(cost=objective)
         with self._random():
             self._smac.tell(self._asked.pop(key), value, save=False)
 
