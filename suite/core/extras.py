@@ -46,7 +46,6 @@ _EXTRAS = {
     "huggingface_hub": ("huggingface_hub", "syne-tune"),
     "fastparquet": ("fastparquet", "syne-tune"),
     "smac": ("smac", "smac"),
-    "ConfigSpace": ("ConfigSpace", "smac"),
     "neps": ("neural-pipeline-search", "neps"),
 }
 
