@@ -70,7 +70,7 @@ class Neps(JointOptimizer):
             raise ConfigError(
                 f"scheduler.optimizer.min_epochs={self._min_epochs}: must be below max_epochs={max_epochs}."
             )
-        self._space = PlainSpace(space)
+        self._space = PlainSpace(space, "NePS")
         priors = self._priors(space)
         self._random = _OwnTorch(seed, "neps")
         with self._random():

@@ -48,7 +48,7 @@ class Smac(JointOptimizer):
             raise ConfigError(
                 f"scheduler.optimizer.min_epochs={self._min_epochs}: must be below max_epochs={max_epochs}."
             )
-        self._space = PlainSpace(space)
+        self._space = PlainSpace(space, "SMAC3")
         self._random = OwnRandomState(seed, "smac")
         with self._random(), tempfile.TemporaryDirectory() as folder:
             import ConfigSpace
