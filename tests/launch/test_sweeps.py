@@ -175,7 +175,8 @@ def test_experiments_beyond_the_paper_take_every_table_that_is_not_kept_apart():
 
 def test_experiments_beyond_the_paper_run_every_algorithm_but_one_once():
     """fit_and_threshold asks for more configurations than the smallest tables have; others end by a clock;
-    joint optimizers, and searchers of other people's packages, are no part of the study.
+    joint optimizers, and searchers of other people's packages, are no part of the study, nor are pairs that
+    have an experiment or a page of their own.
     """
     algorithms = [algorithm for name in BEYOND for algorithm in swept(name, "algorithm")]
     by_clock = {"price", "price_rank", "hyperband_looped", "bohb_looped"}
@@ -184,11 +185,13 @@ def test_experiments_beyond_the_paper_run_every_algorithm_but_one_once():
         for path in (CONF / "algorithm").glob("*.yaml")
         if re.search(r"override /(scheduler: joint|searcher: optuna)", path.read_text())
     }
-    others = {"fit_and_threshold"} | by_clock | peers
+    pairs = {*swept("asha_forecasts", "algorithm"), "swift_epsilon_svr"} - {"asha"}
+    others = {"fit_and_threshold"} | by_clock | peers | pairs
     assert sorted(algorithms) == sorted(set(names("algorithm")) - others)
     assert by_clock <= set(swept("deadline", "algorithm"))
-    # That one fits a model for each proposal.
-    assert peers - {"syne_tune_cqr"} <= set(swept("league", "algorithm"))
+    # One fits a model for each proposal; others are of the league with a predictor beside them.
+    league = {name for name in peers if not name.endswith("_svr")} - {"syne_tune_cqr"}
+    assert league <= set(swept("league", "algorithm"))
 
 
 @pytest.mark.parametrize("command", [(), ("plan",)])
