@@ -63,14 +63,15 @@ class CIFAR10CNN(ImageTarget):
     instead of TensorFlow; shifts are whole pixels (-3..3) where Keras interpolates; Keras's
     Adadelta is kept (rho .95, epsilon 1e-7, decay decoupled from the gradient and scaled by the
     learning rate), as are its initial weights (normal cut at two deviations, zero biases).
-    default_configuration: "cnn", PyTorch's tutorial "Training a Classifier" (CIFAR-10, two 5x5 convolutions
-    and three linear layers; SGD .001, momentum .9), with batches of 64, the smallest here, for its 4, and 16
-    filters in both layers for its 6 and 16. "vgg", Keras' Adadelta (.001) and the dropout of its CIFAR-10
-    example (.25 after convolutions); the least weight decay of the space, since Keras has none.
     """
 
     parameters = FIVE
     default_configuration = DEFAULT_FIVE
+    default_source = (
+        'PyTorch\'s tutorial "Training a Classifier" (CIFAR-10, two 5x5 convolutions and three linear '
+        "layers; SGD .001, momentum .9), with batches of 64, the smallest here, for its 4, and 16 filters in "
+        "both layers for its 6 and 16"
+    )
     data = "real"
     dataset = "cifar10"
     n_classes = 10
@@ -103,6 +104,10 @@ class CIFAR10CNN(ImageTarget):
         if vgg:
             # Of this object, not of the class.
             self.parameters, self.default_configuration = THREE, DEFAULT_THREE
+            self.default_source = (
+                "Keras' Adadelta (.001) and the dropout of its CIFAR-10 example (.25 after convolutions); "
+                "the space's least weight decay, since Keras has none"
+            )
             self.checkpoint_bytes, self.epoch_s = 14_200_000, 490.0
             self.mean, self.std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
         super().__init__(fixed, data, folder, split, limit, published, precision, graph)

@@ -35,8 +35,6 @@ class DigitsCNN(Target):
     Stratified split 60 / 20 / 20 % (1,078 train, 359 validation, 360 test). The objective is the
     cross-entropy on the validation split, in nats.
 
-    default_configuration: Keras' defaults (SGD: learning_rate .01, momentum 0; fit: batch_size 32); layers
-    and filters, for which no framework has a default, are the middles of their ranges: a choice of ours.
     """
 
     parameters = {
@@ -53,6 +51,10 @@ class DigitsCNN(Target):
         "learning_rate": 0.01,
         "momentum": 0.0,
     }
+    default_source = (
+        "Keras' defaults (SGD: learning_rate .01, momentum 0; fit: batch_size 32); layers and filters, for "
+        "which no framework has a default, are the middles of their ranges: ours"
+    )
     metric = Metric("val_loss", "min")
     framework = "torch"
     data = "real"

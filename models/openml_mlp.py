@@ -47,8 +47,6 @@ class OpenMLMLP(Target):
     is near .001 while a new network's error is near 1, selects on its test rows, and averages over
     batches, the last one smaller; `published: true` restores these three. It loses
     AdamW's moments at every rung and replays the same shuffles, which is mended and not restored.
-    default_configuration: scikit-learn's MLPRegressor (one layer of 100, batches of 200, alpha .0001, Adam
-    .001), with the nearest width and batch size of the space.
     """
 
     parameters = {
@@ -58,6 +56,10 @@ class OpenMLMLP(Target):
         "learning_rate": Float(1e-5, 1.0, log=True),
         "width": Choice(16, 32, 64, 128, 256, 512, 1024),
     }
+    default_source = (
+        "scikit-learn's MLPRegressor (one layer of 100, batches of 200, alpha .0001, Adam .001), with the "
+        "space's nearest width and batch size"
+    )
     default_configuration = {
         "alpha": 1e-4,
         "batch_size": 256,

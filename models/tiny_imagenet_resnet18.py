@@ -42,8 +42,6 @@ class TinyImageNetResNet18(ImageTarget):
     `published: true` restores both (with the trial's batch size; the landscape then depends on it).
     Not restored: the optimiser state lost at every rung, and labels read from a val/ folder that
     was not sorted into classes, the likely reason of the published accuracies near .01.
-    default_configuration: torchvision's training reference for ResNet on ImageNet (SGD .1, momentum .9, 8
-    GPUs with 32 images each).
     """
 
     parameters = {
@@ -51,6 +49,10 @@ class TinyImageNetResNet18(ImageTarget):
         "learning_rate": Float(1e-4, 1e-1, log=True),
         "momentum": Float(1e-4, 0.9, log=True),
     }
+    default_source = (
+        "torchvision's training reference for ResNet on ImageNet (SGD .1, momentum .9, 8 GPUs with 32 images "
+        "each)"
+    )
     default_configuration = {"batch_size": 256, "learning_rate": 0.1, "momentum": 0.9}
     data = "real"
     dataset = "tiny_imagenet"

@@ -70,8 +70,6 @@ class BabiLSTM(Target):
     `babi_network.uniform`; RMSprop squares an embedding's gradient after adding up equal tokens, as
     Keras 2 did: Keras 3.15 squares first and so takes steps up to sqrt(k) times as long for a token
     that a batch holds k times (measured: 2 with k = 4).
-    default_configuration: Keras' memory-network example (dropout .3, batches of 32) and its RMSprop (.001,
-    rho .9); the least weight decay of the space, since Keras has none.
     """
 
     parameters = {
@@ -80,6 +78,10 @@ class BabiLSTM(Target):
         "rho": Float(0.0, 1.0),
         "weight_decay": Float(1e-5, 0.1, log=True),
     }
+    default_source = (
+        "Keras' memory-network example (dropout .3, batches of 32) and its RMSprop (.001, rho .9); the "
+        "space's least weight decay, since Keras has none"
+    )
     default_configuration = {
         "learning_rate": 1e-3,
         "dropout": 0.3,

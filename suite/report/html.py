@@ -153,6 +153,7 @@ def _section(
     for title, lines in (
         ("Diverged", reading.diverged(group)),
         ("Not in these numbers", tables.notes(group)),
+        ("Tuned against default", reading.tuned(group)),
         ("What to do next", reading.next_steps(group)),
     ):
         if lines:

@@ -11,6 +11,7 @@ from typing import Any
 from suite.report.measures import number
 from suite.report.runs import Group, Run
 from suite.report.statistics import LEAST
+from suite.results.retrained import read_retrained
 
 GLOSSARY = (
     ("seed", "the number that a run's random choices begin from; equal seeds meet the same configurations"),
@@ -49,6 +50,23 @@ def diverged(group: Group) -> list[str]:
                 " No trial was left to win: look at the target's learning rates and at its data, or narrow "
                 "the search space."
             )
+        lines.append(line)
+    return lines
+
+
+def tuned(group: Group) -> list[str]:
+    """What tuning gained over the target's default, of each run that was trained again."""
+    lines = []
+    for run in group.runs:
+        try:
+            retrained = read_retrained(run.view.folder)
+        except ValueError:
+            continue  # said where its figure could not be made
+        if retrained is None or retrained.run_id != run.header.run_id or not retrained.tuned:
+            continue
+        line = f"{run.algorithm} seed {run.seed}: {'; '.join(retrained.tuned)}."
+        if retrained.default_source:
+            line += f" The default: {retrained.default_source}."
         lines.append(line)
     return lines
 

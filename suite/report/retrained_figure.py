@@ -86,6 +86,14 @@ def caption(retrained: Retrained) -> tuple[str, str]:
             f" Gain by tuning (mean of the differences, seed by seed, positive where the winner is "
             f"better, with its interval): {'; '.join(gains)}."
         )
+    if retrained.tuned:
+        level = next(iter(retrained.gain.values())).level
+        words += (
+            f" Tuned against default (mean change of the pairs, {100 * level:.0f} % interval): "
+            f"{'; '.join(retrained.tuned)}."
+        )
+    if retrained.gain and retrained.default_source:
+        words += f" The default: {retrained.default_source}."
     return f"Trained again: {retrained.algorithm}, seed {retrained.seed}", words
 
 

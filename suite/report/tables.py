@@ -99,6 +99,7 @@ def as_text(group: Group, margin: Margin, width: int = WIDTH) -> str:
         (None, results),
         ("diverged:", reading.diverged(group)),
         ("not in these numbers:", notes(group)),
+        ("tuned against default:", reading.tuned(group)),
         ("what to do next:", reading.next_steps(group)),
     ):
         if sentences:

@@ -120,20 +120,37 @@ def gain(winner: Sample, default: Sample, split: str, unit: str, mode: str) -> d
     """How much better the winner is than the default, paired by seed: positive where tuning helped.
 
     value: mean of the differences; std: theirs; low, high: Student's t-interval of the mean at `level`. Pairs
-    are the seeds that succeeded with both; None where there are too few.
+    are the seeds that succeeded with both; None where there are too few. percent: the same of each pair's
+    change from the default's value to the winner's, in the metric's own direction: a loss that tuning lowers
+    has a negative one. None where a default's value is 0.
     """
     sign = 1.0 if mode == "min" else -1.0
     before = {repeat.seed: getattr(repeat, split) for repeat in default.scored}
     pairs = [(before[r.seed], getattr(r, split)) for r in winner.scored if r.seed in before]
     differences = [sign * (one - other) for one, other in pairs]
-    n = len(differences)
-    mean = _finite(statistics.fmean, differences) if n else None
-    std = _finite(statistics.stdev, differences) if n > 1 else None
-    gain: dict[str, Any] = {"value": mean, "std": std, "low": None, "high": None}
+    changes = [100 * (new - old) / abs(old) if old else math.inf for old, new in pairs]
+    return {
+        **_mean_of_pairs(differences),
+        "level": 1 - ALPHA,
+        "unit": unit,
+        "n": len(pairs),
+        "percent": {
+            **_mean_of_pairs(changes if all(map(math.isfinite, changes)) else []),
+            "unit": "%",
+        },
+    }
+
+
+def _mean_of_pairs(numbers: Sequence[float]) -> dict[str, Any]:
+    """Mean, standard deviation and Student's interval of the mean; None where they are not defined."""
+    n = len(numbers)
+    mean = _finite(statistics.fmean, numbers) if n else None
+    std = _finite(statistics.stdev, numbers) if n > 1 else None
+    found: dict[str, Any] = {"value": mean, "std": std, "low": None, "high": None}
     if mean is not None and std is not None:
         from scipy.stats import t
 
         half = float(t.ppf(1 - ALPHA / 2, n - 1)) * std / math.sqrt(n)
         if math.isfinite(mean - half) and math.isfinite(mean + half):
-            gain |= {"low": mean - half, "high": mean + half}
-    return gain | {"level": 1 - ALPHA, "unit": unit, "n": n}
+            found |= {"low": mean - half, "high": mean + half}
+    return found

@@ -41,7 +41,7 @@ from suite.run.agreement import Agreement, Difference, data_differences, differe
 from suite.worker import facts
 from suite.worker.settings import WorkerSettings
 
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 ROLES = (WINNER, RUNNER_UP)
 BACKENDS = ("auto", "inline", "mpi")
 
@@ -87,6 +87,7 @@ def retrain(
     wall_s = time.monotonic() - began
     trained()
     report = _report(view, samples, n) | {
+        "default_source": target.default_source,
         "workers": {"value": repeats.n_workers, "unit": "workers"},
         "wall": {"value": round(wall_s, 3), "unit": "s"},
         "environment": {

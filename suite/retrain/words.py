@@ -29,7 +29,10 @@ def lines(report: Mapping[str, Any]) -> list[str]:
             notes.insert(0, f"in the search: validation {_number(searched).strip()}")
         page += [f"  {'; '.join(notes)}"] if notes else []
     page += [line for split, gap in report["gap"].items() if (line := of_gap(split, gap))]
-    page += [line for split, gain in report["gain"].items() if (line := of_gain(split, gain))]
+    for split, gain in report["gain"].items():
+        page += [line for line in (of_gain(split, gain), of_percent(split, report, gain)) if line]
+    if report["gain"] and report["default_source"]:
+        page.append(f"default: {report['default_source']}")
     page += [
         f"WARNING: not as in the run: {one['field']}: {one['here']} here, {one['run']} in the run"
         for one in report["differences"]
@@ -62,6 +65,20 @@ def of_gain(split: str, gain: Mapping[str, Any]) -> str:
     return (
         f"{start}, {100 * gain['level']:.0f} % interval {gain['low']:+.4g} to {gain['high']:+.4g} "
         f"(paired by seed, n = {gain['n']})"
+    )
+
+
+def of_percent(split: str, report: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
+    """The same as a change in per cent; empty where that is not known."""
+    percent = gain["percent"]
+    if percent["value"] is None:
+        return ""
+    around = ""
+    if percent["low"] is not None:
+        around = f"{100 * gain['level']:.0f} % interval {percent['low']:+.3g} to {percent['high']:+.3g}, "
+    return (
+        f"{split}: tuned against default: {report['metric']} {percent['value']:+.3g} % "
+        f"({around}n = {gain['n']} repeats)"
     )
 
 

@@ -120,6 +120,15 @@ def test_its_file_is_named_after_it_and_begins_with_a_lab_label(name):
 
 
 @every
+def test_it_states_a_default_configuration_and_whose_it_is(name):
+    target = build(name)
+    if target.data in (*TABLES, "synthetic"):
+        return  # what was recorded has no default; of the synthetic curves nobody has one
+    assert target.default is not None, "state default_configuration: a point of the space"
+    assert len(target.default_source) > 20, "say in default_source whose it is"
+
+
+@every
 def test_its_yaml_lists_every_hyperparameter_and_leaves_it_free(name):
     target = build(name)
     if target.data not in TABLES:  # of a table nothing can be fixed

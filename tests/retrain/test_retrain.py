@@ -268,6 +268,7 @@ DEFAULT = {"learning_rate": 0.5, "width": 8, "optimizer": "sgd"}
 def test_the_default_has_the_winners_seeds_and_the_gain_is_paired(tmp_path, monkeypatch, capsys):
     folder = run(tmp_path / "run")
     monkeypatch.setattr(TableTarget, "default_configuration", DEFAULT)
+    monkeypatch.setattr(TableTarget, "default_source", "the kit's")
     assert door.main([str(folder), "--n", "3"]) == 0
     done = json.loads((folder / variability.NAME).read_text())
     winner, _, default = done["trials"]
@@ -282,6 +283,13 @@ def test_the_default_has_the_winners_seeds_and_the_gain_is_paired(tmp_path, monk
     assert (gain["n"], gain["level"]) == (3, 0.95)
     said = capsys.readouterr().out
     assert "default 3/3: " in said and "validation: gain by tuning +" in said
+    changes = [100 * (new - old) / old for old, new in zip(*pairs, strict=True)]
+    assert gain["percent"]["value"] == pytest.approx(statistics.fmean(changes)) and changes[0] < 0
+    assert (
+        f"validation: tuned against default: val_loss {statistics.fmean(changes):+.3g} % (" in said
+    )
+    assert "n = 3 repeats)" in said and "default: the kit's" in said
+    assert done["default_source"] == "the kit's"
     assert door.main([str(folder), "--n", "2", "--no-default"]) == 0
     done = json.loads((folder / variability.NAME).read_text())
     assert [trial["role"] for trial in done["trials"]] == ["winner", "runner-up"]
@@ -300,6 +308,20 @@ def test_the_interval_is_that_of_a_paired_t_test():
     paired = ttest_rel(before, after).confidence_interval(0.95)
     assert (gain["low"], gain["high"]) == pytest.approx((paired.low, paired.high))
     assert gain["value"] == pytest.approx(0.35)
+
+
+def test_the_change_is_in_per_cent_of_the_default_whichever_way_is_better():
+    before, after = sample("default", (0.5, 0.8)), sample("winner", (0.25, 0.6))
+    for mode in ("min", "max"):
+        percent = numbers.gain(after, before, "test", "1", mode)["percent"]
+        assert percent["value"] == pytest.approx((-50 - 25) / 2)
+        assert percent["low"] < percent["value"] < percent["high"]
+    loss = sample("default", (-2.0, -4.0)), sample("winner", (-1.0, -4.0))
+    percent = numbers.gain(loss[1], loss[0], "test", "1", "min")["percent"]
+    assert percent["value"] == pytest.approx(25.0), "a value that grows has a positive change"
+    before.repeats[0].test = 0.0
+    none = numbers.gain(after, before, "test", "1", "min")["percent"]
+    assert (none["value"], none["low"]) == (None, None)
 
 
 def test_pairs_are_seeds_that_succeeded_with_both():
@@ -337,6 +359,7 @@ def test_the_report_holds_the_figure_of_a_run_that_was_trained_again(tmp_path, m
     assert (folder / "retrain.png").read_bytes().startswith(b"\x89PNG")
     page = (report.write([folder], tmp_path / "out") / "report.html").read_text()
     assert "Trained again: random_search, seed 5" in page and "Gain by tuning" in page
+    assert "Tuned against default" in page and "n = 2 repeats)" in page
     # The file of another run says nothing of this one.
     text = json.loads((folder / variability.NAME).read_text()) | {"run_id": "another"}
     (folder / variability.NAME).write_text(json.dumps(text))
