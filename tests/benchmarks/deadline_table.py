@@ -17,6 +17,9 @@ from suite.report.problems import geometric
 
 FLOOR, LOW_FLOOR = 0.01, 0.002
 RIVALS = (BASELINE, "random_search_filling", "asha")
+KINDS = (
+    "authors", "lcbench", "deepobs", "rl", "taskset", "algoperf", "klein", "nasbench_nlp", "alexnet",
+)  # fmt: skip
 FIRST_HALF = ("lcbench", "deepobs", "rl", "authors")
 N_RESAMPLES = 2000
 
@@ -93,9 +96,16 @@ class Rows:
         return counts[0], counts[1], counts[2]
 
 
-def _ratio(logs: Mapping[str, Sequence[float]]) -> str:
+def _number(value: float, digits: int = 2) -> str:
+    """As the documents write them: .31, 1.27."""
+    return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{digits}f}"
+
+
+def _ratio(logs: Mapping[str, Sequence[float]], interval: bool = True) -> str:
     value, ends = geometric(logs)
-    return f"{value:.2f}" + (f" [{ends[0]:.2f}, {ends[1]:.2f}]" if ends else "")
+    if not interval or not ends:
+        return _number(value)
+    return f"{_number(value)} [{_number(ends[0])}, {_number(ends[1])}]"
 
 
 def _line(rows: Rows, name: str, base: str, cells: list[Cell], seeds: list[int]) -> str:
@@ -106,36 +116,55 @@ def _line(rows: Rows, name: str, base: str, cells: list[Cell], seeds: list[int])
     busy, back, begun, trained = (
         rows.mean(name, cells, seeds, key) for key in ("busy", "handed_back", "trials", "trainings")
     )
-    regret = rows.mean(name, cells, seeds, "regret")
-    given = f"{back:.2f}" if name.startswith("price") else "-"
-    return (
-        f"| `{name}` | {len(seeds)} | {_ratio(rows.by_family(name, base, cells, seeds, FLOOR))} | "
-        f"{_ratio(rows.by_family(name, base, cells, seeds, LOW_FLOOR))} | {better} / {worse} / {neither} | "
-        f"{worst[0]} {math.exp(logs[worst]):.2f} | {regret:.3f} | {busy:.2f} | {given} | {begun:.0f} | "
-        f"{trained:.0f} |"
-    )
+    given = _number(back) if name.startswith("price") else "-"
+    compared = ["1", "1", "-", "-"] if name == base else [
+        _ratio(rows.by_family(name, base, cells, seeds, FLOOR)),
+        _ratio(rows.by_family(name, base, cells, seeds, LOW_FLOOR), interval=False),
+        f"{better} / {worse} / {neither}",
+        f"{worst[0]} {math.exp(logs[worst]):.1f}",
+    ]  # fmt: skip
+    use = [_number(busy), given, f"{begun:.0f}", f"{trained:.0f}"]
+    return f"| {' | '.join([f'`{name}`', str(len(seeds)), *compared, *use])} |"
 
 
 def _main(rows: Rows, names: Sequence[str], base: str, cells: list[Cell], title: str) -> None:
     n = len({c[0] for c in cells})
-    print(f"\n{title}: {n} tables, {len(cells)} cells; ratio to {base}")
-    print("| | seeds | floor .01 [95 % CI] | floor .002 | better / worse / open | worst | regret | busy | "
-          "handed back | trials | full trainings |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print(f"\n**{title}** ({n} tables, {len(cells)} cells; times the regret of `{base}`)\n")
+    print("| | seeds | ratio [95 % CI] | floor .002 | better / worse / open | worst | busy | handed back | "
+          "trials | at R |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name in names:
         if seeds := rows.seeds((name, base)):
             print(_line(rows, name, base, cells, seeds))
 
 
+def _rivals(rows: Rows, names: Sequence[str], parts: Sequence[tuple[str, list[Cell]]]) -> None:
+    """Searches of the suite over those of RIVALS that keep workers busy."""
+    heads = " | ".join(f"over `{base}` | better / worse / open" for base in RIVALS[1:])
+    print(f"\n| | seeds | {heads} |\n|---|---|{'---|---|' * len(RIVALS[1:])}")
+    for title, cells in parts:
+        for name in names:
+            if cells and (seeds := rows.seeds((name, *RIVALS))):
+                row = [f"`{name}`, {title}", str(len(seeds))]
+                for base in RIVALS[1:]:
+                    row.append(_ratio(rows.by_family(name, base, cells, seeds, FLOOR)))
+                    row.append(" / ".join(map(str, rows.verdicts(name, base, cells, seeds))))
+                print(f"| {' | '.join(row)} |")
+
+
 def _families(rows: Rows, names: Sequence[str], base: str, cells: list[Cell]) -> None:
-    print(f"\nfamilies apart, floor .01, ratio to {base}, all of these cells")
-    kinds = sorted({rows.families[c[0]] for c in cells})
-    print("| | " + " | ".join(kinds) + " |\n|---|" + "---|" * len(kinds))
+    tasks = {c[0] for c in cells}
+    kinds = {kind: sum(rows.families[task] == kind for task in tasks) for kind in KINDS}
+    print(f"\nFamilies apart (number of tables), times the regret of `{base}`\n")
+    print("| | seeds | " + " | ".join(f"{kind} ({n})" for kind, n in kinds.items() if n) + " |")
+    print("|---|---|" + "---|" * sum(n > 0 for n in kinds.values()))
     for name in names:
-        if seeds := rows.seeds((name, base)):
+        if name != base and (seeds := rows.seeds((name, base))):
             logs = rows.by_family(name, base, cells, seeds, FLOOR)
-            ratios = [f"{math.exp(statistics.fmean(logs[kind])):.2f}" for kind in kinds]
-            print(f"| `{name}` (n = {len(seeds)}) | " + " | ".join(ratios) + " |")
+            ratios = [
+                _number(math.exp(statistics.fmean(logs[kind]))) for kind in kinds if kinds[kind]
+            ]
+            print(f"| `{name}` | {len(seeds)} | " + " | ".join(ratios) + " |")
 
 
 def _beside_the_best(rows: Rows, name: str, cells: list[Cell]) -> None:
@@ -186,10 +215,7 @@ def show(of: list[dict[str, Any]], names: Sequence[str], overhead: int) -> None:
     for title, cells in parts:
         if cells:
             _main(rows, names, BASELINE, cells, f"{title}, all machines and deadlines")
-    for base in RIVALS[1:]:
-        for title, cells in parts[:3]:
-            if cells:
-                _main(rows, names, base, cells, f"{title}, all machines and deadlines")
+    _rivals(rows, [name for name in names if name.startswith("price")], parts[:3])
     for base in RIVALS:
         _families(rows, names, base, every)
     for name in ("price_rank", "price"):
