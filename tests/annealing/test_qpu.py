@@ -1,5 +1,6 @@
 """Devices as samplers: the mock, and children whose answers are given. See test_sapi.py, too."""
 
+import importlib
 import json
 import socket
 import threading
@@ -31,6 +32,9 @@ def _bqm(n=8, seed=0, vartype="SPIN", labels=None):
 
 @pytest.fixture
 def offline(monkeypatch):
+    # First of all: PySocks, which requests imports, derives a class from socket.socket.
+    importlib.import_module("requests")
+
     def refuse(*given, **options):
         raise AssertionError("a socket was opened")
 
