@@ -183,6 +183,10 @@ def test_all_holds_every_extra_but_the_frameworks():
         "all",
         # One family of curve tables needs it, where somebody makes them.
         "lcbench",
+        # Whoever anneals by another project's sampler.
+        "openjij",
+        "bifurcation",
+        "dwave-hybrid",
         # Whoever has a space of that package.
         "configspace",
         # Whoever runs another project's optimizer.
