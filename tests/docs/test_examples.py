@@ -21,13 +21,24 @@ def page_parameters():
     ]
 
 
+@pytest.fixture
+def own_modules(tmp_path):
+    """A page's own package must not be met by the next page, however this one ends."""
+    loaded = set(sys.modules)
+    yield
+    for name in set(sys.modules) - loaded:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if file.startswith(str(tmp_path) + os.sep):
+            del sys.modules[name]
+
+
 @pytest.mark.parametrize("page", page_parameters())
-def test_what_a_page_shows_is_what_happens(page, tmp_path, monkeypatch):
+def test_what_a_page_shows_is_what_happens(page, tmp_path, monkeypatch, own_modules):
     shell = pages.Shell(tmp_path, monkeypatch)
     for name in [name for name in os.environ if name.startswith("SUITE_")]:
         monkeypatch.delenv(name)  # another test file's
     monkeypatch.setenv("SUITE_DATA", str(DATA))
-    listed, loaded = pages.not_run(), set(sys.modules)
+    listed = pages.not_run()
     for block in pages.blocks(page):
         if block.title:
             shell.write(block)
@@ -44,11 +55,6 @@ def test_what_a_page_shows_is_what_happens(page, tmp_path, monkeypatch):
                     assert pages.matches(shown.output, output), (
                         f"{page.name}: {shown.command}\nshown:\n{shown.output}\nprinted:\n{output}"
                     )
-    # A page's own package must not be met by the next page.
-    for name in set(sys.modules) - loaded:
-        file = getattr(sys.modules[name], "__file__", None) or ""
-        if file.startswith(str(tmp_path) + os.sep):
-            del sys.modules[name]
 
 
 def _lacks_curves(command):
