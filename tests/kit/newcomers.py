@@ -128,8 +128,7 @@ class Drawn(Searcher):
         self.space, self.seed = space, seed
 
     def propose(self, trial_id, trials):
-        draws = stream(self.seed, "drawn", trial_id)
-        return self.space.decode([draws.uniform() for _ in self.space])
+        return self.space.sample(stream(self.seed, "drawn", trial_id))
 '''
 
 LEAVES = {
