@@ -18,11 +18,13 @@ Seeds: 20 from 700000 on, used for nothing before; `price` and `bohb_looped` hav
 Studies have 6 seeds on one table of each family, the first of the catalogue.
 
 DECLARED BEFORE THE RUNS, for the code of commit 699b47f. (After six seeds were read, 81571b8 gave `price` a
-last resort where it had no result; docs/deadline.md has 20 seeds with that.) The policy `rank` is the default by the rule declared in ce2b8e8 and applied in d215bbc. It was chosen on the families
-lcbench, deepobs, rl and authors (6 seeds from 600000). No run of `price` on taskset, algoperf, klein,
-nasbench_nlp or alexnet had been read in this repository: these 15 tables are the judgement, the other 21
-have fresh seeds only. What this cannot mend: the constants come from an earlier exploration with other
-code, which had looked at tables of all nine families. Reported, whatever they are:
+last resort where it had no result; docs/deadline.md has 20 seeds with that.) The policy `rank` is the
+default by the rule declared in ce2b8e8 and applied in d215bbc. It was chosen on the families lcbench,
+deepobs, rl and authors (6 seeds from 600000). No run of `price` on taskset, algoperf, klein, nasbench_nlp
+or alexnet had been read in this repository: these 15 tables are the judgement, the other 21 have fresh
+seeds only. What this cannot mend: the constants come from an earlier exploration with other code, which had
+looked at tables of all nine families.
+Reported, whatever they are:
 
 - the geometric mean over tables of (mean regret over seeds) / (hyperband_looped's), each mean at least
   .01; beside it with .002; its interval by resampling families; all 36 tables, and the two halves;

@@ -12,12 +12,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def clone(tmp_path):
-    """A clone's folder with .ci, and ./bench and .ci/noting that note their arguments; beside it
-    are no installers.
+    """A clone's folder with .ci, and ./bench, benchmark/environment and .ci/noting that note their arguments;
+    beside it are no installers.
     """
     folder = tmp_path / "clone"
     shutil.copytree(ROOT / ".ci", folder / ".ci")
-    for name in ("bench", ".ci/noting"):
+    (folder / "benchmark").mkdir()
+    for name in ("bench", "benchmark/environment", ".ci/noting"):
         (folder / name).write_text(f'#!/bin/sh\necho "{name} $* CI=$CI" >>calls\n')
         (folder / name).chmod(0o755)
     return folder
@@ -27,7 +28,7 @@ def ci(clone, name, *arguments, **variables):
     """Run it with a PATH that has neither Apptainer nor Slurm."""
     path = clone.parent / "bin"
     path.mkdir(exist_ok=True)
-    for program in ("sh", "dirname", "id", "date", "awk"):
+    for program in ("sh", "dirname", "id", "date", "awk", "mktemp", "rm"):
         link = path / program
         link.exists() or link.symlink_to(shutil.which(program))
     done = subprocess.run(
@@ -48,9 +49,14 @@ def test_ci_runs_the_tests_and_then_images_and_slurm(clone):
     (clone / ".ci" / "noting").replace(clone / ".ci" / "machine")
     code, out, calls = ci(clone, "run")
     assert code == 0 and "all passed in 0.0 minutes" in out
+    # Whose argument is a folder for the time.
+    harnesses = calls.pop(2)
+    assert harnesses.startswith("benchmark/environment /") and harnesses.endswith(" CI=true")
+    assert not Path(harnesses.split()[1]).exists()
     assert calls == [
         ".ci/noting --check CI=true",
         "bench test CI=true",
+        "bench test tests/harnesses CI=true",
         ".ci/noting  CI=true",
     ]
 
