@@ -26,7 +26,7 @@ MISTAKES = [
     ("workers=3", "workers=3: is a word of plan;", "backend.workers"),
     ("+predictor.C=3", "+predictor.C=3: unknown setting", "predictor.features"),
     ("algorithm=hyperbnad", "algorithm=hyperbnad: unknown; known are asha,", "Did you mean hyperband?"),
-    ("experiment=quikstart", "experiment=quikstart: unknown; known are asha_fore", "Did you mean quickstart?"),
+    ("experiment=quikstart", "experiment=quikstart: unknown; known are asha_", "Did you mean quickstart?"),
     ("backend.device=gpu", "backend.device=gpu: must be auto, cpu or cuda.", "Did you mean cuda?"),
     ("eta=two", "eta=two: must be an integer >= 2.", ""),
     ("--config-dir nowhere", "--config-dir=nowhere: no such folder", "name one"),
