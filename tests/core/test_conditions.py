@@ -63,11 +63,11 @@ def test_ordered_values_keep_their_types():
 
 
 def test_what_plays_no_part_has_no_value_and_what_is_forbidden_is_not_drawn():
-    rng = np.random.default_rng(0)
-    drawn = [space().sample(rng) for _ in range(500)]
+    rng, whole = np.random.default_rng(0), space()
+    drawn = [whole.sample(rng) for _ in range(500)]
     assert [wrong_with(config) for config in drawn] == [""] * 500
     for config in drawn:
-        space().check(config)
+        whole.check(config)
     assert {config["optimizer"] for config in drawn} == {"sgd", "adam", "rmsprop"}
 
 
