@@ -53,15 +53,17 @@ class SimulatedBifurcation:
         # A new thread's team of threads costs more than matrices of this size gain from it.
         n_threads = torch.get_num_threads()
         torch.set_num_threads(1)
-        with torch.random.fork_rng(devices=on_gpu, enabled=seed is not None):
-            if seed is not None:
-                torch.manual_seed(seed)
-            samples, _ = simulated_bifurcation.minimize(
-                *parts, domain="spin", agents=num_reads, max_steps=self.max_steps, best_only=False,
-                mode=self.mode, heated=self.heated, device=self.device, verbose=False,
-                early_stopping=False,
-            )  # fmt: skip
-        torch.set_num_threads(n_threads)
+        try:
+            with torch.random.fork_rng(devices=on_gpu, enabled=seed is not None):
+                if seed is not None:
+                    torch.manual_seed(seed)
+                samples, _ = simulated_bifurcation.minimize(
+                    *parts, domain="spin", agents=num_reads, max_steps=self.max_steps, best_only=False,
+                    mode=self.mode, heated=self.heated, device=self.device, verbose=False,
+                    early_stopping=False,
+                )  # fmt: skip
+        finally:
+            torch.set_num_threads(n_threads)
         reads = samples.reshape(num_reads, len(labels)).cpu().numpy().astype(np.int8)
         # dimod leaves it untyped
         made: Any = dimod.SampleSet.from_samples_bqm
