@@ -87,7 +87,7 @@ class RunSettings:
     """Each key of conf/config.yaml. What each means is said there."""
 
     name: str
-    n_seeds: Mapping[str, Natural] | None
+    n_seeds: Mapping[str, Natural | Mapping[str, Natural]] | None
     seed: Natural
     max_epochs: Epochs
     eta: Annotated[int, Meta(ge=2)]

@@ -150,9 +150,11 @@ def _names_data(word: str) -> bool:
 
 
 def _runs(config: Mapping[str, Any], seed: Any) -> bool:
-    """Whether this seed is run: an expensive algorithm may be given fewer (`n_seeds`)."""
-    limits = config["n_seeds"]
-    most = limits.get(config["choices"]["algorithm"]) if isinstance(limits, Mapping) else None
+    """Whether this seed is run: `n_seeds` may give an algorithm fewer, on one backend too."""
+    limits, choices = config["n_seeds"], config["choices"]
+    most = limits.get(choices["algorithm"]) if isinstance(limits, Mapping) else None
+    if isinstance(most, Mapping):
+        most = most.get(choices["backend"])
     return not (isinstance(most, int) and isinstance(seed, int) and seed >= most)
 
 

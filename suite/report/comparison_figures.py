@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.report import style
-from suite.report.measures import cell, fixed, measures, number
+from suite.report.measures import cell, fixed, measures, number, several_workers
 from suite.report.regret import scale
 from suite.report.runs import Group, Run
 
@@ -129,14 +129,18 @@ def _regret(axes: Any, group: Group) -> None:
 
 
 def comparison(group: Group, path: Path) -> Path | None:
-    """Epochs and best value of each seed, a row an algorithm, lines between what shares a seed."""
+    """Epochs and best value of each seed, a row an algorithm, lines between what shares a seed.
+
+    Seconds too, where runs had several numbers of workers.
+    """
     names = [name for name in group.algorithms if group.of(name)]
     if not names:
         return None
     labels = [f"{style.folded(name, _LETTERS)}  (n = {len(group.of(name))})" for name in names]
     n_lines = sum(label.count("\n") + 1 for label in labels)
     figure = style.canvas(1.0 + max(_ROW * len(names), _LINE * n_lines))
-    left, right = figure.subplots(1, 2, sharey=True)
+    timed = [r.view.wall_s for r in group.runs] if several_workers(group) else []
+    left, *between, right = figure.subplots(1, 3 if timed else 2, sharey=True)
     saved = next((measure for measure in measures(group) if measure.key == "saved"), None)
     changes = {}
     for name in names:
@@ -146,6 +150,11 @@ def comparison(group: Group, path: Path) -> Path | None:
     left.set_xlabel("epochs trained")
     left.set_xlim(0, 1.08 * max(run.view.n_epochs for run in group.runs) or 1)
     style.integers(left.xaxis)
+    divisor, unit = style.clock(max(timed, default=0.0))
+    for axes in between:
+        _dots(axes, group, names, lambda run: run.view.wall_s / divisor, {})
+        axes.set_xlabel(f"wall clock [{unit}]")
+        axes.set_xlim(0, 1.08 * max(timed) / divisor or 1)
     _dots(right, group, names, lambda run: run.best, {})
     right.set_xlabel(f"best validation {style.escape(group.metric)} ({group.first.better})")
     right.margins(x=0.12)

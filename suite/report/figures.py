@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.report import price_run, problems, ranks, regret_chapter
+from suite.report.measures import several_workers
 from suite.report.output import attempt
 from suite.report.runs import Group, Run
 from suite.results.retrained import read_retrained
@@ -115,6 +116,7 @@ def of_group(group: Group, out: Path, prefix: str, failures: list[str]) -> list[
     """Draw what the group's runs allow. failures: gets a line for each figure that cannot be drawn."""
     from suite.report import comparison_figures, run_figures, style, trial_figures
 
+    seconds = ", wall clock" if several_workers(group) else ""
     n = ", ".join(f"{name} n = {len(group.of(name))}" for name in group.algorithms)
     time = "; simulated time" if group.simulated else ""
     about = f"Overlap {group.overlap}{time}" + (f"; {group.data} data." if group.data else ".")
@@ -132,7 +134,7 @@ def of_group(group: Group, out: Path, prefix: str, failures: list[str]) -> list[
         (
             "comparison",
             "Cost and quality",
-            f"Epochs trained and best validation {group.metric} of every seed; bar: median; grey "
+            f"Epochs trained{seconds} and best validation {group.metric} of every seed; bar: median; grey "
             "lines join runs of the same seed, which meet the same trials; per cent: median of the "
             f"paired differences. {n}. {about}",
             comparison_figures.comparison,

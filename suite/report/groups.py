@@ -158,8 +158,8 @@ def _warnings(
     n_workers = sorted({_exact(run.header.n_workers) for run in runs}, key=natural)
     if len(n_workers) > 1:
         yield (
-            f"{len(n_workers)} numbers of workers ({', '.join(n_workers)}): wall-clock times are not "
-            "comparable."
+            f"{len(n_workers)} numbers of workers ({', '.join(n_workers)}): wall-clock times compare "
+            "these too."
         )
     hosts = {_exact(run.header.host) for run in runs}
     if len(hosts) > 1:
@@ -181,22 +181,31 @@ def _warnings(
 def named_apart(members: Sequence[Run], but: Collection[str] = ()) -> list[Run]:
     """An algorithm with two settings is two rows, named by what differs: `asha [n_curves=8]`.
 
-    but: settings that make no difference here.
+    So is one whose seed ran on one worker and on two: `swift_svr [workers=2]`. but: settings that make no
+    difference here.
     """
     labels: dict[int, str] = {}
     for algorithm in dict.fromkeys(run.header.algorithm for run in members):
         mine = [run for run in members if run.header.algorithm == algorithm]
-        settings = [{k: v for k, v in _settings(run).items() if k not in but} for run in mine]
+        same = {*but} if _is_scaled(mine) else {*but, "workers"}
+        settings = [{k: v for k, v in _settings(run).items() if k not in same} for run in mine]
         names = _differences(settings)
         for run, own in zip(mine, settings, strict=True):
             labels[id(run)] = f"{algorithm} [{_named(own, names)}]" if names else algorithm
     return [Run(run.view, run.place, labels[id(run)], run.seed) for run in members]
 
 
+def _is_scaled(runs: Sequence[Run]) -> bool:
+    """Whether a seed of one algorithm ran on several numbers of workers."""
+    n_workers: dict[int, set[int]] = {}
+    for run in runs:
+        n_workers.setdefault(run.seed, set()).add(run.n_workers)
+    return any(len(each) > 1 for each in n_workers.values())
+
+
 def _settings(run: Run) -> dict[str, Any]:
-    return _flat({k: v for k, v in _config(run).items() if k not in _MACHINE}) | {
-        "overlap": run.header.overlap
-    }
+    settings = _flat({k: v for k, v in _config(run).items() if k not in _MACHINE})
+    return settings | {"overlap": run.header.overlap, "workers": run.n_workers}
 
 
 def _task(run: Run) -> str:

@@ -53,7 +53,9 @@ def measures(group: Group) -> list[Measure]:
         "nregret", "normalised regret of the winner", "normalised regret", _nregret, digits=3
     )
     good = f"{'positive' if group.first.sign < 0 else 'negative'} is better"
+    workers = Measure("workers", "workers", "workers", _workers, decimals=0)
     rows = [
+        *([workers] if several_workers(group) else []),
         Measure("epochs", "epochs trained", "epochs", _epochs, decimals=0),
         Measure("saved", "  saved, paired [%]", "saved [%]", _epochs, _saved, decimals=1),
         Measure("wall", "wall clock [s]", "wall clock [s]", _wall, digits=3),
@@ -84,6 +86,15 @@ def measures(group: Group) -> list[Measure]:
         rows.append(Measure("energy", label, "energy [kWh]", _kwh, digits=3))
         rows.append(Measure("joules", "  an epoch [J]", "J an epoch", _joules_an_epoch, digits=3))
     return rows if group.baseline else [row for row in rows if row.pair is None]
+
+
+def several_workers(group: Group) -> bool:
+    """Whether its runs had several numbers of workers, so that seconds compare these too."""
+    return len({run.n_workers for run in group.runs}) > 1
+
+
+def _workers(run: Run) -> float | None:
+    return float(run.n_workers)
 
 
 def _epochs(run: Run) -> float | None:

@@ -77,6 +77,19 @@ def test_expensive_searches_of_the_deadlines_have_six_of_the_twenty_seeds():
     assert KNOWN["deadline"] == 36 * 2 * runs.n_runs
 
 
+def test_figure4_runs_swift_hyperband_alone_on_two_workers():
+    runs = Runs(["experiment=figure4", "model=table_target"])
+    arms = {
+        (c.config["choices"]["algorithm"], c.config["choices"]["backend"]): len(c.seeds)
+        for c in runs.combinations
+    }
+    assert arms == {
+        ("hyperband", "inline"): 3, ("fast_hyperband", "inline"): 3, ("swift_svr", "inline"): 3,
+        ("hyperband", "mpi"): 0, ("fast_hyperband", "mpi"): 0, ("swift_svr", "mpi"): 3,
+    }  # fmt: skip
+    assert len(list(runs)) == runs.n_runs == 12
+
+
 @pytest.fixture
 def ran(tmp_path, monkeypatch):
     """The runs that a command line starts, without running them: (name, seed, folder's name)."""

@@ -202,6 +202,33 @@ def test_different_hosts_and_workers_are_said(tmp_path):
     assert "2 kinds of host" in text
 
 
+def test_an_algorithm_on_one_worker_and_on_two_is_two_rows_with_their_seconds(tmp_path):
+    """Else the newer run of a seed would hide the other one."""
+    for seed in range(2):
+        write_run(tmp_path / f"a{seed}", seed=seed, n_workers=1)
+        for n in (1, 2):
+            write_run(
+                tmp_path / f"b{n}{seed}", algorithm="swift_svr", seed=seed, n_workers=n, seconds=100 / n
+            )
+    group = the_group(tmp_path)
+    one, two = "swift_svr [workers=1]", "swift_svr [workers=2]"
+    assert group.algorithms == ("hyperband", one, two)
+    cells = column(group, two)
+    assert (cells["workers"], cells["seeds (n)"]) == ("2 (all equal)", "2")
+    assert cells["wall clock [s]"] == "50.0 (all equal)" != column(group, one)["wall clock [s]"]
+    assert "wall-clock times compare these too" in report.summary([tmp_path])
+    out = report.write([tmp_path], tmp_path / "out")
+    assert "Epochs trained, wall clock and best validation loss" in (out / "report.md").read_text()
+
+
+def test_a_seed_each_on_other_workers_stays_one_row(tmp_path):
+    for seed in range(2):
+        write_run(tmp_path / f"{seed}", seed=seed, n_workers=1 + seed)
+    group = the_group(tmp_path)
+    assert group.algorithms == ("hyperband",)
+    assert column(group, "hyperband")["workers"] == "1.5 (1..2)"
+
+
 def test_interrupted_unfinished_and_failed_runs_are_named_and_left_out(tmp_path):
     write_run(tmp_path / "a")
     write_run(tmp_path / "b", seed=1, status="interrupted", reason="stopped by a signal")
