@@ -10,6 +10,9 @@ sin phi, cos phi, p, eta, sin phi and cos phi at the calorimeter, charge, is muo
 the truth). y: class, charge, pT, eta, sin phi, cos phi, E; classes: 0 none, 1 charged hadron, 2
 neutral hadron, 3 photon, 4 electron, 5 muon. Energies and momenta in GeV.
 
+ycand has the same columns: the particles of a rule-based particle flow, of Delphes in the published set, of
+models/data/rule_based.py in a stand-in (zeros in files of revisions before it).
+
 ygen is all the truth there is: what left no kept element, neutral hadrons below 9 GeV and neutrinos
 are not in it. Jets and missing energy of ygen are those of the visible particles (so the best that
 a model of these elements can reach), not the generator's.
@@ -42,8 +45,13 @@ MAX_EVENTS = 100_000
 
 
 def read(path: Path) -> list[Event]:
-    """The events of one file, in order; each has at least no wrong shape: NaN and empty events are
-    the caller's to count.
+    """The events of one file, in order, without its candidates; see read_whole."""
+    return [(X, y) for X, y, _ in read_whole(path)]
+
+
+def read_whole(path: Path) -> list[tuple[Any, Any, Any]]:
+    """X, y and candidates of the events of one file, in order; each has at least no wrong shape: NaN and
+    empty events are the caller's to count.
 
     Pickles come from outside: only arrays in dicts and lists are admitted, and no code runs.
     Raises DataError naming the file and the remedy.
@@ -71,7 +79,7 @@ def _bounded(file: IO[bytes]) -> bytes:
     return b"".join(blocks)
 
 
-def _events(content: Any) -> list[Event]:
+def _events(content: Any) -> list[tuple[Any, Any, Any]]:
     """The events of a file's content. Raises DataError without its name."""
     if not isinstance(content, dict) or not all(
         isinstance(content.get(name), list) for name in ("X", "ygen", "ycand")
@@ -85,8 +93,8 @@ def _events(content: Any) -> list[Event]:
     for number, arrays in enumerate(
         zip(content["X"], content["ygen"], content["ycand"], strict=True)
     ):
-        X, y, _ = (_array(number, array) for array in arrays)
-        shapes = [X.shape, y.shape, _.shape]
+        X, y, cand = (_array(number, array) for array in arrays)
+        shapes = [X.shape, y.shape, cand.shape]
         rows = len(X) if X.ndim else 0
         if shapes != [(rows, X_COLUMNS), (rows, Y_COLUMNS), (rows, Y_COLUMNS)]:
             raise DataError(
@@ -94,10 +102,10 @@ def _events(content: Any) -> list[Event]:
                 f"(N, {Y_COLUMNS})."
             )
         # One array of the file may be named by many events.
-        left -= X.nbytes + y.nbytes
+        left -= X.nbytes + y.nbytes + cand.nbytes
         if left < 0:
             raise DataError(f"holds more than {MAX_BYTES} bytes of events.")
-        events.append((np.asarray(X, dtype=float), np.asarray(y, dtype=float)))
+        events.append(tuple(np.asarray(array, dtype=float) for array in (X, y, cand)))
     return events
 
 
@@ -112,12 +120,14 @@ def _array(number: int, value: Any) -> Any:
     return array
 
 
-def write(path: Path, events: Sequence[Event]) -> None:
-    """The events as one file of that format (ycand: zeros), beside and renamed."""
+def write(path: Path, events: Sequence[Event], candidates: Sequence[Any] | None = None) -> None:
+    """The events as one file of that format, beside and renamed. candidates: (N, 7) of each, None: zeros."""
+    if candidates is None:
+        candidates = [np.zeros_like(y) for _, y in events]
     content = {
         "X": [np.asarray(X, dtype=float) for X, _ in events],
         "ygen": [np.asarray(y, dtype=float) for _, y in events],
-        "ycand": [np.zeros_like(y, dtype=float) for _, y in events],
+        "ycand": [np.asarray(cand, dtype=float) for cand in candidates],
     }
     packed = bz2.compress(pickle.dumps(content, protocol=4))
     write_whole(path, packed)

@@ -8,9 +8,10 @@ number (events a second): tests/benchmarks/pythia_events.py; lineage: Pata et al
 J. C 81:381), who took Pythia 8 and Delphes 3; Bierlich et al. 2022 (SciPost Phys. Codeb. 8).
 
 A STAND-IN: the same processes, energy and schema, another detector (models/data/detector.py),
-Pythia's internal NNPDF2.3 LO, and pile-up from a pool of minimum-bias events that are used again,
-turned by a random angle. A file is a function of (seed, its number, settings, versions): neither
-the number of processes nor an interruption changes a byte.
+Pythia's internal NNPDF2.3 LO, our own rule-based candidates (models/data/rule_based.py), and pile-
+up from a pool of minimum-bias events that are used again, turned by a random angle. A file is a
+function of (seed, its number, settings, versions): neither the number of processes nor an
+interruption changes a byte.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from models.data import delphes, detector
+from models.data import delphes, detector, rule_based
 from suite.core.command import argument_parser, run_command
 from suite.core.errors import ConfigError, DataError, check_integer, unknown_name
 from suite.core.seeds import stream, stream_seed
@@ -124,7 +125,7 @@ def write(
     settings = {
         "process": process, "pileup": float(pileup), "seed": seed, "per_file": per_file,
         "pool": POOL, "energy_gev": 14000, "settings": [*_COMMON, *_PROCESSES[process]],
-        "detector": detector.VERSION, "pythia8mc": _version(),
+        "detector": detector.VERSION, "rule_based": rule_based.VERSION, "pythia8mc": _version(),
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     manifest = _manifest(folder, settings)
@@ -187,7 +188,7 @@ def _file(job: tuple[str, int, int, Mapping[str, Any]]) -> tuple[str, dict[str, 
         events.append((X.astype(np.float32), y.astype(np.float32)))
     name = _NAMES[settings["process"]].format(number)
     path = Path(folder) / name
-    delphes.write(path, events)
+    delphes.write(path, events, [rule_based.candidates(X).astype(np.float32) for X, _ in events])
     elements = [len(X) for X, _ in events]
     return name, {
         "n_events": size, "n_elements": int(sum(elements)), "sha256": _digest(path),

@@ -320,14 +320,17 @@ class _Trial(SplitTraining):
         return metrics
 
     def test(self) -> Mapping[str, float]:
-        """And, where fastjet is installed, how well jets and missing energy are measured."""
+        """And, where fastjet is installed, how well jets and missing energy are measured, by this
+        trial and by a rule-based particle flow.
+        """
         from models.mlpf import physics
 
         metrics = super().test()
         # Where it is missing, the target's provenance says so.
         if physics.missing():
             return metrics
-        view: dict[str, float] = physics.event_view(*self.predictions(self.target.test))
+        chosen: events.Events = self.target.test
+        view = physics.event_view(*self.predictions(chosen), chosen.candidates())
         return {**metrics, **view}
 
     def evaluate(self, split: events.Events) -> dict[str, float]:

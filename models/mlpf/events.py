@@ -14,7 +14,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -36,8 +36,10 @@ ROUND = 128
 # The split belongs to the target: every run is evaluated on the same events.
 SPLIT_SEED = 2024
 # Version of the cached arrays.
-FORMAT = 1
+FORMAT = 2
 PARTS = ("train", "valid", "test")
+# Columns of a target that physics.event_view reads: class, pt, eta, sin phi, cos phi, energy.
+PARTICLE = [0, 2, 3, 4, 5, 6]
 # With so many files or more, each file belongs to one split.
 BY_FILE = 10
 PILEUPS = (0, 20, 140)
@@ -57,6 +59,14 @@ class Events:
     y: Any
     first: Any
     n: Any
+    cand: Any = None
+    """float32 (elements, 7), candidates of a rule-based particle flow; None: not kept, or there are none."""
+
+    def candidates(self) -> list[Any] | None:
+        """Of each event, as physics.event_view takes them; None where there are none."""
+        if self.cand is None:
+            return None
+        return [self.cand[f : f + n][:, PARTICLE] for f, n in zip(self.first, self.n, strict=True)]
 
     def groups(self, bin_size: int, most: int) -> list[Any]:
         """Event numbers in order, cut so that a group has about `most` slots."""
@@ -120,12 +130,15 @@ def stage(source: Source, split: str, limit: int | None, n_events: int, pad: int
     if not files:
         files = generated(source.pileup, n_events if limit is None else limit + 2 * (limit // 4))
     parts, read = _read_once(files, split, limit)
+    parts[2], rule_based = _with_candidates(parts[2], source.data)
     largest = max(int(part.n.max(initial=0)) for part in parts)
     pad = pad or max(-(-largest // ROUND), 1) * ROUND
     too_large = sum(int((part.n > pad).sum()) for part in parts[: 2 if split == "published" else 3])
     if too_large:
         fits = [part.n <= pad for part in parts]
-        parts = [Events(p.X, p.y, p.first[k], p.n[k]) for p, k in zip(parts, fits, strict=True)]
+        parts = [
+            Events(p.X, p.y, p.first[k], p.n[k], p.cand) for p, k in zip(parts, fits, strict=True)
+        ]
     for part, what in zip(parts, ("train", "validate", "test"), strict=True):
         if len(part.n) == 0:
             raise DataError(
@@ -142,9 +155,27 @@ def stage(source: Source, split: str, limit: int | None, n_events: int, pad: int
         "pad": pad,
         "n_too_large": too_large,
         "n_files": len(files),
+        "rule_based": rule_based,
         **read,
     }
     return Staged(parts[0], parts[1], parts[2], pad, provenance)
+
+
+def _with_candidates(test: Events, data: str) -> tuple[Events, str]:
+    """The test events with the set's candidates, or in a stand-in without any (of earlier revisions) ours;
+    and whose they are.
+    """
+    if data == "real":
+        return (test, "ycand of the set") if test.cand.any() else (replace(test, cand=None), "none")
+    if not test.cand.any():
+        from models.data import rule_based
+
+        each = [
+            rule_based.candidates(test.X[f : f + n])
+            for f, n in zip(test.first, test.n, strict=True)
+        ]
+        test = replace(test, cand=np.concatenate([np.zeros((0, 7)), *each]).astype(np.float32))
+    return test, "ours, simple (models/data/rule_based.py)"
 
 
 def _read_once(
@@ -159,7 +190,9 @@ def _read_once(
     if limit is not None:
         facts: dict[str, Any] = {"n_damaged": 0}
         read = [_Packer().take(part) for part in _parts(files, split, limit, facts)]
-        return [p.events() for p in read], facts | {"sha256": _together(p.sha256 for p in read)}
+        # Candidates of the test events alone are ever read.
+        facts |= {"sha256": _together(p.sha256 for p in read)}
+        return [p.events(with_candidates=p is read[2]) for p in read], facts
     stamps = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     key = hashlib.sha256(repr((FORMAT, SPLIT_SEED, split, stamps)).encode()).hexdigest()[:16]
     folder = cache_folder() / "mlpf" / key
@@ -168,8 +201,13 @@ def _read_once(
             folder.mkdir(parents=True, exist_ok=True)
             facts, digests = {"n_damaged": 0}, []
             for name, part in zip(PARTS, _parts(files, split, None, facts), strict=True):
-                with open(folder / f"{name}.X", "wb") as X, open(folder / f"{name}.y", "wb") as y:
-                    packer = _Packer(X, y).take(part)
+                with contextlib.ExitStack() as stack:
+                    fields = ("X", "y", "cand") if name == "test" else ("X", "y")
+                    opened = [
+                        stack.enter_context(open(folder / f"{name}.{field}", "wb"))
+                        for field in fields
+                    ]
+                    packer = _Packer(*opened).take(part)
                 np.save(folder / f"{name}_n.npy", np.array(packer.n, np.int64))
                 digests.append(packer.sha256)
             text = json.dumps(facts | {"sha256": _together(digests)})
@@ -178,32 +216,35 @@ def _read_once(
     parts = []
     for name in PARTS:
         n = np.load(folder / f"{name}_n.npy", allow_pickle=False)
+        fields = (("X", 12), ("y", 7), ("cand", 7))[: 3 if name == "test" else 2]
         arrays = [
             np.memmap(folder / f"{name}.{field}", "<f4", "r", shape=(int(n.sum()), width))
             if len(n)
             else np.zeros((0, width), np.float32)
-            for field, width in (("X", 12), ("y", 7))
+            for field, width in fields
         ]
-        parts.append(Events(arrays[0], arrays[1], np.cumsum(n) - n, n))
+        parts.append(Events(arrays[0], arrays[1], np.cumsum(n) - n, n, *arrays[2:]))
     return parts, read_json(folder / "facts.json", max_bytes=1 << 20)
 
 
 class _Packer:
     """Takes events one by one, so that a large set is in memory once, and into files not at all."""
 
-    def __init__(self, X: IO[bytes] | None = None, y: IO[bytes] | None = None) -> None:
-        self.X: Any = X or io.BytesIO()
-        self.y: Any = y or io.BytesIO()
+    def __init__(self, *files: IO[bytes]) -> None:
+        """files: X, y and, where candidates are to be kept, theirs; none: all in memory."""
+        self.files: Any = files or tuple(io.BytesIO() for _ in range(3))
         self.n: list[int] = []
         self._digests = hashlib.sha256(), hashlib.sha256()
 
-    def take(self, events: Iterable[tuple[Any, Any]]) -> _Packer:
-        for X, y in events:
-            for array, file, digest in zip((X, y), (self.X, self.y), self._digests, strict=True):
-                data = np.ascontiguousarray(array, "<f4").tobytes()
+    def take(self, events: Iterable[tuple[Any, ...]]) -> _Packer:
+        """X, y and, optionally, candidates of each event; what is trained on makes the digest."""
+        for arrays in events:
+            packed = [np.ascontiguousarray(array, "<f4").tobytes() for array in arrays]
+            for data, file in zip(packed, self.files, strict=False):
                 file.write(data)
+            for data, digest in zip(packed, self._digests, strict=False):
                 digest.update(data)
-            self.n.append(len(X))
+            self.n.append(len(arrays[0]))
         return self
 
     @property
@@ -211,17 +252,17 @@ class _Packer:
         sizes = hashlib.sha256(np.array(self.n, "<i8").tobytes())
         return _together(d.hexdigest() for d in (*self._digests, sizes))
 
-    def events(self) -> Events:
+    def events(self, with_candidates: bool = False) -> Events:
         """Only without files."""
         n = np.array(self.n, np.int64)
-        X, y = (
+        X, y, cand = (
             np.frombuffer(file.getbuffer(), "<f4").reshape(-1, width)
-            for file, width in ((self.X, 12), (self.y, 7))
+            for file, width in zip(self.files, (12, 7, 7), strict=True)
         )
-        return Events(X, y, np.cumsum(n) - n, n)
+        return Events(X, y, np.cumsum(n) - n, n, cand if with_candidates else None)
 
 
-def join(events: Iterable[tuple[Any, Any]]) -> Events:
+def join(events: Iterable[tuple[Any, ...]]) -> Events:
     """(n, 12) and (n, 7) of each event, end to end."""
     return _Packer().take(events).events()
 
@@ -232,11 +273,11 @@ def _together(digests: Iterable[str]) -> str:
 
 def _parts(
     files: Sequence[Path], split: str, limit: int | None, facts: dict[str, Any]
-) -> list[Iterable[tuple[Any, Any]]]:
+) -> list[Iterable[tuple[Any, ...]]]:
     """The three splits' events; `facts` gets what they were cut by, and counts as they are read."""
     wanted = (None,) * 3 if limit is None else (limit, limit // 4, limit // 4)
     by_file = len(files) >= BY_FILE
-    parts: list[Iterable[tuple[Any, Any]]]
+    parts: list[Iterable[tuple[Any, ...]]]
     if by_file:
         chosen = [[files[k] for k in part] for part in _cut(len(files), split)]
         names = [[f.name for f in part] for part in chosen]
@@ -268,14 +309,14 @@ def _cut(n: int, split: str) -> list[Any]:
     return [order[2 * held :], order[:held], order[held : 2 * held]]
 
 
-def _events(files: Sequence[Path], facts: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """(X, y) of the files' events in order; those that hold NaN, or nothing, are counted."""
+def _events(files: Sequence[Path], facts: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """(X, y, candidates) of the files' events in order; those that hold NaN, or nothing, are counted."""
     from models.data import delphes
 
     for file in files:
-        for X, y in delphes.read(file):
+        for X, y, cand in delphes.read_whole(file):
             if len(X) > 0 and np.isfinite(X).all() and np.isfinite(y).all():
-                yield X, y
+                yield X, y, cand
             else:
                 facts["n_damaged"] += 1
 

@@ -114,7 +114,7 @@ def of_retrained(group: Group, out: Path, prefix: str, failures: list[str]) -> l
 
 def of_group(group: Group, out: Path, prefix: str, failures: list[str]) -> list[Figure]:
     """Draw what the group's runs allow. failures: gets a line for each figure that cannot be drawn."""
-    from suite.report import comparison_figures, run_figures, style, trial_figures
+    from suite.report import binned_figure, comparison_figures, run_figures, style, trial_figures
 
     seconds = ", wall clock" if several_workers(group) else ""
     n = ", ".join(f"{name} n = {len(group.of(name))}" for name in group.algorithms)
@@ -182,6 +182,12 @@ def of_group(group: Group, out: Path, prefix: str, failures: list[str]) -> list[
             "is safe. Later epochs hold only trials that were promoted, which makes it smaller. "
             f"{about}",
             trial_figures.rank_correlation,
+        ),
+        (
+            "bins",
+            "What the winner measures, in bins",
+            f"{binned_figure.caption(group)} {about}",
+            binned_figure.draw,
         ),
     ]
     drawn = of_retrained(group, out, prefix, failures)

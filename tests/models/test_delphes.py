@@ -35,6 +35,16 @@ def test_what_was_written_is_read_whatever_the_pickles_protocol(tmp_path, protoc
             assert np.array_equal(X, X_found) and np.array_equal(y, y_found)
 
 
+def test_candidates_are_read_and_written_beside_the_truth(tmp_path):
+    (X, y), (_, cand) = event(5, 1), event(5, 2)
+    delphes.write(tmp_path / "a.pkl.bz2", [(X, y)], [cand])
+    ((X_found, y_found, cand_found),) = delphes.read_whole(tmp_path / "a.pkl.bz2")
+    assert np.array_equal(X, X_found) and np.array_equal(y, y_found)
+    assert np.array_equal(cand, cand_found)
+    delphes.write(tmp_path / "b.pkl.bz2", [(X, y)])
+    assert not delphes.read_whole(tmp_path / "b.pkl.bz2")[0][2].any()
+
+
 def test_what_numpy_1_pickled_is_read(tmp_path):
     """The published files are from 2020: numpy's modules had other names."""
     X, y = event(4)

@@ -417,7 +417,7 @@ def test_a_limit_keeps_few_events_and_the_splits_apart(folder):
 def test_what_is_read_once_is_mapped_afterwards_and_the_same(tmp_path, monkeypatch):
     files_of(tmp_path, 3)
     first = stage(tmp_path)
-    monkeypatch.setattr(delphes, "read", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr(delphes, "read_whole", lambda path: pytest.fail("read again"))
     second = stage(tmp_path)
     assert second.provenance == first.provenance and isinstance(second.train.X, np.memmap)
     assert np.array_equal(first.train.X, second.train.X)
@@ -439,13 +439,14 @@ def test_events_that_are_damaged_or_too_large_are_counted_and_none_is_cut(tmp_pa
     X, y = toy_events.toy_events(1, seed=9)[0]
     empty = (np.zeros((0, 12)), np.zeros((0, 7)))
     events += [(np.where(np.isclose(X, X[3, 5]), np.nan, X), y), empty]
+    events = [(X, y, np.zeros_like(y)) for X, y in events]
     (tmp_path / "delphes_standin_pu0").mkdir()
     (tmp_path / "delphes_standin_pu0" / "a.pkl.bz2").touch()
-    monkeypatch.setattr(delphes, "read", lambda path: events)
+    monkeypatch.setattr(delphes, "read_whole", lambda path: events)
     target = stage(tmp_path, pad=128)
     assert target.provenance["n_damaged"] == 2 and target.provenance["n_too_large"] == 1
     assert sum(len(part.n) for part in (target.train, target.valid, target.test)) == 30
-    monkeypatch.setattr(delphes, "read", lambda path: events[-3:-2] * 20)
+    monkeypatch.setattr(delphes, "read_whole", lambda path: events[-3:-2] * 20)
     (tmp_path / "delphes_standin_pu0" / "b.pkl.bz2").touch()
     with pytest.raises(DataError, match=r"pad=128.*raise pad"):
         stage(tmp_path, pad=128)

@@ -111,3 +111,71 @@ def test_what_is_not_installed_is_said(monkeypatch):
         importlib.util, "find_spec", lambda name: None if name == "fastjet" else found(name)
     )
     assert "fastjet not installed (extra `hep`)" in physics.missing()
+
+
+# --- bins, and the rule-based particle flow -------------------------------------------------------
+
+
+def test_bins_hold_what_was_put_into_them():
+    """Jets of 25 GeV are measured at 0.8, those of 100 GeV at 1.1; the candidates measure all at 0.5."""
+    rng = np.random.default_rng(6)
+
+    def low(factor):
+        return [particle(25.0 * factor, 0.5, 1.0)]
+
+    def high(factor):
+        return [particle(100.0 * factor, -1.0, -2.0)]
+
+    noise = rng.normal(1, 0.05, (2, 200))
+    truth = [np.array(low(1) + high(1))] * 200
+    guess = [np.array(low(0.8 * a) + high(1.1 * b)) for a, b in noise.T]
+    found = physics.event_view(truth, guess, [np.array(low(0.5) + high(0.5))] * 200)
+    assert found["n_jets/pt 20..30 GeV"] == found["n_jets/pt 80..120 GeV"] == 200
+    assert found["jet_response_median/pt 20..30 GeV"] == pytest.approx(0.8, abs=0.01)
+    assert found["jet_response_median/pt 80..120 GeV"] == pytest.approx(1.1, abs=0.01)
+    # Quartiles of a Gaussian lie 1.349 deviations apart.
+    assert found["jet_response_iqr/pt 20..30 GeV"] == pytest.approx(1.349 * 0.05, abs=0.015)
+    assert found["jet_response_median:rule_based/pt 20..30 GeV"] == pytest.approx(0.5)
+    assert found["jet_response_iqr:rule_based/pt 80..120 GeV"] == pytest.approx(0, abs=1e-9)
+    assert found["jets_matched/pt 20..30 GeV"] == found["jets_matched:rule_based"] == 1
+    assert found["met_response_median:rule_based/met 40..80 GeV"] == pytest.approx(0.5)
+
+
+def test_a_bin_without_jets_says_zero_and_nothing_else():
+    truth = [np.array([particle(25.0, 0.5, 1.0), particle(25.0, 0.5, -2.0)])] * 10
+    found = physics.event_view(truth, [rows[:1] for rows in truth])
+    empty = [name for name in found if "pt 40..60 GeV" in name]
+    assert empty == ["n_jets/pt 40..60 GeV"] and found[empty[0]] == 0
+    assert found["jets_matched/pt 20..30 GeV"] == 0.5
+
+
+def test_few_jets_of_a_bin_have_no_quartiles():
+    truth = [np.array([particle(25.0, 0.5, 1.0)])] * (physics.FEWEST - 1)
+    found = physics.event_view(truth, truth)
+    assert found["n_jets/pt 20..30 GeV"] == physics.FEWEST - 1
+    assert not [name for name in found if name.startswith("jet_response") and "/" in name]
+
+
+def test_no_jets_at_all_and_no_reconstructed_jets_give_finite_figures():
+    soft = [np.array([particle(1.0, 0.5, 1.0)])] * 3
+    found = physics.event_view(soft, soft, soft)
+    assert (
+        found["n_jets"] == found["n_jets_matched:rule_based"] == 0 and "jets_matched" not in found
+    )
+    hard = [np.array([particle(50.0, 0.5, 1.0)])] * 6
+    found = physics.event_view(hard, soft + soft, soft + soft)
+    assert found["jets_matched"] == found["jets_matched:rule_based/pt 40..60 GeV"] == 0
+    assert all(np.isfinite(value) for value in found.values())
+
+
+def test_particles_of_nan_or_infinity_are_left_out_and_counted():
+    rng = np.random.default_rng(7)
+    truth = [event(rng) for _ in range(4)]
+    wild = [
+        np.concatenate([rows, np.full((2, 6), np.nan), [[1, np.inf, 0, 0, 1, 5]]]) for rows in truth
+    ]
+    found = physics.event_view(truth, wild, wild[:2] + truth[2:])
+    plain = physics.event_view(truth, truth, truth)
+    assert (found["n_not_finite"], found["n_not_finite:rule_based"]) == (12, 6)
+    same = {name: value for name, value in found.items() if "n_not_finite" not in name}
+    assert same == {name: value for name, value in plain.items() if "n_not_finite" not in name}

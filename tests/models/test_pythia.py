@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from models.data import delphes, detector, pythia
+from models.data import delphes, detector, pythia, rule_based
 from models.mlpf import MLPF
 from suite.core.errors import ConfigError, DataError
 
@@ -43,6 +43,12 @@ def test_the_events_look_like_top_quarks(made):
     share = np.bincount(y[:, 0].astype(int), minlength=6) / len(y)
     assert share == pytest.approx([0.08, 0.55, 0.12, 0.24, 0.01, 0.004], abs=0.04)
     assert ((X[:, 6] > 0) + (X[:, 7] > 0) <= 1).all(), "a tower is electromagnetic or hadronic"
+
+
+def test_candidates_of_the_rules_stand_beside_the_truth(made):
+    ((X, _, cand), *_) = delphes.read_whole(made[0] / "tev14_pythia8_ttbar_0_0.pkl.bz2")
+    np.testing.assert_allclose(cand, rule_based.candidates(X), rtol=1e-5, atol=1e-5)
+    assert 0.5 < (cand[:, 0] > 0).mean() < 1
 
 
 def test_every_file_has_collisions_and_a_detector_of_its_own(made, monkeypatch, tmp_path):

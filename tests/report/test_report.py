@@ -208,7 +208,11 @@ def test_an_algorithm_on_one_worker_and_on_two_is_two_rows_with_their_seconds(tm
         write_run(tmp_path / f"a{seed}", seed=seed, n_workers=1)
         for n in (1, 2):
             write_run(
-                tmp_path / f"b{n}{seed}", algorithm="swift_svr", seed=seed, n_workers=n, seconds=100 / n
+                tmp_path / f"b{n}{seed}",
+                algorithm="swift_svr",
+                seed=seed,
+                n_workers=n,
+                seconds=100 / n,
             )
     group = the_group(tmp_path)
     one, two = "swift_svr [workers=1]", "swift_svr [workers=2]"
