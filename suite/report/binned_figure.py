@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from suite.report import style
-from suite.report.measures import number
 from suite.report.runs import Group, Run
 
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf"
@@ -137,7 +136,7 @@ def _panel(axes: Any, panel: Panel, colours: Mapping[str, str]) -> None:
     for i, place in enumerate(bins):
         if place in panel.counts:
             axes.annotate(
-                number(panel.counts[place], 3), (i + 0.5, 1), (0, -9), ha="center", fontsize=6.5,
+                f"{panel.counts[place]:g}", (i + 0.5, 1), (0, -9), ha="center", fontsize=6.5,
                 color=style.QUIET, xycoords=axes.get_xaxis_transform(), textcoords="offset points",
             )  # fmt: skip
     # Room for the counts.
