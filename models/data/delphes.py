@@ -105,7 +105,8 @@ def _events(content: Any) -> list[tuple[Any, Any, Any]]:
         left -= X.nbytes + y.nbytes + cand.nbytes
         if left < 0:
             raise DataError(f"holds more than {MAX_BYTES} bytes of events.")
-        events.append(tuple(np.asarray(array, dtype=float) for array in (X, y, cand)))
+        X, y, cand = (np.asarray(array, dtype=float) for array in (X, y, cand))
+        events.append((X, y, cand))
     return events
 
 

@@ -202,10 +202,9 @@ def _read_once(
             facts, digests = {"n_damaged": 0}, []
             for name, part in zip(PARTS, _parts(files, split, None, facts), strict=True):
                 with contextlib.ExitStack() as stack:
-                    fields = ("X", "y", "cand") if name == "test" else ("X", "y")
                     opened = [
                         stack.enter_context(open(folder / f"{name}.{field}", "wb"))
-                        for field in fields
+                        for field, _ in _fields(name)
                     ]
                     packer = _Packer(*opened).take(part)
                 np.save(folder / f"{name}_n.npy", np.array(packer.n, np.int64))
@@ -216,15 +215,19 @@ def _read_once(
     parts = []
     for name in PARTS:
         n = np.load(folder / f"{name}_n.npy", allow_pickle=False)
-        fields = (("X", 12), ("y", 7), ("cand", 7))[: 3 if name == "test" else 2]
         arrays = [
             np.memmap(folder / f"{name}.{field}", "<f4", "r", shape=(int(n.sum()), width))
             if len(n)
             else np.zeros((0, width), np.float32)
-            for field, width in fields
+            for field, width in _fields(name)
         ]
         parts.append(Events(arrays[0], arrays[1], np.cumsum(n) - n, n, *arrays[2:]))
     return parts, read_json(folder / "facts.json", max_bytes=1 << 20)
+
+
+def _fields(part: str) -> Sequence[tuple[str, int]]:
+    """Names and widths of the arrays that are kept of a part: candidates of the test events alone."""
+    return [("X", 12), ("y", 7), ("cand", 7)][: 3 if part == "test" else 2]
 
 
 class _Packer:

@@ -142,9 +142,7 @@ def _panel(axes: Any, panel: Panel, colours: Mapping[str, str]) -> None:
     # Room for the counts.
     axes.margins(y=0.18)
     ends = [low for low, _ in bins] + [bins[-1][1]]
-    axes.set_xticks(
-        range(len(ends)), ["∞" if end == math.inf else f"{end:g}" for end in ends]
-    )
+    axes.set_xticks(range(len(ends)), ["∞" if end == math.inf else f"{end:g}" for end in ends])
     axes.set_xlim(-0.1, len(bins) + 0.1)
     axes.set_xlabel(
         style.escape(f"{_words(panel.axis)} [{panel.unit}]" if panel.unit else _words(panel.axis))
