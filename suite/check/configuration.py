@@ -58,11 +58,17 @@ def configuration(read: Read) -> Finding:
 
 
 def _open(read: Read, level: Level) -> Finding | None:
-    """In the open division a level fixes the target and its epochs alone."""
+    """In the open division a level fixes the target and its epochs alone; and the cluster, where it is a
+    simulated one: its seconds are the level's.
+    """
     found = _composed(level.command)
     if isinstance(found, str):
         return skipped(RULE, found)
-    for key in ("model", "max_epochs"):
+    simulated = "simulate" in {choices["backend"] for _, choices in found}
+    if read.simulated != simulated:
+        text = "simulated" if simulated else "not simulated"
+        return failed(RULE, f"choices.backend: runs of level {level.name} are {text}", 1)
+    for key in ("model", "max_epochs", *(("backend",) if simulated else ())):
         theirs, ours = read.stated.plain.get(key), found[0][0][key]
         if (difference := first_difference({key: theirs}, {key: ours})) is not None:
             at, was, now = difference

@@ -31,6 +31,11 @@ def data(read: Read) -> Finding:
     unknown = sorted(named - known_data().keys())
     if not named or unknown:
         which = ", ".join(unknown) or "a data set that no worker named"
+        if read.division == "closed" and not read.asked.retrain:
+            return skipped(
+                "data", f"no digest of {which} is known here (conf/known_data.yaml): the closed division "
+                "needs --retrain, which stages the checker's own data"
+            )  # fmt: skip
         return unprovable(
             "data", f"{label}, one data set in all of the run; no digest of {which} is known here "
             "(conf/known_data.yaml): --retrain stages it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from suite.check import data, forecasts, simulation, times, training
 from suite.check.configuration import configuration
+from suite.check.energy import energy
 from suite.check.findings import (
     OF_RUN,
     Asked,
@@ -26,9 +28,11 @@ from suite.compare.figures_of_merit import UNITS, Measured, figures
 from suite.core import types as t
 from suite.core.errors import JournalError, SuiteError
 from suite.core.printable import printable
+from suite.files import read_bytes, unique_keys
 from suite.results import record as records
 from suite.results.run_view import RunView
 from suite.run import journal as journals
+from suite.run.journal_reading import MAX_BYTES
 from suite.verify.checks import Check, Examined, examine
 
 FURTHER: Mapping[str, Callable[[Read], Finding]] = {
@@ -42,7 +46,7 @@ FURTHER: Mapping[str, Callable[[Read], Finding]] = {
     "image": data.image,
     "clock": times.clock,
     "workers": times.workers,
-    "energy": times.energy,
+    "energy": energy,
     "simulation": simulation.simulation,
     "training": training.training,
 }
@@ -81,6 +85,8 @@ def check_run(
     # Without a leaf of one's own no target is made: an empty one is refused by name.
     examined = examine(folder, model=own if own is not None else {}, watch=watch)
     findings = [_of_verify(check, why) for check in examined.checks]
+    if findings[0].status == "pass" and (twice := _key_twice(folder / journals.NAME)) is not None:
+        findings[0] = twice
     view = examined.view
     if view is None or examined.journal is None or examined.replayed is None:
         findings += [skipped(rule, "the journal cannot be read") for rule in FURTHER]
@@ -95,6 +101,17 @@ def check_run(
         place, tuple(findings), view.header.algorithm, view.header.seed, view.header.run_id,
         figures_of(view, target), view,
     )  # fmt: skip
+
+
+def _key_twice(path: Path) -> Finding | None:
+    """Programs differ in which of two equal keys they read, so a line with such says two things."""
+    text = read_bytes(path, max_bytes=MAX_BYTES).decode()
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
+        try:
+            json.loads(line, object_pairs_hook=unique_keys)
+        except ValueError as error:
+            return failed("journal", f"line {number}: {error}", number)
+    return None
 
 
 def _of_verify(check: Check, why: str) -> Finding:

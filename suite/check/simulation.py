@@ -146,6 +146,12 @@ def simulation(read: Read) -> Finding:
     rule = "simulation"
     if not read.simulated:
         return passed(rule, "the run was not simulated")
+    if read.view.counts.n_resumes and (read.level is not None or read.division == "closed"):
+        number = next(n for n, line in read.numbered() if line["event"] == t.Resumed.kind)
+        return failed(
+            rule, "the run was interrupted and resumed: its seconds cannot be simulated again. Runs of a "
+            "level, and of the closed division, are simulated in one go", number
+        )  # fmt: skip
     if read.view.counts.n_resumes:
         return unprovable(
             rule, "the run was interrupted and resumed: where it was cut, no simulation knows"

@@ -17,6 +17,7 @@ from suite.check.findings import Asked, Finding, failed, passed, skipped, unprov
 from suite.check.levels import levels, runs_of, score
 from suite.check.run import CheckedRun, check_run, worst
 from suite.check.stated import Stated
+from suite.core import types as t
 from suite.core.errors import ConfigError, DataError, SuiteError
 from suite.core.printable import printable
 from suite.files import read_bytes
@@ -179,7 +180,7 @@ def _distinct(number: int, folder: Path, checked: Checked, known: _Known) -> Fin
                 f"{run.place}: run_id={stated['run_id']}, but {run.run_id} in its journal",
             )
         here = (number, checked.name, run.place)
-        for mark in (f"id {run.run_id}", _events(folder / run.place, run)):
+        for mark in (f"id {run.run_id}", *_events(folder / run.place, run)):
             if (other := known.setdefault(mark, here)) != here:
                 where = "" if other[0] == number else f" of submission {other[0]} ({other[1]})"
                 checked.same_as += [other[0]] if where else []
@@ -187,16 +188,23 @@ def _distinct(number: int, folder: Path, checked: Checked, known: _Known) -> Fin
     return passed("distinct", f"{len(checked.runs)} different runs")
 
 
-def _events(folder: Path, run: CheckedRun) -> str:
-    """Digest of a run's events. Two real runs never have the same times; two simulated ones may, so what was
-    asked for counts there, but for names.
+def _events(folder: Path, run: CheckedRun) -> list[str]:
+    """Digests by which a run is known again, whatever it calls itself, its node and its processor. Two real
+    runs never have the same times, nor the same seconds of training; two simulated ones may, so their events
+    and what was asked for count there, but for names.
     """
     journal = journals.read_journal(folder / journals.NAME)
-    total = hashlib.sha256(json.dumps(journal.lines).encode())
     if run.view is not None and run.view.header.simulated:
         config = {k: v for k, v in Stated.of(journal.header).plain.items() if k != "name"}
-        total.update(json.dumps(config, sort_keys=True).encode())
-    return f"events {total.hexdigest()}"
+        events = [{k: v for k, v in line.items() if k != "facts"} for line in journal.lines]
+        return [f"events {_digest([events, config])}"]
+    times = [line["time_s"] for line in journal.lines]
+    trained = [line["train_s"] for line in journal.lines if line["event"] == t.EpochReport.kind]
+    return [f"times {_digest(times)}", *([f"seconds {_digest(trained)}"] if trained else [])]
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _level(checked: Checked) -> Finding:
@@ -220,6 +228,11 @@ def _level(checked: Checked) -> Finding:
             return failed(
                 "level",
                 f"{algorithm}, seed {seed}: {what}; level {name} is all of its runs, each once",
+            )
+    for (algorithm, seed), n in runs.items():
+        if n > 1:
+            return failed(
+                "level", f"{algorithm}, seed {seed}: {n} runs; repeats have different seeds"
             )
     seconds: dict[str, list[float | None]] = {}
     for run in checked.runs:

@@ -1,10 +1,10 @@
-"""Clock, budget, seeds, workers, energy: numbers of a journal against each other and what is possible."""
+"""Clock, budget, seeds, workers: numbers of a journal against each other and what is possible."""
 
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from suite.check.findings import Finding, Read, failed, passed
 from suite.check.own_target import is_unchanged
@@ -21,14 +21,6 @@ BACK_S = 0.01
 """How far a time may stand before that of the line above it."""
 FASTEST = 100.0
 """An epoch of a target as its file states it takes at least 1/FASTEST of the `epoch_s` stated there."""
-WATTS = (0.2, 20_000.0)
-"""Mean power of one meter over MIN_METERED_S or longer: a sleeping board, a node full of accelerators."""
-MIN_METERED_S = 30.0
-METERS = {
-    "nvml": ("device",), "nvml power": ("device",), "amdgpu": ("device",), "amdgpu power": ("device",),
-    "rapl": ("package",), "slurm": ("job",), "none": (None,),
-}  # fmt: skip
-"""Source of energy -> its scope (suite.worker.energy)."""
 
 
 def seeds(read: Read) -> Finding:
@@ -55,6 +47,14 @@ def budget(read: Read) -> Finding:
     begun = budgets.limits_of(read.stated.budget)
     in_force = budgets.in_force(begun, read.journal.lines)
     raised = [key for key, limit in begun.items() if in_force[key] != limit]
+    for number, line in read.numbered():
+        if line["event"] != t.Resumed.kind:
+            continue
+        if brought := sorted(line["settings"].keys() & budgets.ENDS.keys() - begun.keys()):
+            name = budgets.ENDS[brought[0]]
+            return failed(
+                "budget", f"{name}: a resume brought it; the run was begun without", number
+            )
     if raised and read.division == "closed":
         name = budgets.LIMITS[raised[0]]
         return failed("budget", f"{name}: was raised by a resume; not in the closed division")
@@ -119,6 +119,7 @@ def _jobs(read: Read) -> Iterator[Finding]:
     least_s = 0.0
     if read.real and read.replayed.parts is not None and is_unchanged(read.stated):
         least_s = read.replayed.parts.target.epoch_s / FASTEST
+    asked: dict[str, float] = {}
     began: dict[int, float] = {}
     spent: dict[int, float] = {}
     at_work: dict[int, tuple[float, float]] = {}  # worker: its first job's start, work since then
@@ -158,11 +159,16 @@ def _jobs(read: Read) -> Iterator[Finding]:
                     at_work[event.worker][1],
                     event.time_s - first_s,
                 )
+            elif isinstance(event, t.Forecast) and event.key in asked:
+                answered_s = event.time_s - asked[event.key]
+                yield from _fits(number, "predictor", event.fit_s + event.predict_s, answered_s)
             now_s = event.time_s
             for command in line.get("do", ()):
                 if command[0] == "start":
                     began[command[2]], spent[command[2]] = now_s, 0.0
                     at_work.setdefault(command[1], (now_s, 0.0))
+                elif command[0] == "ask":
+                    asked[command[1]] = now_s
 
 
 def _fits(number: int, whose: str, inner_s: float, outer_s: float) -> Iterator[Finding]:
@@ -174,7 +180,7 @@ def _fits(number: int, whose: str, inner_s: float, outer_s: float) -> Iterator[F
         )
 
 
-# --- workers and energy ---------------------------------------------------------------------------
+# --- workers --------------------------------------------------------------------------------------
 
 
 def workers(read: Read) -> Finding:
@@ -258,56 +264,14 @@ def _on_system(read: Read) -> Iterator[Finding]:
         yield failed(
             "workers", f"worker {accelerated[0].worker} has a GPU; the system describes none"
         )
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def energy(read: Read) -> Finding:
-    """The rule `energy`."""
-    for wrong in _energy(read):
-        return wrong
-    used = read.view.energy
-    if used.joules is None:
-        return passed("energy", f"none measured: {used.why}")
-    return passed("energy", f"{used.joules:.1f} J by {used.source}, scope {used.scope}")
-
-
-def _energy(read: Read) -> Iterator[Finding]:
-    for life in read.view.workers:
-        meter = mapping(life.facts.get("energy"))
-        source, scope = meter.get("source"), meter.get("scope")
-        if source is not None and (source not in METERS or scope not in METERS[source]):
-            yield failed(
-                "energy",
-                f"worker {life.worker}: source={source}, scope={scope}: no meter of the suite",
-            )
-        if source in (None, "none") and life.readings:
-            yield failed("energy", f"worker {life.worker}: has readings, but no meter")
-        before = (life.joined_s, 0.0)
-        for time_s, joules in life.readings:
-            if joules < before[1] - 1e-6:
+    described = node.get("accelerators")
+    if accelerated and isinstance(described, list):
+        most_here = sum(int(mapping(one).get("count") or 0) for one in described)
+        devices = {(str(one.facts.get("node")), one.facts.get("device_id")) for one in accelerated}
+        counts = Counter(name for name, device in devices if device is not None)
+        for name, n in counts.items():
+            if n > most_here:
                 yield failed(
-                    "energy", f"worker {life.worker}: {joules} J at {time_s} s, after {before[1]} J"
+                    "workers",
+                    f"node {name}: {n} different GPUs; a node of the system has {most_here}",
                 )
-            before = (time_s, joules)
-        span_s = before[0] - life.joined_s
-        if (
-            life.readings
-            and span_s >= MIN_METERED_S
-            and not WATTS[0] <= before[1] / span_s <= WATTS[1]
-        ):
-            yield failed(
-                "energy", f"worker {life.worker}: {before[1] / span_s:.3g} W on average; possible is "
-                f"{WATTS[0]:g} to {WATTS[1]:g} W"
-            )  # fmt: skip
-    for number, line in read.numbered():
-        if line["event"] == "closed" and (used := line.get("energy")):
-            if used.get("source") not in ("slurm", "none"):
-                yield failed(
-                    "energy", f"source={used.get('source')}: no batch system of the suite", number
-                )
-            joules = used.get("joules")
-            if is_number(joules) and joules < 0:
-                yield failed("energy", f"joules={joules}: negative", number)

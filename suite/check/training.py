@@ -56,8 +56,16 @@ def training(read: Read) -> Finding:
                 RULE, "nothing was trained, and time is made up: see values and simulation"
             )
         return unprovable(RULE, "values are the target's own; seconds and joules no journal shows")
+    if read.division == "closed" and (lost := _given_up(read)):
+        trial = lost[0]
+        return failed(
+            RULE, f"trial {trial.trial_id}: given up ({trial.reason}), so epochs of it were not trained; the "
+            "closed division is the same work", _line_given_up(read, trial.trial_id)
+        )  # fmt: skip
     if not read.asked.retrain:
-        return unprovable(RULE, _WITHOUT)
+        n = len(_failed(read))
+        said = f"; that {n} trial{'s' * (n != 1)} failed, too" if n else ""
+        return unprovable(RULE, _WITHOUT + said)
     if read.replayed.parts is None or read.own is None:
         return skipped(RULE, "the target cannot be made here: see replay")
     try:
@@ -67,13 +75,53 @@ def training(read: Read) -> Finding:
         return skipped(RULE, error)
 
 
+def _failed(read: Read) -> list[TrialView]:
+    """Trials that the run gave up, by its own word: each of them saved the epochs that it did not train."""
+    return [trial for trial in read.view.trials.values() if trial.reason is not None]
+
+
+def _given_up(read: Read) -> list[TrialView]:
+    """Those that did not diverge: their work was left out."""
+    return [trial for trial in _failed(read) if trial.status != "diverged"]
+
+
+def _line_given_up(read: Read, trial_id: int) -> int | None:
+    lines = read.numbered()
+    return next((n for n, line in lines if str(trial_id) in line.get("given_up", {})), None)
+
+
 def drawn(read: Read) -> list[TrialView]:
     """The trials that are trained again: `retrain` drawn ones of those with an epoch, and the winner."""
     trials = [trial for trial in read.view.trials.values() if trial.epochs]
-    n = min(read.asked.retrain, len(trials))
-    draw = stream(read.asked.draw, "check", read.view.header.run_id)
-    chosen = {trials[i].trial_id for i in draw.choice(len(trials), n, replace=False)}
+    chosen = _chosen(read, trials, "check")
     return [trial for trial in trials if trial.trial_id in {*chosen, read.view.winner}]
+
+
+def _chosen(read: Read, trials: Sequence[TrialView], name: str) -> set[int]:
+    n = min(read.asked.retrain, len(trials))
+    draw = stream(read.asked.draw, name, read.view.header.run_id)
+    return {trials[i].trial_id for i in draw.choice(len(trials), n, replace=False)} if n else set()
+
+
+def _trains_after_all(read: Read, worker: Worker) -> Finding | None:
+    """Of the trials that were given up as many are drawn: the job that failed in the run must fail here."""
+    lost = _failed(read)
+    for trial in lost:
+        if trial.trial_id not in _chosen(read, lost, "check failed"):
+            continue
+        until = max(
+            (job.to_epoch for job in read.view.jobs if job.trial_id == trial.trial_id), default=1
+        )
+        curve = _Curve()
+        job = t.Job(0, trial.trial_id, 0, until, dict(trial.config), trial.seed)
+        worker.run(0, job, curve.saw)
+        worker.forget()
+        if not curve.failure and len(curve.objectives) >= until:
+            return failed(
+                RULE, f"trial {trial.trial_id}: given up in the run ({trial.reason}); trained again it has "
+                f"its {until} epochs", _line_given_up(read, trial.trial_id)
+            )  # fmt: skip
+    return None
 
 
 def _trained(read: Read, target: Target) -> Finding:
@@ -115,6 +163,8 @@ def _trained(read: Read, target: Target) -> Finding:
             largest, *(_difference(a, b) for a, b in zip(theirs, curve.objectives, strict=True))
         )
         seconds += sum(point.train_s + point.eval_s for point in trial.epochs[:most])
+    if (wrong := _trains_after_all(read, worker)) is not None:
+        return wrong
     ids = ", ".join(str(trial.trial_id) for trial in drawn(read))
     alike = "bit by bit" if largest == 0 else f"largest relative difference {largest:.2g}"
     return passed(

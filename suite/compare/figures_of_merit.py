@@ -18,8 +18,9 @@
 
 Lower is better, but for trials_per_hour and a metric that is maximised. The *_to_target figures are inf if
 the target was not reached, and None if they cannot be computed: a record without its journal has no curves,
-simulated workers stand on no node, and many nodes have no meter. Joules compare where they are of one scope:
-a device is no package, and neither is a node.
+simulated workers stand on no node, and many nodes have no meter. Meters that were read after a part of the
+finished jobs alone give no joules of the run: None. Joules compare where they are of one scope: a device is
+no package, and neither is a node.
 
 An experiment's YAML may hold reference values, each a median over seeds with absolute bounds
 (null: none) in the figure's unit; `<algorithm>/<figure>`, or `<figure>` for every algorithm:
@@ -123,10 +124,24 @@ def figures(run: Measured, target: float | None) -> dict[str, float | None]:
     values["not_training_share"] = max(1 - new_s / worker_s, 0.0) if worker_s > 0 else None
     values["predictor_seconds"] = predictor["fit"]["value"] + predictor["predict"]["value"]
     joules, wall_s = record["energy"]["joules"], float(time["wall"]["value"])
-    values["joules"] = None if joules is None else float(joules["value"])
+    in_part = run.view is not None and is_metered_in_part(run.view)
+    values["joules"] = None if joules is None or in_part else float(joules["value"])
     n_trials = record["trials"]["total"]["value"]
     values["trials_per_hour"] = 3600 * n_trials / wall_s if wall_s > 0 else None
     return values
+
+
+def is_metered_in_part(view: RunView) -> bool:
+    """Whether meters were read after some of the jobs that finished, and not after the others: a meter that
+    failed on the way, a node without one, or readings that were left out.
+    """
+    read = {(life.worker, time_s) for life in view.workers for time_s, _ in life.readings}
+    ended = {
+        (job.worker, job.end_s)
+        for job in view.jobs
+        if job.kind == "train" and job.outcome == "finished"
+    }
+    return bool(read) and not ended <= read
 
 
 def _to_target(run: Measured, target: float | None) -> tuple[float | None, ...]:
@@ -134,6 +149,7 @@ def _to_target(run: Measured, target: float | None) -> tuple[float | None, ...]:
         return None, None, None, None
     view, goal = run.view, run.sign * target
     metered = energy(view.workers, view.time_s).joules is not None
+    metered &= not is_metered_in_part(view)
     point = next((point for point in view.anytime if point.best <= goal), None)
     first = next((point for point in view.by_time if point.best <= goal), None)
     if point is None or first is None:

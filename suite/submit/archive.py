@@ -21,6 +21,8 @@ from suite.submit.package import MAX_BYTES, MAX_FILES, check_path, files_of
 
 SUFFIX = ".tar"
 _BLOCK = 2**20
+_MOST_PADDING = 2**24
+"""Bytes of zeros after an archive's end: tar fills its last record."""
 _MOST_PACKED = MAX_BYTES + MAX_FILES * 1024
 
 
@@ -74,6 +76,7 @@ def _unpacked(stream: Any, to: Path) -> set[str]:
     n = total = 0
     while header := stream.read(tarfile.BLOCKSIZE):
         if not header.strip(b"\0"):
+            _nothing_more(stream)
             return tops
         member = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         place = check_path(member.name.removesuffix("/"))
@@ -94,6 +97,15 @@ def _unpacked(stream: Any, to: Path) -> set[str]:
             _write(stream, member.size, to / place)
             stream.read(-member.size % tarfile.BLOCKSIZE)
     raise EOFError("it has no end")
+
+
+def _nothing_more(stream: Any) -> None:
+    """Raise DataError for what follows an archive's end: another program may take it for a second archive."""
+    left = _MOST_PADDING
+    while part := stream.read(_BLOCK):
+        left -= len(part)
+        if part.strip(b"\0") or left < 0:
+            raise DataError("more follows the archive's end; pack the submission anew.")
 
 
 def _write(stream: Any, left: int, path: Path) -> None:

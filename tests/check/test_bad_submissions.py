@@ -223,6 +223,29 @@ def test_a_bomb_is_bounded(tmp_path, monkeypatch):
     assert "more than" in words(bomb)
 
 
+@pytest.mark.parametrize("packed_by", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("more", ["itself", "words"])
+def test_what_follows_an_archive_is_refused(whole, tmp_path, more, packed_by):
+    """One program stops at the end that another one reads over: two submissions in one file."""
+    data = whole.with_name("sub.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(
+        packed_by(data) + packed_by(data if more == "itself" else b"x")
+    )
+    assert "more follows the archive's end" in words(tmp_path / "a.tar")
+
+
+def test_a_key_that_stands_twice_in_a_line_is_named(sub):
+    """With a record that was made of it, as every file a cheat sends."""
+    path = sub / "runs" / "one" / journals.NAME
+    text = path.read_text()
+    path.write_text(text.replace('"event":"closed"', '"event":"closed","time_s":0.5', 1))
+    record = records.build(path.parent)
+    (path.parent / records.NAME).write_text(records.dumps(record))
+    again(sub)
+    n = text.count("\n")
+    assert words(sub) == f"line {n}: key 'time_s' stands twice"
+
+
 @pytest.mark.parametrize("data", [b"", b"abc", b"\x1f\x8b\x08broken", bytes(2000)])
 def test_what_is_no_archive_is_named(tmp_path, data):
     path = tmp_path / "a.tar"

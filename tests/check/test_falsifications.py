@@ -58,6 +58,7 @@ def test_the_page_holds_every_kind_with_what_catches_it():
         "value of an epoch on which no decision rests",
         "every value after the last forecast a little better",
         "test value",
+        "trials said to have failed",
     ],
 )
 def test_what_no_journal_shows_is_shown_by_training_again(made, tmp_path, name):

@@ -86,6 +86,34 @@ def test_another_target_is_refused_in_the_open_division(level, tmp_path):
     assert any("config.model.noise=0.5" in text for text in broken(path)[1])
 
 
+def test_another_simulated_cluster_is_refused_in_the_open_division_too(level, tmp_path):
+    """Its seconds are made up: a faster one would win every score."""
+    other = run(tmp_path / "run", (*WORDS, "backend.epoch_s=0.01", "seed=0"))
+    path = submission(tmp_path / "s" / "sub", [other], level="small", division="open")
+    wrong = broken(path)[1]
+    assert wrong == ["config.backend.epoch_s=0.01: must be 60.0, by level small"]
+
+
+def test_a_run_that_was_not_simulated_is_none_of_a_simulated_level(level, tmp_path):
+    words = [word.replace("simulate", "inline") for word in WORDS if "workers" not in word]
+    path = submission(
+        tmp_path / "s" / "sub",
+        [run(tmp_path / "run", (*words, "seed=0"))],
+        level="small",
+        division="open",
+    )
+    assert "choices.backend: runs of level small are simulated" in broken(path)[1]
+
+
+def test_a_seed_that_was_lucky_counts_once(runs, level, tmp_path):
+    """Repeats in the open division, too, are of different seeds."""
+    again = run(tmp_path / "again", (*WORDS, "seed=0", "overlap=true"))
+    path = submission(tmp_path / "s" / "sub", [*runs, again], level="small", division="open")
+    checked, wrong = broken(path)
+    assert wrong == ["hyperband, seed 0: 2 runs; repeats have different seeds"]
+    assert checked.score is None
+
+
 def test_an_unknown_level_is_named(runs, tmp_path):
     assert any("level=huge: unknown here" in text for text in broken(
         submission(tmp_path / "sub", runs, level="huge"))[1])  # fmt: skip
