@@ -81,5 +81,5 @@ def _energy(read: Read) -> Iterator[Finding]:
             node_s = read.view.usage.node_s or 0.0
             if node_s >= MIN_METERED_S and 0 <= joules < WATTS[0] * node_s:
                 yield failed(
-                    "energy", f"joules={joules}: {joules / node_s:.3g} W a node; {WATTS[0]:g} are the least", number
+                    "energy", f"joules={joules}: {joules / node_s:.3g} W a node, least {WATTS[0]:g} W", number
                 )  # fmt: skip

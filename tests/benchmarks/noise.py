@@ -3,6 +3,8 @@
     python tests/benchmarks/noise.py --to runs/noise           20 repeats of a small search, and the table
     python tests/benchmarks/noise.py --to runs/noise --show    the table of the repeats that are there
     python tests/benchmarks/noise.py --to runs/noise model=digits_cnn algorithm=hyperband max_epochs=9
+    python tests/benchmarks/noise.py --to runs/noise-test --level test algorithm=swift_svr
+                             20 repeats of one seed of a level (seed=0, one worker), with the level's target
 
 Each repeat is a process of its own. Beside the run's figures stand the processor seconds of that process and
 the machine's load when it began: on a machine that others use, the wall clock measures them too.
@@ -25,6 +27,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -36,6 +39,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import mannwhitneyu
 
+from suite.check.levels import levels
 from suite.compare.figures_of_merit import UNITS, Measured, figures
 from suite.results import record as records
 from suite.results.fold import load_run
@@ -47,6 +51,7 @@ SMALL = (
     "seed=0",
 )  # fmt: skip
 """Seconds of training; forecasts stop trials in it."""
+OF_A_LEVEL = ("backend=inline", "seed=0")
 SHOWN = (
     "seconds_to_target", "seconds", "trials_per_hour", "not_training_share", "predictor_seconds",
     "joules_to_target", "processor_seconds", "training_seconds",
@@ -64,29 +69,37 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=Path("runs/noise"), help="folder of the runs")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--target", type=float, help="default: the median of the best values")
+    parser.add_argument("--level", choices=sorted(levels()), help="words are added to its command")
     parser.add_argument("--show", action="store_true", help="train nothing")
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
     rows = given.to / "repeats.jsonl"
+    search, target = given.words or SMALL, given.target
+    if given.level is not None:
+        level = levels()[given.level]
+        search, target = (*level.command, *OF_A_LEVEL, *given.words), given.target or level.target
     if not given.show:
         done = len(rows.read_text().splitlines()) if rows.exists() else 0
         for number in range(done, given.repeats):
-            row = _repeat(given.to, number, given.words or SMALL)
+            row = _repeat(given.to, number, search)
             with rows.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(
                 f"repeat {number + 1}: {row['processor_seconds']:.1f} s of the processor, "
                 f"load {row['load']:.1f}"
             )
-    _show(given.to, [json.loads(line) for line in rows.read_text().splitlines()], given.target)
+    _show(given.to, [json.loads(line) for line in rows.read_text().splitlines()], target)
 
 
 def _repeat(to: Path, number: int, words: Sequence[str]) -> dict[str, Any]:
     load, began = os.getloadavg()[0], time.monotonic()
-    more = (f"hydra.run.dir={to}/{number}", "report=false", "tracking=later", "name=noise")
+    # What was begun before an interruption is not that repeat.
+    shutil.rmtree(to / str(number), ignore_errors=True)
+    more = ("report=false", "tracking=later")
     process = subprocess.Popen(
-        [sys.executable, "-m", "suite", *words, *more], cwd=ROOT, stdout=subprocess.DEVNULL
-    )
+        [sys.executable, "-m", "suite", *words, *more], cwd=ROOT, stdout=subprocess.DEVNULL,
+        env=os.environ | {"SUITE_RUNS": str((to / str(number)).resolve())},
+    )  # fmt: skip
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(
@@ -103,7 +116,8 @@ def _repeat(to: Path, number: int, words: Sequence[str]) -> dict[str, Any]:
 def _show(to: Path, rows: Sequence[dict[str, Any]], target: float | None) -> None:
     runs = []
     for row in rows:
-        view = load_run(to / str(row["repeat"]))
+        (journal,) = (to / str(row["repeat"])).rglob("journal.jsonl")
+        view = load_run(journal.parent)
         runs.append(Measured(records.of(view), view))
     best = {run.best for run in runs}
     aim = target if target is not None else statistics.median([run.best or 0.0 for run in runs])

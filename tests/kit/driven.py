@@ -21,8 +21,7 @@ EPOCH_S = 0.1
 class Driven:
     """The first `n` lines of a journal (the header is one), and then what the cheat lets happen.
 
-    values: (trial, epoch) -> objective, of the journal's own epochs, or of the target where it has a recording.
-    fails: whether a job fails at once. ends: the limit that is used up after one more epoch.
+    values: (trial, epoch) -> objective, of the journal's own epochs; for others the target has a recording.
     """
 
     def __init__(self, cheat: Cheat, n: int) -> None:
@@ -57,7 +56,10 @@ class Driven:
         ends: str = "",
         epoch_s: float = EPOCH_S,
     ) -> None:
-        """Let the search come to its end, one job after the other, and put the lines into the journal."""
+        """Let the search come to its end, one job after the other, and put the lines into the journal.
+
+        fails: whether a job fails at once. ends: the limit that is used up after one more epoch.
+        """
         waiting, scored = deque(todo), self.cheat.of("scored")[0]
         forecaster = Forecaster(
             dict(self.cheat.header["config"]["predictor"]), self.cheat.header["seed"]
@@ -71,7 +73,10 @@ class Driven:
                     waiting += self._train(worker, job, epoch_s, ends)
                     ends = ""
                 case t.Ask(request):
-                    waiting += self.feed(forecaster.answer(request))
+                    answer = forecaster.answer(request)
+                    if isinstance(answer, t.Forecast):
+                        self.time_s += answer.fit_s + answer.predict_s
+                    waiting += self.feed(answer)
                 case t.Score(worker, job):
                     self.time_s += epoch_s
                     value, metrics = scored["test_value"], scored["metrics"]
