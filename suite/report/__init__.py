@@ -23,19 +23,21 @@ def write(
     out: Path | None = None,
     *,
     margin: Margin | None = None,
+    baseline: str | None = None,
     formats: Sequence[str] = FORMATS,
 ) -> Path:
     """Report on every run at or below `folders`; returns the folder it was written to.
 
     out: default `report` in the folders' common parent; margin: of equivalence in quality (default
-    5 % of the baseline's median best value); formats: of html, md, png (figures are always drawn).
+    5 % of the baseline's median best value); baseline: the algorithm that others are compared with (default:
+    plain Hyperband); formats: of html, md, png (figures are always drawn).
     Every file is written whole; a link called `report` in the common parent is not followed.
 
-    Raises ConfigError where there is no run, for an unknown format, or where `out` cannot be written;
+    Raises ConfigError where there is no run, or none of that baseline, for an unknown format, or where `out` cannot be written;
     JournalError where no run can be read; UnsafeFileError where `report` is a link or no folder.
     """
     _check_formats(formats)
-    return write_report(contents.read(folders, margin), folders, out, formats=formats)[0]
+    return write_report(contents.read(folders, margin, baseline), folders, out, formats=formats)[0]
 
 
 def write_report(
@@ -67,9 +69,11 @@ def _check_formats(formats: Sequence[str]) -> None:
             raise unknown_name("format", name, (*FORMATS, "text"))
 
 
-def summary(folders: Sequence[Path], *, margin: Margin | None = None) -> str:
+def summary(
+    folders: Sequence[Path], *, margin: Margin | None = None, baseline: str | None = None
+) -> str:
     """The comparisons as plain text for a terminal.
 
-    Raises ConfigError where there is no run, JournalError where none can be read.
+    Raises ConfigError where there is no run, or none of that baseline, JournalError where none can be read.
     """
-    return tables.report_as_text(contents.read(folders, margin))
+    return tables.report_as_text(contents.read(folders, margin, baseline))

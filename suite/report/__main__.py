@@ -3,6 +3,7 @@
     swiftbench report runs/quickstart/TIME                  the runs of one sweep, compared
     swiftbench report runs/a/TIME runs/b/TIME --out both    of two
     swiftbench report runs/quickstart/TIME --format text    only the terminal's table
+    swiftbench report runs/a/TIME --baseline asha           compared with ASHA, not with Hyperband
 
 Runs of one model and one max_epochs are compared with each other, paired by seed.
 
@@ -48,13 +49,18 @@ def main(arguments: list[str] | None = None) -> int:
         help="largest difference in quality that counts as none: a share of the baseline's median best "
         "value, or a number in the metric's unit, like 0.002 (default: 5%%)",
     )
+    parser.add_argument(
+        "--baseline",
+        metavar="NAME",
+        help="the algorithm that others are compared with (default: plain Hyperband)",
+    )
     options = parser.parse_args(arguments)
     formats = [name for name in options.format.split(",") if name]
     return run_command("report", lambda: _report(options, formats))
 
 
 def _report(options: argparse.Namespace, formats: list[str]) -> int:
-    what = contents.read(options.folders, parse_margin(options.margin))
+    what = contents.read(options.folders, parse_margin(options.margin), options.baseline)
     print(tables.report_as_text(what))
     if formats != ["text"]:
         out, failures = report.write_report(what, options.folders, options.out, formats=formats)

@@ -85,13 +85,16 @@ class Report:
         return ranks.sentences(self.ranking) if self.ranking else []
 
 
-def read(folders: Sequence[Path], margin: Margin | None = None) -> Report:
+def read(
+    folders: Sequence[Path], margin: Margin | None = None, baseline: str | None = None
+) -> Report:
     """The report on every run at or below `folders`, without figures.
 
-    margin: default 5 % of the baseline's median best value. Raises ConfigError where there is no run,
+    margin: default 5 % of the baseline's median best value. baseline: the algorithm that others are compared
+    with; None: plain Hyperband. Raises ConfigError where there is no run, or none of that baseline,
     JournalError where none can be read.
     """
-    groups, unreadable = collect(folders)
+    groups, unreadable = collect(folders, baseline)
     if not groups:
         lines = "".join(f"\n  {line}" for line in unreadable)
         raise JournalError(

@@ -83,7 +83,7 @@ def _about(deadline: Deadline) -> str:
     if deadline.baseline:
         facts.append(f"paired: against {deadline.baseline} at the same seed")
     else:
-        facts.append("no completed run of hyperband: nothing to compare with")
+        facts.append("no completed run of the baseline: nothing to compare with")
     return "; ".join(facts)
 
 

@@ -121,7 +121,7 @@ def _deadline(group: Group, limits: Limits, n_workers: int) -> Deadline | None:
     names = list(dict.fromkeys(run.algorithm for run in chosen))
     if not names:
         return None
-    baseline = _baseline(chosen)
+    baseline = _baseline(group, chosen)
     names.sort(key=lambda name: name != baseline)
     readings = {
         name: sorted(
@@ -158,7 +158,12 @@ def _can_be_read(run: Run, limits: Limits) -> bool:
     return not own or end_s(own, run.view) >= end_s(limits, run.view)
 
 
-def _baseline(runs: Sequence[Run]) -> str | None:
+def _baseline(group: Group, runs: Sequence[Run]) -> str | None:
+    """The group's own where somebody named one that is not plain Hyperband."""
+    named = next((run for run in group.runs if run.algorithm == group.baseline), None)
+    if named is not None and not named.header.is_baseline:
+        theirs = (run.algorithm for run in runs if run.header.algorithm == named.header.algorithm)
+        return next(theirs, None)
     looped = (run.algorithm for run in runs if run.header.algorithm == LOOPED)
     plain = (run.algorithm for run in runs if run.header.is_baseline)
     return next(looped, None) or next(plain, None)

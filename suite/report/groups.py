@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from suite.core.errors import SuiteError
+from suite.core.errors import SuiteError, unknown_name
 from suite.core.moved import upgraded
 from suite.core.printable import printable
 from suite.report import deadlines, html_runs, price_said, summary
@@ -20,7 +20,7 @@ from suite.results.header import BASELINE, Settings
 from suite.results.leaves import leaves
 from suite.run.journal import NAME
 
-NO_BASELINE = f"no completed run of the baseline {BASELINE.name}"
+NO_BASELINE = "no completed run of the baseline"
 """How the warning begins that a comparison has none."""
 _MACHINE = (
     "seed", "backend", "name", "min_workers", "max_attempts", "keep_checkpoints", "score_test",
@@ -29,10 +29,13 @@ _MACHINE = (
 """Settings that say nothing about the search itself; a comparison's runs have one model."""
 
 
-def collect(folders: Sequence[Path]) -> tuple[list[Group], list[str]]:
+def collect(
+    folders: Sequence[Path], baseline: str | None = None
+) -> tuple[list[Group], list[str]]:
     """The comparisons, in order of their first run, and a line for each run that cannot be read.
 
-    Raises ConfigError where there is no journal.
+    baseline: the algorithm that others are compared with; None: plain Hyperband. Raises ConfigError where
+    there is no journal, or where none of those that can be read is of the baseline that is named.
     """
     top = common_parent(folders)
     runs: list[Run] = []
@@ -59,7 +62,11 @@ def collect(folders: Sequence[Path]) -> tuple[list[Group], list[str]]:
         settings = {task: _flat(json.loads(task)) for task in by_task}
         differing = _differences(list(settings.values()))
         for task, members in by_task.items():
-            groups.append(_group(experiment, model, _named(settings[task], differing), members))
+            named = _named(settings[task], differing)
+            groups.append(_group(experiment, model, named, members, baseline))
+    if baseline is not None and runs and all(group.baseline is None for group in groups):
+        names = sorted({run.algorithm for group in groups for run in group.runs})
+        raise unknown_name("baseline", baseline, names)
     return groups, unreadable
 
 
@@ -111,7 +118,10 @@ def _model(run: Run) -> Settings | None:
     return settings
 
 
-def _group(experiment: str, model: str, task: str, members: list[Run]) -> Group:
+def _group(
+    experiment: str, model: str, task: str, members: list[Run], wanted: str | None = None
+) -> Group:
+    """wanted: the baseline by its name; None: plain Hyperband."""
     members = named_apart(members)
     newest: dict[tuple[str, int], Run] = {}
     left_out = []
@@ -122,7 +132,7 @@ def _group(experiment: str, model: str, task: str, members: list[Run]) -> Group:
             newest[run.algorithm, run.seed] = run
     runs = tuple(run for run in members if newest.get((run.algorithm, run.seed)) is run)
     names = list(dict.fromkeys(run.algorithm for run in members))
-    baselines = list(dict.fromkeys(run.algorithm for run in members if run.header.is_baseline))
+    baselines = list(dict.fromkeys(run.algorithm for run in members if _is_baseline(run, wanted)))
     names.sort(key=lambda name: name not in baselines)  # the rest as they came
     baseline = next(
         (name for name in baselines if any(run.algorithm == name for run in runs)), None
@@ -131,8 +141,14 @@ def _group(experiment: str, model: str, task: str, members: list[Run]) -> Group:
         experiment, model, task, runs,
         unfinished=tuple(run for run in members if not run.completed),
         left_out=tuple(left_out), algorithms=tuple(names), baseline=baseline,
-        warnings=tuple(_warnings(members, runs, names, baselines, baseline)),
+        warnings=tuple(_warnings(members, runs, names, baselines, baseline, wanted)),
     )  # fmt: skip
+
+
+def _is_baseline(run: Run, wanted: str | None) -> bool:
+    if wanted is None:
+        return run.header.is_baseline
+    return wanted in (run.algorithm, run.header.algorithm)
 
 
 def _warnings(
@@ -141,6 +157,7 @@ def _warnings(
     names: Sequence[str],
     baselines: Sequence[str],
     baseline: str | None,
+    wanted: str | None,
 ) -> Iterator[str]:
     for run in members:
         yield from (f"{run.place}: {doubt}" for doubt in run.view.doubts)
@@ -175,7 +192,7 @@ def _warnings(
             f"several baselines ({', '.join(baselines)}): differences are taken against {baseline}."
         )
     if len(names) > 1 and baseline is None:
-        yield f"{NO_BASELINE}: nothing to compare with."
+        yield f"{NO_BASELINE} {wanted or BASELINE.name}: nothing to compare with."
 
 
 def named_apart(members: Sequence[Run], but: Collection[str] = ()) -> list[Run]:

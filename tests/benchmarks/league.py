@@ -2,6 +2,7 @@
 
     SUITE_DATA=... python tests/benchmarks/league.py --out runs/league
     ... --out runs/league-hours --experiment league_hours      # until the same node-hours
+    ... --out runs/forecasts --experiment asha_forecasts       # any experiment over tables, algorithms, seeds
     ... --tables first --algorithms hyperband,syne_tune_cqr    # one table of each family
     ... --show                                                 # seconds a run of what is there
 
@@ -16,6 +17,8 @@ import argparse
 import dataclasses
 import functools
 import json
+import math
+import re
 import shutil
 import statistics
 import sys
@@ -54,6 +57,13 @@ def swept(experiment: str, key: str) -> list[str]:
     return [word.strip() for word in str(given["hydra"]["sweeper"]["params"][key]).split(",")]
 
 
+def seeds(experiment: str) -> range:
+    """range(a,b) of an experiment's YAML file."""
+    bounds = re.fullmatch(r"range\((\d+), *(\d+)\)", ",".join(swept(experiment, "seed")))
+    assert bounds is not None, f"seed of experiment={experiment}: must be range(a,b)"
+    return range(*map(int, bounds.groups()))
+
+
 def tables(which: str, experiment: str) -> list[str]:
     """which: all, or `first` of each family in the catalogue, or names."""
     every = swept(experiment, "task")
@@ -69,7 +79,9 @@ def measure(options: argparse.Namespace) -> None:
     """Run what is missing, until `--until`."""
     names = tuple((options.algorithms or "").split(",")) if options.algorithms else ()
     names = names or tuple(swept(options.experiment, "algorithm"))
-    for seed in range(options.first_seed, options.first_seed + options.seeds):
+    given = seeds(options.experiment)
+    first = given[0] if options.first_seed is None else options.first_seed
+    for seed in range(first, first + (options.seeds or len(given))):
         for task in tables(options.tables, options.experiment):
             folders = {name: options.out / f"{seed}" / f"{task}-{name}" for name in names}
             for name, folder in folders.items():
@@ -78,6 +90,8 @@ def measure(options: argparse.Namespace) -> None:
                 if options.until and datetime.now().strftime("%H:%M") >= options.until:
                     return
                 settings = _settings(options.experiment, task, names, *options.words)[name]
+                if seed >= (settings.n_seeds or {}).get(name, math.inf):
+                    continue
                 began = time.process_time()
                 seeded = dataclasses.replace(settings, seed=seed)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -119,8 +133,8 @@ def main() -> None:
     parser.add_argument("--experiment", default="league")
     parser.add_argument("--tables", default="all", help="all, first (of each family), or names")
     parser.add_argument("--algorithms", help="names; default: those of the experiment")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--first-seed", type=int, default=800_000)
+    parser.add_argument("--seeds", type=int, help="how many; default: the experiment's")
+    parser.add_argument("--first-seed", type=int, help="default: the experiment's")
     parser.add_argument("--until", metavar="HH:MM", help="no run begins after this time today")
     parser.add_argument("--show", action="store_true", help="seconds of what is there; run nothing")
     parser.add_argument("words", nargs="*", help="settings, e.g. backend.workers=50")

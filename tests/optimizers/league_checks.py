@@ -4,6 +4,9 @@
     SUITE_DATA=... FOLDER/bin/python tests/optimizers/league_checks.py
     ... --only optuna dehb --checks inline mpi
 
+    tests/optimizers/environment OTHER neps
+    SUITE_DATA=... OTHER/bin/python tests/optimizers/league_checks.py --only neps_priorband
+
 A line for each adapter and check, as it ends:
 
 mpi        digits_cnn on three workers, one of which gets SIGKILL in an epoch. The run must complete, with
@@ -49,7 +52,10 @@ ADAPTERS = (
     "blackboxopt_bohb",
     "syne_tune_asha",
     "syne_tune_cqr",
+    "smac",
 )
+APART = ("neps_priorband",)
+"""What has an environment of its own."""
 SMALL = ("max_epochs=9", "budget.n_epochs=120")
 """Searches on tables and synthetic curves: for cuts, not for quality."""
 N_FAMILIES = 8
@@ -133,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", nargs="+", default=ADAPTERS, choices=ADAPTERS)
+    parser.add_argument("--only", nargs="+", default=ADAPTERS, choices=(*ADAPTERS, *APART))
     parser.add_argument("--checks", nargs="+", default=tuple(CHECKS), choices=CHECKS)
     options = parser.parse_args()
     failed: list[Any] = []

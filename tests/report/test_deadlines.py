@@ -228,6 +228,16 @@ def test_the_tables_of_a_deadline(tmp_path):
     assert "real data" in section.about
 
 
+def test_a_baseline_that_is_named_is_kept_at_a_deadline(tmp_path):
+    pairs_of(tmp_path, 6)
+    (section,) = deadline_chapter.chapter(collect([tmp_path], "a")[0]).sections
+    found, _, time_to, _ = section.tables
+    assert row(found, "a")["verdict"] == "baseline"
+    mine = row(found, "hyperband")
+    assert (mine["ratio"], mine["verdict"]) == ("2.00", "worse")
+    assert "against a at the same seed" in section.about and "to a's result" in time_to.title
+
+
 def test_few_pairs_have_no_verdict_and_say_so(tmp_path):
     pairs_of(tmp_path, 2)
     (section,) = deadline_chapter.chapter(collect([tmp_path])[0]).sections

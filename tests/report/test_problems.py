@@ -8,7 +8,9 @@ import pytest
 
 from kit.report_runs import MAX_EPOCHS, on_table, row
 from suite import report
+from suite.core.errors import ConfigError
 from suite.report import problems, problems_figure, tables
+from suite.report.__main__ import main as report_command
 from suite.report.groups import collect
 from suite.report.regret import table_of
 
@@ -43,6 +45,25 @@ def test_each_table_counts_once_and_the_ratio_is_geometric(tmp_path):
     assert row(found.tables[2], "a")["mean rank"] == f"{4 / 3:.2f}"
     # On t3 the baseline is the best, and a has twice its regret.
     assert found.to_best["a"] == pytest.approx((1, 1, ratios[2]))
+
+
+def test_whoever_is_named_is_the_baseline(tmp_path):
+    runs(tmp_path, names=("a", "b"), tables_={name: (0.5, 0.3) for name in TABLES})
+    whole = report.contents.read([tmp_path], baseline="a")
+    (found,) = whole.judged
+    assert found.baseline == "a" and {group.baseline for group in whole.groups} == {"a"}
+    # The regrets of one table in the other order: 0.40025 over 0.20025.
+    said = row(found.tables[0], "hyperband")
+    assert said["geometric ratio [95 % CI over families]"] == "2.00"
+    assert row(found.tables[0], "b")["mean difference"] == "+0.0000"
+
+
+def test_a_baseline_that_nobody_ran_is_refused_with_the_names_that_ran(tmp_path, capsys):
+    runs(tmp_path, n=1)
+    with pytest.raises(ConfigError, match=r"baseline=bohb: unknown; known are a, hyperband"):
+        collect([tmp_path], "bohb")
+    assert report_command([str(tmp_path), "--format", "text", "--baseline", "bohb"]) == 1
+    assert "baseline=bohb: unknown" in capsys.readouterr().err
 
 
 def test_more_seeds_of_a_table_are_no_more_evidence(tmp_path):
