@@ -33,8 +33,9 @@ def write(
     plain Hyperband); formats: of html, md, png (figures are always drawn).
     Every file is written whole; a link called `report` in the common parent is not followed.
 
-    Raises ConfigError where there is no run, or none of that baseline, for an unknown format, or where `out` cannot be written;
-    JournalError where no run can be read; UnsafeFileError where `report` is a link or no folder.
+    Raises ConfigError where there is no run, or none of that baseline, for an unknown format, or where `out`
+    cannot be written; JournalError where no run can be read; UnsafeFileError where `report` is a link or no
+    folder.
     """
     _check_formats(formats)
     return write_report(contents.read(folders, margin, baseline), folders, out, formats=formats)[0]

@@ -29,9 +29,7 @@ _MACHINE = (
 """Settings that say nothing about the search itself; a comparison's runs have one model."""
 
 
-def collect(
-    folders: Sequence[Path], baseline: str | None = None
-) -> tuple[list[Group], list[str]]:
+def collect(folders: Sequence[Path], baseline: str | None = None) -> tuple[list[Group], list[str]]:
     """The comparisons, in order of their first run, and a line for each run that cannot be read.
 
     baseline: the algorithm that others are compared with; None: plain Hyperband. Raises ConfigError where

@@ -132,6 +132,23 @@ def test_a_scheduler_of_ours_prunes_a_study_of_optuna():
     assert most == 27 * 60 and 60 <= epochs < most / 2
 
 
+@pytest.mark.slow
+def test_a_scheduler_of_ours_pauses_and_promotes_trials_of_ray_tune():
+    pytest.importorskip(
+        "ray", reason="Ray Tune is no extra of this project: pip install 'ray[tune]'"
+    )
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "examples" / "ray_scheduler.py"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=1200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = re.search(r"epochs of each trial: \[([\d, ]+)\]; (\d+) of 108", done.stdout)
+    epochs = [int(word) for word in said[1].split(",")]
+    # Every trial ends on a rung of ASHA; few are promoted, and one comes to the end at least.
+    assert len(epochs) == 12 and set(epochs) == {1, 3, 9}
+    assert epochs.count(1) >= 6 and sum(epochs) == int(said[2]) < 54
+
+
 # --- absent, of another version, wrong arguments --------------------------------------------------
 
 
