@@ -233,6 +233,9 @@ class _Running:
         driver, backend = self._driver, self._backend
         if driver is None or driver.journal is None or backend is None:
             return ""
+        if driver.journal.is_taken:
+            # Record and checkpoints are those of another run now.
+            return ""
         place = _place(backend, self._folder, driver.journal)
         # A larger budget goes on with the trials that this one has stopped.
         is_over = status == "completed" and not driver.conductor.ending.goes_on

@@ -241,7 +241,15 @@ class Journal:
         else:
             self.tick()
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether another run has taken the folder while this one was silent."""
+        return self._lock.is_taken
+
     def write(self, line: Mapping[str, Any]) -> None:
+        """Append the line. Raises StoppedError where it cannot be, or where the folder is another run's."""
+        # A process that was suspended would overwrite what its successor has written meanwhile.
+        self._lock.pulse()
         data = _DUMPS(line).encode() + b"\n"
         try:
             done = 0

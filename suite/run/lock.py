@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from suite.core.errors import ConfigError, StoppedError
-from suite.files import open_lock_file
+from suite.files import UnsafeFileError, open_lock_file
 from suite.run.identity import node_digest
 
 NAME = "run.lock"
@@ -51,6 +51,12 @@ class FolderLock:
             os.close(self._fd)
             raise
         self._beat = clock()
+        self._taken_by = ""
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether another run was seen in the folder: nothing may be written there any more."""
+        return bool(self._taken_by)
 
     def _take(self) -> None:
         taken = ConfigError(
@@ -84,20 +90,23 @@ class FolderLock:
         return False
 
     def pulse(self) -> None:
-        """Call often; touches the file every PULSE_EVERY_S.
+        """Call often, and before anything is written; touches the file every PULSE_EVERY_S.
 
-        Raises StoppedError where another run has taken the folder, as when this one was suspended.
+        Raises StoppedError where another run has taken the folder, as when this one was suspended: at every
+        call from then on.
         """
-        if self._clock() - self._beat >= PULSE_EVERY_S:
+        if not self._taken_by and self._clock() - self._beat >= PULSE_EVERY_S:
             self._beat = self._clock()
-            with contextlib.suppress(OSError):
-                if (content := os.pread(self._fd, _MAX_BYTES, 0)) not in (b"", self._content):
-                    node = content[:16].decode("ascii", "replace")
-                    raise StoppedError(
-                        f"run folder {self._path.parent.name}: run.lock={node}: another run has taken the "
-                        "folder while this one was silent; this one ends."
-                    )
-                os.utime(self._fd)
+            with contextlib.suppress(OSError, UnsafeFileError):
+                if (content := _look(self._path)[-1]) not in (b"", self._content):
+                    self._taken_by = content[:16].decode("ascii", "replace")
+                else:
+                    os.utime(self._fd)
+        if self._taken_by:
+            raise StoppedError(
+                f"run folder {self._path.parent.name}: run.lock={self._taken_by}: another run has taken the "
+                "folder while this one was silent; this one ends."
+            )
 
     def release(self, clean: bool) -> None:
         """Release the folder. clean: the run ended; else as if the process had been killed."""
@@ -108,7 +117,7 @@ class FolderLock:
         os.close(self._fd)
 
 
-def _look(path: Path) -> tuple[object, ...]:
+def _look(path: Path) -> tuple[int, int, int, bytes]:
     """What changes with a pulse. Opened anew: an open file's attributes may come out of NFS's cache."""
     descriptor = open_lock_file(path)
     try:

@@ -110,9 +110,13 @@ class Launch:
         self._out = runs.parent / f"out-{n}"
         with open(self._out, "wb") as out:
             self.process = subprocess.Popen(
-                command(ranks, *overrides), env=environment(runs) | extra | mark, cwd=runs.parent,
+                self.line(ranks, *overrides), env=environment(runs) | extra | mark, cwd=runs.parent,
                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+    def line(self, ranks: int, *overrides: str) -> list[str]:
+        """What is started."""
+        return command(ranks, *overrides)
 
     def until(self, reached: Callable[[], object] = lambda: False) -> str:
         """Wait until `reached()` is true, or for the end; the output so far.

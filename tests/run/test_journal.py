@@ -417,3 +417,23 @@ def test_a_first_line_that_cannot_be_written_leaves_the_folder_free(tmp_path, mo
         with pytest.raises(OSError):
             Journal(tmp_path, {"run_id": "a"})
     Journal(tmp_path, {"run_id": "a"}).close("completed", "", 0.0)
+
+
+def test_one_that_was_overtaken_while_it_slept_writes_nothing_more(tmp_path, monkeypatch):
+    """Where locks do not reach other nodes its next line would stand in the midst of its successor's."""
+    zombie = Journal(tmp_path, {"run_id": "a"})
+    zombie.write({"event": "one"})
+    # Another node took the folder, and has written on.
+    (tmp_path / "run.lock").write_text("0123456789abcdef another")
+    with open(tmp_path / journals.NAME, "ab") as successor:
+        successor.write(b'{"event":"resumed"}\n')
+    before = (tmp_path / journals.NAME).read_bytes()
+    monkeypatch.setattr("suite.run.lock.PULSE_EVERY_S", 0.0)
+    with pytest.raises(StoppedError, match="another run has taken"):
+        zombie.write({"event": "two"})
+    monkeypatch.undo()
+    with pytest.raises(StoppedError, match="another run has taken"):
+        zombie.close("failed", "overtaken", 1.0)
+    assert zombie.is_taken
+    assert (tmp_path / journals.NAME).read_bytes() == before
+    assert (tmp_path / "run.lock").read_text() == "0123456789abcdef another"
