@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,17 @@ class CheckpointPlace:
         if shared:
             return cls(Path(shared), Path(shared) / run_id, run_id)
         return cls(run_folder, run_folder / "checkpoints", run_id)
+
+    def has_room(self, n_bytes: int) -> bool:
+        """Whether this process can write so many bytes there now; tried by a file without a name."""
+        folder = self.folder if self.folder.is_dir() else self.named
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                os.posix_fallocate(file.fileno(), 0, max(n_bytes, 1))
+                os.fsync(file.fileno())
+        except OSError:
+            return False
+        return True
 
 
 def open_checkpoints(

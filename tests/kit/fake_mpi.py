@@ -162,10 +162,10 @@ def _settings():
     return {k: v for k, v in compose("backend=mpi")["backend"].items() if k != "_target_"}
 
 
-def mpi_runner(max_epochs=9, **changed):
-    """A run on the fake world. changed: settings of the backend, over those of conf/."""
+def mpi_runner(max_epochs=9, checkpoints=None, **changed):
+    """A run on the fake world. checkpoints: their place. changed: settings of the backend, over those of conf/."""
     run = RunContext(
-        model={}, target=TableTarget(), checkpoints=None, forecaster=Forecaster(None, 0), seed=0,
+        model={}, target=TableTarget(), checkpoints=checkpoints, forecaster=Forecaster(None, 0), seed=0,
         max_epochs=max_epochs,
     )  # fmt: skip
     return runner.MPIRunner(MPI(**{**_settings(), **changed}), run)

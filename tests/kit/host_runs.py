@@ -61,12 +61,12 @@ class HostLaunch(Launch):
         self.process.kill()
         self.process.wait()
 
-    def kill(self, rank: int) -> int:
-        """SIGKILL to that rank. 1 if it ran."""
+    def kill(self, rank: int, number: int = signal.SIGKILL) -> int:
+        """A signal to that rank. 1 if it ran."""
         victims = [pid for pid, one in self.processes().items() if one == str(rank)]
         for pid in victims:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
         return int(bool(victims))
 
     def n_epochs(self) -> int:

@@ -32,6 +32,9 @@ MOST = 8
 # RFC 2544: kept for tests of interconnected devices, never routed.
 NETWORK = "198.18.0"
 READY_S = 60.0
+RUN, PREFIX = Path("/run"), "suite-hosts-"
+# Processes of a host that belong to it, not to a launch.
+_SERVICES = ("bindfs\n",)
 
 _INSIDE = r"""
 set -e
@@ -56,6 +59,8 @@ for kept in $KEEP; do
     n=$((n + 1))
 done
 exec 4<&-
+# A mount of its own, which can be made read-only or covered on this host alone.
+mount --bind "$SHARED" "$SHARED"
 ip link set lo up
 # Children of others that end here are nobody's: the kernel reaps them.
 trap '' CHLD
@@ -84,8 +89,8 @@ class Host:
 
     def __init__(self, name: str, number: int, cluster: Cluster, hostname: str) -> None:
         self.name, self.number, self.address = name, number, f"{NETWORK}.{number}"
-        self._cluster, self.hostname = cluster, hostname
-        self._holder = cluster.hold(["--uts"], _INSIDE, NAME=name, HOSTNAME=hostname)
+        self._cluster, self.is_off = cluster, False
+        self._holder = cluster.hold(["--uts"], _INSIDE, NAME=name, SHARED=str(cluster.folder))
         self.pid = _child(self._holder.pid)
         if hostname != name:
             self.run("hostname", hostname)
@@ -126,12 +131,23 @@ class Host:
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and int(entry.name) != self.pid:
                     is_here = os.readlink(entry / "ns/pid") == mine
+                    is_here &= (entry / "comm").read_text() not in _SERVICES
                     if is_here and "\nState:\tZ" not in (entry / "status").read_text():
                         found.append(int(entry.name))
         return found
 
+    def remount(self, *options: str) -> None:
+        """The shared folder by FUSE (bindfs) here: a file system client of this host's own.
+
+        Its locks do not reach other hosts (as Lustre's localflock). options: of bindfs.
+        """
+        shared = str(self._cluster.folder)
+        self.run("bindfs", "--no-allow-other", *options, shared, shared)
+
     def power_off(self) -> None:
-        """The host is gone, at once."""
+        """The host is gone, at once. Who is connected to it hears nothing."""
+        self.is_off = True
+        self.down()
         os.kill(self.pid, signal.SIGKILL)
         self._holder.wait(READY_S)
 
@@ -168,8 +184,9 @@ class Cluster:
 
     def _begin(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        _sweep()
         # Not below /tmp, which each host covers by its own.
-        self.control = Path(tempfile.mkdtemp(prefix="suite-hosts-", dir="/run"))
+        self.control = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=RUN))
         self._undo.callback(shutil.rmtree, self.control, ignore_errors=True)
         self._pipe = os.pipe()
         self._undo.callback(self._end)
@@ -268,10 +285,11 @@ class Door:
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(cluster.control / "door"))
         self._server.listen(64)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        self._closed = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
@@ -302,8 +320,19 @@ class Door:
             for stream in streams:
                 os.close(stream)
             code = process.wait()
+            if host.is_off:
+                # ssh would wait for an answer.
+                self._closed.wait()
             with contextlib.suppress(OSError):
                 caller.sendall(str(code & 255).encode())
+
+
+def _sweep() -> None:
+    """Remove the folders of makers that were killed; their hosts ended with them."""
+    for folder in RUN.glob(f"{PREFIX}*-*"):
+        maker = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path(f"/proc/{maker}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _child(pid: int) -> int:

@@ -91,6 +91,9 @@ class FaultTable(_Faulty, TableTarget):
             fault_epoch,
             marker,
         )
+        if fault == "enospc":
+            # Full for everybody: no host has room for so much.
+            self.checkpoint_bytes = 1 << 60
 
     def start(self, config, seed):
         return self.arm(super().start(config, seed))

@@ -54,7 +54,16 @@ class MPIRunner:
 
     def run(self, driver: Decider) -> None:
         asks = AskThread(self._run.forecaster)
-        search = _Search(self._world, self._run_id, self._settings, self._limit, driver, asks)
+        n_bytes = self._run.target.checkpoint_bytes
+        search = _Search(
+            self._world,
+            self._run_id,
+            self._settings,
+            self._limit,
+            driver,
+            asks,
+            can_save=lambda: self._run.checkpoints.has_room(n_bytes),
+        )
         try:
             with self._fence(search):
                 search.loop()
@@ -127,7 +136,10 @@ class _Search:
         limit: Limit,
         driver: Decider,
         asks: AskThread,
+        can_save: Callable[[], bool],
     ) -> None:
+        # Whether rank 0's host can write a checkpoint now.
+        self._can_save = can_save
         self._world, self._run_id, self._settings, self._limit = world, run_id, settings, limit
         self._driver, self._asks = driver, asks
         self._clock = Clock(driver.time_s)
@@ -210,6 +222,13 @@ class _Search:
         if (progress := self._jobs.get(rank)) is None:
             raise GarbageError("events without a job")
         progress.check(rank, events)
+        last = events[-1] if events else None
+        if isinstance(last, t.JobFailed) and last.reason == "storage" and self._can_save():
+            # A mount that is read-only, full or gone on one host must not stop all of them.
+            self._events += events[:-1]
+            here = "cannot write where rank 0 can, its host's mount is at fault"
+            self._world.give_up(rank, f"{here}: {last.message}")
+            return
         self._events += events
 
     def _on_paused(self, rank: int, _: None) -> None:
