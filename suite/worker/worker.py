@@ -19,7 +19,8 @@ from suite.core.metric import finite_metrics
 from suite.core.target import Target, Training
 from suite.worker.checkpoints import CheckpointError, Checkpoints
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+# A disk that is full, a mount that became read-only, whose server or client is gone: the next job would fail, too.
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ENOTCONN)
 
 Send = Callable[[t.Event], None]
 
@@ -285,11 +286,12 @@ def _explain(error: Exception) -> tuple[t.FailureReason, str]:
         return "contract", str(error)
     if isinstance(error, CheckpointError):
         return "checkpoint", str(error)
-    if isinstance(error, _NotSaved) or (isinstance(error, OSError) and error.errno in _FULL):
+    if isinstance(error, _NotSaved) or (isinstance(error, OSError) and error.errno in _STORAGE):
         cause = error.args[0] if isinstance(error, _NotSaved) else error
         what = getattr(cause, "strerror", None) or f"{type(cause).__name__}: {cause}"[:300]
+        when = "a checkpoint was written" if cause is not error else "files were read or written"
         return (
             "storage",
-            f"{what} while a checkpoint was written; mend it, then continue with resume=<run folder>.",
+            f"{what} while {when}; mend it, then continue with resume=<run folder>.",
         )
     return "retry", message

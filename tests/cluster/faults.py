@@ -28,9 +28,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from kit import hosts as test_hosts  # noqa: E402
 from kit.host_runs import KEEPALIVE, HostLaunch, decided, orphans, wait  # noqa: E402
 from kit.hosts import Cluster, Host  # noqa: E402
+from kit.hosts import why_not as host_why_not  # noqa: E402
 from kit.mpi_runs import Launch, journals_in  # noqa: E402
 
 SEARCH = ("model=table_target", "max_epochs=27", "overlap=false", "resume=auto", "max_attempts=9")
@@ -63,11 +63,14 @@ class Row:
 class Case:
     """A fault's cluster, its run, and what is seen of it."""
 
-    def __init__(self, fault: str, folder: Path, seed: int = 0) -> None:
-        self.fault, self.folder, self.seed = fault, folder, seed
+    def __init__(
+        self, fault: str, folder: Path, seed: int = 0, algorithm: str = "hyperband"
+    ) -> None:
+        self.fault, self.folder, self.seed, self.algorithm = fault, folder, seed, algorithm
         self.cluster: Cluster
         self.launch: HostLaunch
         self.n_launches = 0
+        self.said: list[str] = []
         self.struck = 0.0
         self.noticed: float | None = None
         self.left = (0, 0.0)
@@ -89,9 +92,11 @@ class Case:
         names = [host.name for host in self.cluster.hosts]
         slots = options.pop("slots", {name: 1 for name in names[first:] + names[:first]})
         settings = {"SUITE_STAMP": "one", **KEEPALIVE} | options
+        undisturbed(self.seed, self.algorithm, self.folder.parent)
         self.n_launches += 1
         self.launch = HostLaunch(
-            self.cluster, *SEARCH, f"model.sleep_s={sleep_s}", f"seed={self.seed}", *more,
+            self.cluster, f"algorithm={self.algorithm}", *SEARCH, f"model.sleep_s={sleep_s}",
+            f"seed={self.seed}", *more,
             slots=slots, first=first, **settings,
         )  # fmt: skip
         return self.launch
@@ -104,7 +109,8 @@ class Case:
 
     def strike(self, act: Callable[[], object], share: float = 0.2) -> None:
         """Do it when that share of the epochs is in the journal."""
-        n = int(share * 267)
+        curves = undisturbed(self.seed, self.algorithm, self.folder.parent)["curves"]
+        n = int(share * sum(map(len, curves.values())))
         self.launch.until(lambda: self.launch.n_epochs() >= n)
         if self.launch.process.poll() is not None:
             raise AssertionError(f"over before it could be struck:\n{self.launch.out[-2000:]}")
@@ -136,7 +142,7 @@ class Case:
         if (last["event"], last.get("status")) != ("closed", "completed"):
             raise AssertionError(f"not completed: {str(last)[:300]}\n{self.launch.out[-3000:]}")
         epochs = json.loads((folder / "record.json").read_text())["epochs"]
-        whole = undisturbed(self.seed, self.folder.parent)
+        whole = undisturbed(self.seed, self.algorithm, self.folder.parent)
         return Row(
             self.fault, happened, None if self.noticed is None else round(self.noticed, 1),
             decided(folder) == whole, int(epochs.get("retrained", {}).get("value", 0)), self.left[0],
@@ -145,18 +151,18 @@ class Case:
         )  # fmt: skip
 
 
-_WHOLE: dict[int, Any] = {}
+_WHOLE: dict[tuple[int, str], Any] = {}
 
 
-def undisturbed(seed: int, folder: Path) -> Any:
-    if seed not in _WHOLE:
-        one = Launch(
-            0, *SEARCH, f"seed={seed}", "backend=inline", runs=folder / f"whole-{seed}" / "runs"
-        )
+def undisturbed(seed: int, algorithm: str, folder: Path) -> Any:
+    if (seed, algorithm) not in _WHOLE:
+        runs = folder / f"whole-{algorithm}-{seed}" / "runs"
+        words = (f"algorithm={algorithm}", *SEARCH, f"seed={seed}", "backend=inline")
+        one = Launch(0, *words, runs=runs)
         out = one.until()
         assert one.code == 0, out
-        _WHOLE[seed] = decided(journals_in(one.runs)[0].parent)
-    return _WHOLE[seed]
+        _WHOLE[seed, algorithm] = decided(journals_in(one.runs)[0].parent)
+    return _WHOLE[seed, algorithm]
 
 
 # --- the network ---------------------------------------------------------------------------------
@@ -363,7 +369,7 @@ def own_pids(case: Case) -> Row:
 
 def read_only(case: Case) -> Row:
     """The shared folder becomes read-only on n3: its worker is lost, the run goes on."""
-    return _disk(case, lambda n3, shared: _retried(n3, "mount", "-o", "remount,bind,ro", shared))
+    return _disk(case, lambda n3, _: n3.freeze(True))
 
 
 def full(case: Case) -> Row:
@@ -406,16 +412,6 @@ def _disk(
     return case.row(said)
 
 
-def _retried(host: Host, *words: str) -> None:
-    """A file that is open for writing at the moment is in the way."""
-    for _ in range(200):
-        with contextlib.suppress(AssertionError):
-            host.run(*words)
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"{words}: busy")
-
-
 def full_for_all(case: Case) -> Row:
     """The shared folder is full for everybody: the run stops and says so; with space it goes on."""
     shared = case.folder / "shared"
@@ -427,10 +423,9 @@ def full_for_all(case: Case) -> Row:
     filler = shared / "filler"
 
     def fill() -> None:
-        with open(filler, "wb") as out, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as out:
             while True:
                 out.write(bytes(1024))
-                out.flush()
 
     case.strike(fill)
     case.notice(lambda: launch.process.poll() is not None)
@@ -549,7 +544,7 @@ def main() -> None:
         for name, fault in FAULTS.items():
             print(f"{name:18s} {fault.__doc__}")
         return
-    if why := test_hosts.why_not():
+    if why := host_why_not():
         sys.exit(f"faults: {why}.")
     bad = 0
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
@@ -559,9 +554,9 @@ def main() -> None:
                 continue
             try:
                 row = run(name, Path(folder), given.seed)
-            except AssertionError as error:
+            except Exception as error:
                 bad += 1
-                print(f"{name}: {error}", flush=True)
+                print(f"{name}: {type(error).__name__}: {error}", flush=True)
                 continue
             bad += not row.equal or row.orphans > 0
             print(json.dumps(asdict(row)), flush=True)

@@ -89,7 +89,7 @@ class Host:
 
     def __init__(self, name: str, number: int, cluster: Cluster, hostname: str) -> None:
         self.name, self.number, self.address = name, number, f"{NETWORK}.{number}"
-        self._cluster, self.is_off = cluster, False
+        self._cluster, self.is_off, self.is_cut = cluster, False, False
         self._holder = cluster.hold(["--uts"], _INSIDE, NAME=name, SHARED=str(cluster.folder))
         self.pid = _child(self._holder.pid)
         if hostname != name:
@@ -135,6 +135,16 @@ class Host:
                     if is_here and "\nState:\tZ" not in (entry / "status").read_text():
                         found.append(int(entry.name))
         return found
+
+    def freeze(self, is_frozen: bool) -> None:
+        """The shared folder is read-only here, or writable again."""
+        words = ["mount", "-o", f"remount,bind,{'ro' if is_frozen else 'rw'}", str(self._cluster.folder)]
+        # A file that is open for writing at the moment is in the way.
+        for _ in range(200):
+            if not subprocess.run(self.words(*words), capture_output=True).returncode:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{self.name}: {' '.join(words)}: busy")
 
     def remount(self, *options: str) -> None:
         """The shared folder by FUSE (bindfs) here: a file system client of this host's own.

@@ -178,6 +178,9 @@ def strike_at(epoch, error, times=1):
         (OSError(errno.EIO, "Input/output error"), "retry"),
         (OSError(errno.ENOSPC, "No space left on device"), "storage"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "storage"),
+        (OSError(errno.EROFS, "Read-only file system"), "storage"),
+        (OSError(errno.ESTALE, "Stale file handle"), "storage"),
+        (OSError(errno.ENOTCONN, "Transport endpoint is not connected"), "storage"),
     ],
 )
 def test_an_error_becomes_job_failed_with_its_reason(store, error, reason, capfd):

@@ -227,7 +227,7 @@ class _Search:
             # A mount that is read-only, full or gone on one host must not stop all of them.
             self._events += events[:-1]
             here = "cannot write where rank 0 can, its host's mount is at fault"
-            self._world.give_up(rank, f"{here}: {last.message}")
+            self._world.give_up(rank, f"{here}: {last.message.partition('; mend it')[0]}")
             return
         self._events += events
 
