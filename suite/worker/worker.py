@@ -19,7 +19,7 @@ from suite.core.metric import finite_metrics
 from suite.core.target import Target, Training
 from suite.worker.checkpoints import CheckpointError, Checkpoints
 
-# A disk that is full, a mount that became read-only, whose server or client is gone: the next job would fail, too.
+# A full disk; a mount that is read-only, or whose server or client is gone: the next job would fail, too.
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ENOTCONN)
 
 Send = Callable[[t.Event], None]

@@ -1,13 +1,14 @@
-"""Chaos over test hosts: seeded runs, each with one to three faults of a cluster at random moments. Root, Linux.
+"""Chaos over test hosts: seeded runs, each with one to three faults at random moments. Root, Linux.
 
     python tests/cluster/chaos_hosts.py                    100 runs, about an hour on two idle cores
     python tests/cluster/chaos_hosts.py --runs 5 --seed 7  some
     python tests/cluster/chaos_hosts.py --first 40 --out rows.jsonl
 
-Each run is one of hyperband, swift_svr, successive_halving (overlap=false) on SYNTHETIC curves, rank 0 and three
-workers on a host each; half of them with a slow or lossy link. A launch that ends is submitted again on the hosts that
-are left, at most 8 times. Every run must end with the decisions of the undisturbed inline run, and no process may be
-left on any host. A line a run, then a summary; exit code 1 if any differs. Run k of a seed is always the same.
+Each run is one of hyperband, swift_svr, successive_halving (overlap=false) on SYNTHETIC curves, rank 0 and
+three workers on a host each; half of the runs have a slow or lossy link. A launch that ends is submitted
+again on the hosts that are left, at most 8 times. Every run must end with the decisions of the undisturbed
+inline run, and no process may be left on any host. A line a run, then a summary; exit code 1 if any differs.
+Run k of a seed always has the same faults, at the same shares of its epochs.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-from faults import Case, Row, host_why_not, undisturbed  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from kit.host_faults.case import Case, Row, undisturbed  # noqa: E402
 from kit.host_runs import orphans  # noqa: E402
+from kit.hosts import why_not  # noqa: E402
 
 ALGORITHMS = ("hyperband", "swift_svr", "successive_halving")
 FAULTS = ("kill_worker", "kill_rank0", "flap", "link_lost", "off", "stop_worker", "read_only")
@@ -48,14 +51,19 @@ class Run:
             link = {"slow": [slow], "delay_s": self.rng.choice((0.0, 0.02, 0.1)), "seed": number}
             link["loss"] = self.rng.choice((0.0, 0.02, 0.05))
         words = [f"n{link['slow'][0]} {link['delay_s']:g} s {link['loss']:.0%}"] if link else []
-        self.case = Case(" + ".join([*words, *self.faults]), folder, self.rng.randrange(3), algorithm)
+        self.case = Case(
+            " + ".join([*words, *self.faults]), folder, self.rng.randrange(3), algorithm
+        )
         self.link = link
 
     def __call__(self) -> Row:
         with self.case as case:
             case.hosts(**self.link)
             n_epochs = sum(
-                map(len, undisturbed(case.seed, case.algorithm, case.folder.parent)["curves"].values())
+                map(
+                    len,
+                    undisturbed(case.seed, case.algorithm, case.folder.parent)["curves"].values(),
+                )
             )
             moments = sorted(self.rng.uniform(0.02, 0.85) for _ in self.faults)
             self.todo = list(zip(self.faults, (int(at * n_epochs) for at in moments), strict=True))
@@ -140,7 +148,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for the shared folders")
     parser.add_argument("--out", type=Path, help="a file to which rows are added, as JSON lines")
     given = parser.parse_args()
-    if why := host_why_not():
+    if why := why_not():
         sys.exit(f"chaos_hosts: {why}.")
     rows: list[Row] = []
     bad = 0
@@ -164,8 +172,9 @@ def main() -> None:
                     out.write(json.dumps(line) + "\n")
     if rows:
         print(
-            f"{sum(row.equal for row in rows)} of {given.runs} equal to the undisturbed run, {bad} not as they "
-            f"must be; {sum(row.launches for row in rows)} launches, {sum(row.orphans for row in rows)} orphans, "
+            f"{sum(row.equal for row in rows)} of {given.runs} equal to the undisturbed run, {bad} not as "
+            f"they must be; {sum(row.launches for row in rows)} launches, "
+            f"{sum(row.orphans for row in rows)} orphans, "
             f"{sum(row.again for row in rows)} epochs trained again; median "
             f"{statistics.median(row.seconds for row in rows):.1f} s of a run's own time"
         )

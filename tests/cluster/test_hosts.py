@@ -1,4 +1,4 @@
-"""The hosts themselves: each its own, none seen from outside, nothing left of them however their maker ends."""
+"""The hosts themselves: each its own, unseen from outside, and nothing left however their maker ends."""
 
 import os
 import signal
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.hosts import NETWORK, Cluster
 from kit.host_runs import wait
+from kit.hosts import NETWORK, Cluster
 
 MAKER = """
 import subprocess, sys, time

@@ -163,7 +163,7 @@ def _settings():
 
 
 def mpi_runner(max_epochs=9, checkpoints=None, **changed):
-    """A run on the fake world. checkpoints: their place. changed: settings of the backend, over those of conf/."""
+    """A run on the fake world. checkpoints: their place. changed: settings of the backend, over conf's."""
     run = RunContext(
         model={}, target=TableTarget(), checkpoints=checkpoints, forecaster=Forecaster(None, 0), seed=0,
         max_epochs=max_epochs,

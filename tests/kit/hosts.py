@@ -25,6 +25,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -95,7 +96,9 @@ class Host:
         if hostname != name:
             self.run("hostname", hostname)
 
-    def words(self, *words: str, folder: Path | str = "/", env: Mapping[str, str] = {}) -> list[str]:  # noqa: B006
+    def words(
+        self, *words: str, folder: Path | str = "/", env: Mapping[str, str] = MappingProxyType({})
+    ) -> list[str]:
         """A command line that runs `words` on this host."""
         enter = ["nsenter", "-t", str(self.pid), "--net", "--uts", "--mount", "--pid", "--"]
         return [*enter, "env", "-C", str(folder), *(f"{k}={v}" for k, v in env.items()), *words]
@@ -138,7 +141,12 @@ class Host:
 
     def freeze(self, is_frozen: bool) -> None:
         """The shared folder is read-only here, or writable again."""
-        words = ["mount", "-o", f"remount,bind,{'ro' if is_frozen else 'rw'}", str(self._cluster.folder)]
+        words = [
+            "mount",
+            "-o",
+            f"remount,bind,{'ro' if is_frozen else 'rw'}",
+            str(self._cluster.folder),
+        ]
         # A file that is open for writing at the moment is in the way.
         for _ in range(200):
             if not subprocess.run(self.words(*words), capture_output=True).returncode:
@@ -316,7 +324,9 @@ class Door:
         with caller:
             data, streams, _, _ = socket.recv_fds(caller, 1 << 20, 3)
             asked = json.loads(data)
-            host = next((h for h in self._cluster.hosts if asked["host"] in (h.name, h.address)), None)
+            host = next(
+                (h for h in self._cluster.hosts if asked["host"] in (h.name, h.address)), None
+            )
             if host is None:
                 caller.sendall(b"255")
                 return
@@ -353,4 +363,3 @@ def _child(pid: int) -> int:
             return int(words[0])
         time.sleep(0.01)
     raise AssertionError(f"process {pid} has no child")
-

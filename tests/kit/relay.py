@@ -7,6 +7,7 @@ For kernels without netem. Each frame waits DELAY_S and is lost with probability
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import heapq
 import itertools
@@ -49,10 +50,9 @@ def main() -> None:
                 heapq.heappush(waiting, (now + float(delay_s), next(number), other[end], frame))
         while waiting and waiting[0][0] <= now:
             *_, end, frame = heapq.heappop(waiting)
-            try:
+            # An interface that is down: a frame lost.
+            with contextlib.suppress(OSError):
                 os.write(end, frame)
-            except OSError:
-                pass  # the interface is down: a frame lost
 
 
 if __name__ == "__main__":
