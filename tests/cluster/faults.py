@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -49,10 +50,35 @@ def absent(name: str) -> str:
 
 
 def run(name: str, folder: Path, seed: int = 0) -> Row:
-    """One fault, in a new folder below `folder`. Raises AssertionError where the run does not end as it must."""
+    """One fault, in a new folder below `folder`. Raises AssertionError where it does not end as it must."""
     own = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
     with Case(name, own, seed) as case:
         return FAULTS[name](case)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows by fault, as Markdown; of several the least and the most."""
+
+    def spread(values: list[Any]) -> str:
+        known = sorted(value for value in values if value is not None)
+        if not known:
+            return "-"
+        return f"{known[0]:g}" + (f" to {known[-1]:g}" if known[-1] > known[0] else "")
+
+    lines = [
+        "| fault | what happened | noticed, s | equal | epochs again | launches | orphans | n |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for name, fault in FAULTS.items():
+        if some := [row for row in rows if row["fault"] == name]:
+            must = " ".join((fault.__doc__ or "").split())
+            numbers = [spread([row[key] for row in some]) for key in ("again", "launches")]
+            lines.append(
+                f"| {must} | {some[-1]['happened']} | {spread([row['noticed_s'] for row in some])} "
+                f"| {sum(row['equal'] for row in some)} of {len(some)} | {' | '.join(numbers)} "
+                f"| {sum(row['orphans'] for row in some)} | {len(some)} |"
+            )
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -64,7 +90,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for the shared folders")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="a file to which rows are added, as JSON lines")
+    parser.add_argument("--table", type=Path, help="print the rows of such a file as a table")
     given = parser.parse_args()
+    if given.table:
+        print(table([json.loads(line) for line in given.table.read_text().splitlines()]))
+        return
     if given.list:
         for name, fault in FAULTS.items():
             print(f"{name:18s} {fault.__doc__}")

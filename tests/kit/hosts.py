@@ -25,7 +25,6 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -96,12 +95,10 @@ class Host:
         if hostname != name:
             self.run("hostname", hostname)
 
-    def words(
-        self, *words: str, folder: Path | str = "/", env: Mapping[str, str] = MappingProxyType({})
-    ) -> list[str]:
+    def words(self, *words: str, folder: Path | str = "/") -> list[str]:
         """A command line that runs `words` on this host."""
         enter = ["nsenter", "-t", str(self.pid), "--net", "--uts", "--mount", "--pid", "--"]
-        return [*enter, "env", "-C", str(folder), *(f"{k}={v}" for k, v in env.items()), *words]
+        return [*enter, "env", "-C", str(folder), *words]
 
     def run(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(self.words(*words), capture_output=True, text=True, timeout=READY_S)
