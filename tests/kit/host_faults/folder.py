@@ -125,8 +125,8 @@ def requeued_while_it_runs(case: Case) -> Row:
     """
     for host in case.hosts():
         host.remount()
-    one = case.start(slots={"n1": 1, "n2": 1})
-    case.strike(lambda: one.kill(0, signal.SIGSTOP))
+    one = case.start(slots={"n1": 1, "n2": 1}, sleep_s=0.15)
+    case.strike(lambda: one.kill(0, signal.SIGSTOP), share=0.1)
     two = case.second(one, sleep_s=0.15)
     n = one.n_epochs()
     wait(lambda: one.n_epochs() > n, 200)
