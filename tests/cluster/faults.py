@@ -37,7 +37,6 @@ FAULTS: dict[str, Callable[[Case], Row]] = {
 }
 NEEDS = {
     "bindfs": ("dead_mount", "late_files", "two_at_once_no_locks", "requeued_while_it_runs"),
-    "faketime": ("clock_ahead", "clock_back", "clock_ahead_rank0", "clock_back_rank0"),
 }
 
 

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from kit.host_faults.machine import WRONG_CLOCK
 from kit.host_runs import wait
 from kit.hosts import NETWORK, Cluster
 
@@ -99,3 +101,16 @@ def test_so_many_and_no_more():
     for n in (1, 9):
         with pytest.raises(ValueError, match="2 to 8"):
             Cluster(n, Path("/nowhere"))
+
+
+def test_a_wrong_clock_is_wrong_on_its_host_alone_and_may_jump(tmp_path):
+    offset = tmp_path / "offset"
+    asked = [sys.executable, "-c", "import time; print(time.time(), time.monotonic())"]
+    for seconds in (3600, -3600):
+        offset.write_text(f"{seconds}")
+        for host, expected in ((os.uname().nodename, seconds), ("another", 0)):
+            env = os.environ | {"SUITE_CLOCK": f"{host}:{offset}", "PYTHONPATH": str(WRONG_CLOCK)}
+            done = subprocess.run(asked, env=env, capture_output=True, text=True, check=True)
+            wall, monotonic = map(float, done.stdout.split())
+            assert abs(wall - time.time() - expected) < 60
+            assert abs(monotonic - time.monotonic()) < 60

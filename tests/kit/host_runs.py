@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ class HostLaunch(Launch):
         self.cluster, self._prefix, self._first = cluster, list(prefix), cluster.hosts[first]
         self._slots = slots or {host.name: 1 for host in cluster.hosts}
         self._extra = cluster.environment() | extra
+        self.was_ended = False
         super().__init__(
             sum(self._slots.values()), *overrides, runs=runs or cluster.folder / "runs",
             **self._extra,
@@ -52,12 +54,20 @@ class HostLaunch(Launch):
         return self._first.words(*words, folder=self.runs.parent)
 
     def _rank_0_is_lost(self) -> bool:
-        return "0" not in self.processes().values() and not self._verdict.exists()
+        """Rank 0 has ended, or is lost, and mpirun stands still."""
+        return "0" not in self.processes().values()
 
     def _end(self) -> None:
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """End mpirun, as slurm/run.sbatch does: TERM, then KILL. Its daemons find out by themselves."""
+        self.was_ended = True
+        mine = self._first.processes()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for pid in (pid for pid in self.processes() if pid in mine):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
+                return
         self.process.kill()
         self.process.wait()
 

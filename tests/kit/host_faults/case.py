@@ -12,7 +12,7 @@ from typing import Any
 
 from kit.host_runs import KEEPALIVE, HostLaunch, decided, orphans, wait
 from kit.hosts import Cluster, Host
-from kit.mpi_runs import Launch, journals_in
+from kit.mpi_runs import LOST_S, Launch, journals_in
 
 SEARCH = ("model=table_target", "max_epochs=27", "overlap=false", "resume=auto", "max_attempts=9")
 SLEEP_S = 0.03
@@ -50,6 +50,7 @@ class Case:
         self.cluster: Cluster
         self.launch: HostLaunch
         self.n_launches = 0
+        self.was_ended = False
         self.said: list[str] = []
         self.struck = 0.0
         self.noticed: float | None = None
@@ -114,6 +115,7 @@ class Case:
     def end(self, *hosts: Host, within_s: float = GONE_S) -> str:
         """Wait for the launch's end, then for that of all processes on the hosts (all); its output."""
         out = self.launch.until()
+        self.was_ended |= self.launch.was_ended
         left, seconds = orphans(hosts or self.cluster.hosts, within_s)
         self.left = (self.left[0] + left, max(self.left[1], seconds))
         return out
@@ -123,6 +125,8 @@ class Case:
         last = self.launch.events()[-1]
         if (last["event"], last.get("status")) != ("closed", "completed"):
             raise AssertionError(f"not completed: {str(last)[:300]}\n{self.launch.out[-3000:]}")
+        if self.was_ended:
+            happened += f"; mpirun stood still at the end, and was ended after {LOST_S:g} s"
         epochs = json.loads((folder / "record.json").read_text())["epochs"]
         whole = undisturbed(self.seed, self.algorithm, self.folder.parent)
         return Row(

@@ -3,59 +3,49 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+
+import numpy as np
 
 from kit.host_faults.case import Case, Row
+from kit.mpi_runs import environment
+from suite.files import write_whole
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
-
-
-def _faked(host: str, clock: str) -> list[str]:
-    """Words before the suite's: on that host its wall clock is off (libfaketime)."""
-    script = (
-        f'if [ "$(hostname)" = {host} ]; then export LD_PRELOAD={FAKETIME} {clock} NO_FAKE_STAT=1 '
-        'FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1; fi; exec "$@"'
-    )
-    return ["sh", "-c", script, "sh"]
+WRONG_CLOCK = Path(__file__).parents[1] / "wrong_clock"
 
 
 def clock_ahead(case: Case) -> Row:
     """n3's wall clock is 1 h ahead: nothing follows from it."""
-    return _clock(case, "n3", "FAKETIME=+3600")
+    return _clock(case, "n3", "3600")
 
 
 def clock_back(case: Case) -> Row:
     """n3's wall clock jumps back by 1 h while it trains: nothing follows from it."""
-    return _clock(case, "n3", "", jump=True)
+    return _clock(case, "n3", "0", then="-3600")
 
 
 def clock_ahead_rank0(case: Case) -> Row:
     """Rank 0's wall clock is 1 h ahead of its workers': nothing follows from it (no job end is stated)."""
-    return _clock(case, "n1", "FAKETIME=+3600")
+    return _clock(case, "n1", "3600")
 
 
 def clock_back_rank0(case: Case) -> Row:
     """Rank 0's wall clock jumps back by 1 h: nothing follows from it, times in the journal go on."""
-    return _clock(case, "n1", "", jump=True)
+    return _clock(case, "n1", "0", then="-3600")
 
 
-def _clock(case: Case, host: str, fake: str, jump: bool = False) -> Row:
+def _clock(case: Case, host: str, offset_s: str, then: str = "") -> Row:
     case.hosts()
-    offset = case.folder / "shared" / "offset"
-    offset.write_text("+0\n")
-    words = fake or f"FAKETIME_TIMESTAMP_FILE={offset} FAKETIME_CACHE_DURATION=1"
-    launch = case.start(prefix=_faked(host, words))
-    if jump:
-        case.strike(lambda: offset.write_text("-3600\n"))
+    offset = case.cluster.folder / "offset"
+    write_whole(offset, offset_s)
+    path = f"{WRONG_CLOCK}:{environment(case.cluster.folder)['PYTHONPATH']}"
+    launch = case.start(SUITE_CLOCK=f"{host}:{offset}", PYTHONPATH=path)
+    if then:
+        case.strike(lambda: write_whole(offset, then))
     case.end()
-    times = [t for line in launch.events("epoch") for t in line["time_s"]]
-    began = [line for line in launch.events() if "time_s" in line]
-    lines = [
-        line["time_s"][-1] if isinstance(line["time_s"], list) else line["time_s"] for line in began
-    ]
-    assert lines == sorted(lines) and min(times) >= 0 and max(times) < 600, (
-        "times in the journal jump"
-    )
-    return case.row(f"nothing; {len(case.lost())} workers lost")
+    ends = [np.max(line["time_s"]) for line in launch.events() if "time_s" in line]
+    assert ends == sorted(ends) and ends[0] >= 0 and ends[-1] < 600, "times in the journal jump"
+    return case.row(f"{len(case.lost())} workers lost; times in the journal go on")
 
 
 def same_name(case: Case) -> Row:
