@@ -177,6 +177,17 @@ def test_hepscores_configuration_names_what_the_script_writes():
     )
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_the_images_own_test_fails_where_the_workload_does(works, tmp_path):
+    """It said nothing, once: removing its folder was the last command."""
+    text = (ROOT / "containers" / "hepscore.def").read_text().partition("%test\n")[2]
+    python = "/opt/suite/venv/bin/python"
+    assert python in text
+    script = text.replace(python, "true" if works else "false")
+    done = subprocess.run(["sh", "-c", script], env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert (done.returncode == 0) == works and not list(tmp_path.iterdir())
+
+
 @pytest.mark.exhaustive
 def test_two_real_copies_train_and_are_scored(workload):
     code, err, summary = workload("-W", "-c", 2, "-t", 1, "-e", 16, path=ROOT)
