@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.deadline_runs import BASELINE, DEADLINES
+from benchmarks.deadline_runs import BASELINE
 from suite.files import published_tables
 from suite.report.problems import geometric
 
@@ -138,6 +138,24 @@ def _main(rows: Rows, names: Sequence[str], base: str, cells: list[Cell], title:
             print(_line(rows, name, base, cells, seeds))
 
 
+def _grid(
+    rows: Rows, names: Sequence[str], workers: Sequence[int], deadlines: Sequence[str]
+) -> None:
+    """Ratios by machine and deadline, side by side; and over random search that fills the machine."""
+    places = [(n, deadline) for n in workers for deadline in deadlines]
+    heads = " | ".join(f"{n} workers, {deadline}" for n, deadline in places)
+    for base in RIVALS[:2]:
+        print(f"\nTimes the regret of `{base}`\n\n| | seeds | {heads} |")
+        print("|---|---|" + "---|" * len(places))
+        for name in names:
+            if name != base and (seeds := rows.seeds((name, base))):
+                ratios = [
+                    _ratio(rows.by_family(name, base, rows.cells([n], [deadline]), seeds, FLOOR))
+                    for n, deadline in places
+                ]
+                print(f"| `{name}` | {len(seeds)} | {' | '.join(ratios)} |")
+
+
 def _rivals(rows: Rows, names: Sequence[str], parts: Sequence[tuple[str, list[Cell]]]) -> None:
     """Searches of the suite over those of RIVALS that keep workers busy."""
     heads = " | ".join(f"over `{base}` | better / worse / open" for base in RIVALS[1:])
@@ -182,7 +200,9 @@ def _beside_the_best(rows: Rows, name: str, cells: list[Cell]) -> None:
         print(f"  {kind}: {ratios[best]:.2f} ({best})")
 
 
-def show(of: list[dict[str, Any]], names: Sequence[str], overhead: int) -> None:
+def show(
+    of: list[dict[str, Any]], names: Sequence[str], overhead: int, deadlines: Sequence[str]
+) -> None:
     """Everything that was declared, of one overhead (epochs a job)."""
     rows = Rows.of(of)
     workers = sorted({row["workers"] for row in of})
@@ -190,12 +210,12 @@ def show(of: list[dict[str, Any]], names: Sequence[str], overhead: int) -> None:
         print(f"overhead {overhead}: no seed has all tables yet")
         return
     timed = {e.name for e in published_tables().values() if e.train_s}
-    every = rows.cells(workers, DEADLINES)
+    every = rows.cells(workers, deadlines)
     print(
         f"SIMULATED TIME; overhead {overhead} epochs a job; workers {workers}; regret 1.5: nothing"
     )
     for n in workers:
-        for deadline in DEADLINES:
+        for deadline in deadlines:
             cells = rows.cells([n], [deadline])
             ends = rows.mean(BASELINE, cells, rows.seeds((BASELINE,)), "end")
             _main(
@@ -215,6 +235,7 @@ def show(of: list[dict[str, Any]], names: Sequence[str], overhead: int) -> None:
     for title, cells in parts:
         if cells:
             _main(rows, names, BASELINE, cells, f"{title}, all machines and deadlines")
+    _grid(rows, [n for n in names if n != BASELINE], workers, deadlines)
     _rivals(rows, [name for name in names if name.startswith("price")], parts[:3])
     for base in RIVALS:
         _families(rows, names, base, every)

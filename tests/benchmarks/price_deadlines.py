@@ -3,6 +3,7 @@
     SUITE_DATA=... python tests/benchmarks/price_deadlines.py --out runs/deadlines.jsonl
     ... --study overhead          # the same where each job costs 1 or 3 epochs besides
     ... --study ablations         # what each part of price is worth
+    ... --study cells             # 8, 20 and 50 workers; 1.25, 1.5, 2 R, and Hyperband's makespan
     ... --show                    # the tables of what is there
 
 Deadlines: 1.25 R (R: a mean training of the table), and the makespan of one Hyperband of the same seed on
@@ -57,7 +58,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import deadline_table
-from benchmarks.deadline_runs import BASELINE, BASELINES, DEADLINES, OURS, Unit, rows_of
+from benchmarks.deadline_runs import (
+    BASELINE,
+    BASELINES,
+    DEADLINES,
+    EVERY_DEADLINE,
+    OURS,
+    Unit,
+    rows_of,
+)
 from suite.core.catalogue import Entry
 from suite.files import published_tables
 
@@ -66,11 +75,12 @@ FEW = 6
 FEW_SEEDS = ("price", "bohb_looped")
 MAIN = (*BASELINES, "price_rank", "price")
 STUDIES = {
-    "main": ((0,), MAIN),
-    "overhead": ((1, 3), tuple(n for n in MAIN if n != "bohb_looped")),
-    "ablations": ((0,), (BASELINE, "asha", "random_search_filling", *OURS)),
+    "main": ((0,), MAIN, DEADLINES),
+    "overhead": ((1, 3), tuple(n for n in MAIN if n != "bohb_looped"), DEADLINES),
+    "ablations": ((0,), (BASELINE, "asha", "random_search_filling", *OURS), DEADLINES),
+    "cells": ((0,), MAIN, EVERY_DEADLINE),
 }
-"""Epochs of overhead a job, and searches."""
+"""Epochs of overhead a job, searches, deadlines."""
 
 
 def tables(study: str, families: list[str] | None) -> list[Entry]:
@@ -82,7 +92,7 @@ def tables(study: str, families: list[str] | None) -> list[Entry]:
 
 def units(options: argparse.Namespace, done: set[tuple[Any, ...]]) -> Iterator[Unit]:
     """What is still to be run; seeds outermost."""
-    overheads, every = STUDIES[options.study]
+    overheads, every, deadlines = STUDIES[options.study]
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         few = seed - options.first_seed >= FEW
         for entry in tables(options.study, options.families):
@@ -94,7 +104,9 @@ def units(options: argparse.Namespace, done: set[tuple[Any, ...]]) -> Iterator[U
                         if not (few and name in FEW_SEEDS) and (*place, name) not in done
                     )  # fmt: skip
                     if names:
-                        yield Unit(entry.name, entry.family, workers, seed, overhead, names)
+                        yield Unit(
+                            entry.name, entry.family, workers, seed, overhead, names, deadlines
+                        )
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -110,10 +122,12 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def measure(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     """Run what is missing, until `--until`. Before that: about how many hours it takes."""
-    counts: dict[tuple[Any, ...], int] = defaultdict(int)
+    held: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for row in rows:
-        counts[tuple(row[k] for k in ("task", "workers", "seed", "overhead", "algorithm"))] += 1
-    missing = list(units(options, {key for key, n in counts.items() if n == len(DEADLINES)}))
+        key = tuple(row[k] for k in ("task", "workers", "seed", "overhead", "algorithm"))
+        held[key].add(row["deadline"])
+    wanted = set(STUDIES[options.study][2])
+    missing = list(units(options, {key for key, deadlines in held.items() if deadlines >= wanted}))
     until = _until(options.until)
     context = multiprocessing.get_context("spawn")
     left, running = iter(missing), dict[Future[Any], Unit]()
@@ -157,7 +171,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--study", choices=STUDIES, default="main")
     parser.add_argument("--families", nargs="+", help="these alone; default: all nine")
-    parser.add_argument("--workers", type=int, nargs="+", default=[8, 50])
+    parser.add_argument(
+        "--workers", type=int, nargs="+", help="default: 8 and 50; of the study cells 20 too"
+    )
     parser.add_argument("--seeds", type=int, help="default: 20; of a study 6")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--n-jobs", type=int, default=2, help="processes")
@@ -167,16 +183,18 @@ def main() -> None:
     )
     options = parser.parse_args()
     options.seeds = options.seeds or (20 if options.study == "main" else FEW)
+    options.workers = options.workers or ([8, 20, 50] if options.study == "cells" else [8, 50])
     rows = read(options.out)
     if not options.show:
         measure(options, rows)
     names = {entry.name for entry in tables(options.study, options.families)}
-    overheads, every = STUDIES[options.study]
+    overheads, every, deadlines = STUDIES[options.study]
     for overhead in overheads:
         of = [row for row in rows if row["task"] in names and row["overhead"] == overhead]
         of = [row for row in of if row["algorithm"] in every and row["workers"] in options.workers]
         of = [row for row in of if 0 <= row["seed"] - options.first_seed < options.seeds]
-        deadline_table.show(of, every, overhead)
+        of = [row for row in of if row["deadline"] in deadlines]
+        deadline_table.show(of, every, overhead, deadlines)
 
 
 if __name__ == "__main__":
