@@ -139,21 +139,32 @@ def _main(rows: Rows, names: Sequence[str], base: str, cells: list[Cell], title:
 
 
 def _grid(
-    rows: Rows, names: Sequence[str], workers: Sequence[int], deadlines: Sequence[str]
+    rows: Rows,
+    names: Sequence[str],
+    bases: Sequence[str],
+    workers: Sequence[int],
+    deadlines: Sequence[str],
 ) -> None:
-    """Ratios by machine and deadline, side by side; and over random search that fills the machine."""
+    """Ratios over each base: of all cells, and by machine and deadline, side by side."""
     places = [(n, deadline) for n in workers for deadline in deadlines]
-    heads = " | ".join(f"{n} workers, {deadline}" for n, deadline in places)
-    for base in RIVALS[:2]:
-        print(f"\nTimes the regret of `{base}`\n\n| | seeds | {heads} |")
-        print("|---|---|" + "---|" * len(places))
+    heads = " | ".join(["all [95 % CI]", *(f"{n} workers, {deadline}" for n, deadline in places)])
+    for base in bases:
+        print(f"\nTimes the regret of `{base}`\n\n| | seeds | {heads} | handed back |")
+        print("|---|---|---|---|" + "---|" * len(places))
         for name in names:
-            if name != base and (seeds := rows.seeds((name, base))):
-                ratios = [
-                    _ratio(rows.by_family(name, base, rows.cells([n], [deadline]), seeds, FLOOR))
-                    for n, deadline in places
-                ]
-                print(f"| `{name}` | {len(seeds)} | {' | '.join(ratios)} |")
+            if name == base or not (seeds := rows.seeds((name, base))):
+                continue
+            every = rows.cells(workers, deadlines)
+            ratios = [_ratio(rows.by_family(name, base, every, seeds, FLOOR))]
+            for n, deadline in places:
+                logs = rows.by_family(name, base, rows.cells([n], [deadline]), seeds, FLOOR)
+                ratios.append(_ratio(logs, interval=False))
+            back = (
+                _number(rows.mean(name, every, seeds, "handed_back"))
+                if name.startswith("price")
+                else "-"
+            )
+            print(f"| `{name}` | {len(seeds)} | {' | '.join(ratios)} | {back} |")
 
 
 def _rivals(rows: Rows, names: Sequence[str], parts: Sequence[tuple[str, list[Cell]]]) -> None:
@@ -235,7 +246,13 @@ def show(
     for title, cells in parts:
         if cells:
             _main(rows, names, BASELINE, cells, f"{title}, all machines and deadlines")
-    _grid(rows, [n for n in names if n != BASELINE], workers, deadlines)
+    _grid(
+        rows,
+        names,
+        [base for base in (*RIVALS[:2], "price_rank") if base in names],
+        workers,
+        deadlines,
+    )
     _rivals(rows, [name for name in names if name.startswith("price")], parts[:3])
     for base in RIVALS:
         _families(rows, names, base, every)
