@@ -71,6 +71,7 @@ class OpenMLMLP(Target):
     framework = "torch"
     data = "real"
     dataset = "openml"
+    parallel = "models.images.rank_group.Group"
     checkpoint_bytes = 2_000_000
     epoch_s = 0.04
 
@@ -170,13 +171,21 @@ class _Regression(SplitTraining):
             "published": target.published,
         }
         self.origin = checkpoint.identity(type(target).__name__, config, settings)
+        group = self.group = target.group
+        if group is not None:
+            group.adapt(self.network, self.optimizer)
         self.step = torch_training.Step(
             self.network,
             self.optimizer,
-            mse_loss,
+            mse_loss if group is None else self._part_of_loss,
             device=target.device,
-            graph_batch=self.size if target.graph and on_gpu else 0,
+            # -1: a share may be empty, and is never a graph's batch
+            graph_batch=-1 if group is not None else self.size if target.graph and on_gpu else 0,
         )
+
+    def _part_of_loss(self, found: Any, values: Any) -> Any:
+        """This share's part of the batch's mean squared error."""
+        return (found - values).square().sum() / self.group.batch
 
     def train_epoch(self, epoch: int) -> None:
         self.note_loss(self.train(epoch), epoch)
@@ -194,7 +203,10 @@ class _Regression(SplitTraining):
         total = torch.zeros((), device=y.device)
         self.network.train()
         for rows, values in zip(X.split(self.size), y.split(self.size), strict=True):
-            total += self.step(rows, values) * len(values)
+            low, high = (0, len(y)) if self.group is None else self.group.share(0, len(values))
+            total += self.step(rows[low:high], values[low:high]) * len(values)
+        if self.group is not None:
+            total = self.group.total(total)
         # The one synchronisation an epoch.
         return float(total) / len(y)
 

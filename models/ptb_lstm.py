@@ -85,7 +85,7 @@ class PTBLSTM(Target):
     framework = "torch"
     data = "real"
     dataset = "ptb"
-    checkpoint_bytes = 20_000_000
+    checkpoint_bytes = 7_000_000
     epoch_s = 170.0
 
     def __init__(

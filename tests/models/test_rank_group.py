@@ -10,6 +10,7 @@ import torch
 from models.cifar10_cnn import CIFAR10CNN
 from models.digits_cnn import DigitsCNN
 from models.images.rank_group import Group
+from models.openml_mlp import OpenMLMLP
 
 DIGITS = {"num_layers": 2, "num_filters": 8, "batch_size": 32, "learning_rate": 0.02,
           "momentum": 0.5}  # fmt: skip
@@ -17,7 +18,9 @@ CNN = {"num_layers": 3, "num_filters": 16, "batch_size": 64, "learning_rate": 0.
        "momentum": 0.5}  # fmt: skip
 # Calm: weights that begin 1e-7 apart end 5e-6 apart. At 0.1 they end 4e-4 apart, for one rank too.
 VGG = {"learning_rate": 0.003, "dropout": 0.3, "weight_decay": 0.01}
+MLP = {"alpha": 0.01, "batch_size": 64, "depth": 2, "learning_rate": 0.003, "width": 32}
 CASES = {
+    "openml": (OpenMLMLP, {"data": "stand_in", "limit": 200}, MLP),
     "digits": (DigitsCNN, {}, DIGITS),
     "cnn": (CIFAR10CNN, {"data": "stand_in", "limit": 128}, CNN),
     "vgg": (CIFAR10CNN, {"data": "stand_in", "limit": 65, "architecture": "vgg"}, VGG),
@@ -165,3 +168,35 @@ def test_in_float64_what_rounding_parts_in_float32_is_one_curve():
         torch.set_default_dtype(torch.float32)
     assert len(alone) == 2 and curves[0] == curves[1]
     assert curves[0] == pytest.approx(alone, abs=1e-9)
+
+
+def test_shares_of_a_tables_rows_train_as_the_whole_batch():
+    """Also those of a last batch of one row, of which a rank has none: 65 rows, batches of 64."""
+    torch.set_num_threads(1)
+
+    def start(group=None):
+        target = OpenMLMLP(data="stand_in", limit=65)
+        target.stage("cpu")
+        target.group = group
+        return target.start(MLP, 1)
+
+    def curve(training, found):
+        for epoch in range(1, 6):
+            training.train_epoch(epoch)
+            found.append((training.train_loss, training.validate()["val_loss"]))
+
+    alone: list[tuple[float, float]] = []
+    curve(start(), alone)
+    parts, meeting = [None, None], threading.Barrier(2, timeout=60)
+    curves = [[], []]
+    ranks = [
+        threading.Thread(target=curve, args=(start(Threads(i, parts, meeting)), curves[i]))
+        for i in range(2)
+    ]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    assert len(alone) == 5 and curves[0] == curves[1]
+    for found, expected in zip(curves[0], alone, strict=True):
+        assert found == pytest.approx(expected, rel=1e-5)
