@@ -137,8 +137,12 @@ class PTBLSTM(Target):
 
         def place(text: Any) -> tuple[Any, Any, Any]:
             words, following = tracks(text)
-            both = (torch.from_numpy(part).to(device) for part in (words, following))
-            return (*both, (following >= 0).sum(0))
+            counts = (following >= 0).sum(0)
+            return (
+                torch.from_numpy(words).to(device),
+                torch.from_numpy(following).to(device),
+                counts,
+            )
 
         self.train, self.valid, self.test = place(train), place(valid), place(test)
 
