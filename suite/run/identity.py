@@ -13,7 +13,7 @@ import hashlib
 import os
 import signal
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -80,6 +80,13 @@ def process_identity() -> ProcessIdentity:
     return ProcessIdentity(
         socket.gethostname(), _boot_id(), _namespaces(), os.getpid(), start_ticks
     )
+
+
+def parent_identity() -> ProcessIdentity:
+    """The process that started this one."""
+    pid = os.getppid()
+    _, start_ticks = _status(PROC / str(pid))
+    return replace(process_identity(), pid=pid, start_ticks=start_ticks)
 
 
 def node_identity() -> str:

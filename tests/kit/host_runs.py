@@ -31,6 +31,9 @@ class HostLaunch(Launch):
     extra: variables of mpirun and all ranks. prefix: words before `python -m suite` on every host.
     """
 
+    # Longer than suite.backends.mpi.last_resort waits.
+    lost_s = 90.0
+
     def __init__(
         self, cluster: Cluster, *overrides: str, slots: dict[str, int] | None = None,
         runs: Path | None = None, prefix: Sequence[str] = (), first: int = 0, **extra: str,
@@ -87,6 +90,10 @@ class HostLaunch(Launch):
                 if line.startswith(b'{"event":"epoch"'):
                     n += line.split(b'"epoch":', 1)[1].split(b'"objective"')[0].count(b",")
         return n
+
+    def outlived_s(self) -> float:
+        """How long mpirun has run after rank 0's end, at its own end."""
+        return time.time() - self._verdict.stat().st_mtime if self._verdict.exists() else 0.0
 
     @property
     def folder(self) -> Path:

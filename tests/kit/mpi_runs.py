@@ -98,6 +98,8 @@ class Launch:
     runs: the folder in which its journals grow. extra: variables over those of `environment`.
     """
 
+    lost_s = LOST_S
+
     def __init__(self, ranks: int, *overrides: str, runs: Path, **extra: str) -> None:
         self.runs = runs
         runs.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +130,7 @@ class Launch:
             if (size := self._size()) != grown:
                 grown, since = size, time.monotonic()
             still_s = time.monotonic() - since
-            if still_s > LOST_S and self._rank_0_is_lost():
+            if still_s > self.lost_s and self._rank_0_is_lost():
                 # Open MPI 5.0.11's mpirun itself hangs after 1 of 80 losses of rank 0 or so.
                 self._end()
                 break

@@ -17,7 +17,7 @@ from typing import Any
 
 from suite.backends import launcher
 from suite.backends.clock import AttentiveClock
-from suite.backends.mpi import farewell, groups, library, received
+from suite.backends.mpi import farewell, groups, last_resort, library, received
 from suite.backends.mpi.messages import TAG, Message
 from suite.backends.mpi.watch import Watch
 from suite.core.errors import ConfigError, StoppedError
@@ -310,6 +310,8 @@ class World:
             self._let_go()
         sys.stdout.flush()
         sys.stderr.flush()
+        if not self.is_whole:
+            last_resort.arm()
         # A stopped process out of reach would keep mpirun waiting for ever.
         if self.hung:
             self._comm.Abort(code)

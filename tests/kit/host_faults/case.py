@@ -12,7 +12,7 @@ from typing import Any
 
 from kit.host_runs import KEEPALIVE, HostLaunch, decided, orphans, wait
 from kit.hosts import Cluster, Host
-from kit.mpi_runs import LOST_S, Launch, journals_in
+from kit.mpi_runs import Launch, journals_in
 
 SEARCH = ("model=table_target", "max_epochs=27", "overlap=false", "resume=auto", "max_attempts=9")
 SLEEP_S = 0.03
@@ -50,7 +50,7 @@ class Case:
         self.cluster: Cluster
         self.launch: HostLaunch
         self.n_launches = 0
-        self.was_ended = False
+        self.outlived_s = 0.0
         self.said: list[str] = []
         self.struck = 0.0
         self.noticed: float | None = None
@@ -115,7 +115,8 @@ class Case:
     def end(self, *hosts: Host, within_s: float = GONE_S) -> str:
         """Wait for the launch's end, then for that of all processes on the hosts (all); its output."""
         out = self.launch.until()
-        self.was_ended |= self.launch.was_ended
+        self.outlived_s = max(self.outlived_s, self.launch.outlived_s())
+        assert not self.launch.was_ended, f"mpirun did not end:\n{out[-2000:]}"
         left, seconds = orphans(hosts or self.cluster.hosts, within_s)
         self.left = (self.left[0] + left, max(self.left[1], seconds))
         return out
@@ -125,8 +126,10 @@ class Case:
         last = self.launch.events()[-1]
         if (last["event"], last.get("status")) != ("closed", "completed"):
             raise AssertionError(f"not completed: {str(last)[:300]}\n{self.launch.out[-3000:]}")
-        if self.was_ended:
-            happened += f"; mpirun stood still at the end, and was ended after {LOST_S:g} s"
+        if self.outlived_s > 30:
+            happened += (
+                f"; mpirun could not end, and was ended {self.outlived_s:.0f} s after rank 0"
+            )
         epochs = json.loads((folder / "record.json").read_text())["epochs"]
         whole = undisturbed(self.seed, self.algorithm, self.folder.parent)
         return Row(

@@ -1,0 +1,58 @@
+"""mpirun may outlive its ranks: where it cannot reach a host it waits for that host's daemon, 936 s after rank 0
+had ended the job (Open MPI 5.0.11; TCP's patience). A process of its own ends it then.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from suite.run.identity import PROC, ProcessIdentity, parent_identity
+
+AFTER_S, KILL_S = 60.0, 10.0
+"""As in slurm/common.sh: seconds until SIGTERM, and from there until SIGKILL."""
+_LAUNCHERS = ("mpirun", "prterun", "prted")
+
+
+def arm(after_s: float = AFTER_S, kill_s: float = KILL_S) -> None:
+    """Where this process's parent is mpirun or its daemon, and still runs in `after_s`: end it then.
+
+    Call as one of the last things that rank 0 does. Returns at once.
+    """
+    parent = parent_identity()
+    if _name(parent.pid) not in _LAUNCHERS:
+        return
+    words = [sys.executable, "-m", "suite.backends.mpi.last_resort"]
+    words += map(str, (parent.pid, parent.start_ticks, after_s, kill_s))
+    quiet = subprocess.DEVNULL
+    # In a session of its own: mpirun ends the process groups of its ranks.
+    subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
+def _name(pid: int) -> str:
+    try:
+        return (PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _wait(who: ProcessIdentity, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while who.runs() and time.monotonic() < until:
+        time.sleep(0.2)
+
+
+def main(pid: int, start_ticks: int, after_s: float, kill_s: float) -> None:
+    who = ProcessIdentity("", "", "", pid, start_ticks)
+    _wait(who, after_s)
+    if who.runs():
+        os.kill(pid, signal.SIGTERM)
+        _wait(who, kill_s)
+        who.kill()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
