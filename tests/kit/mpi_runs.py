@@ -98,7 +98,7 @@ class Launch:
     runs: the folder in which its journals grow. extra: variables over those of `environment`.
     """
 
-    lost_s = LOST_S
+    lost_s, still_s = LOST_S, STILL_S
 
     def __init__(self, ranks: int, *overrides: str, runs: Path, **extra: str) -> None:
         self.runs = runs
@@ -134,9 +134,9 @@ class Launch:
                 # Open MPI 5.0.11's mpirun itself hangs after 1 of 80 losses of rank 0 or so.
                 self._end()
                 break
-            if still_s > STILL_S:
+            if still_s > self.still_s:
                 self._end()
-                raise AssertionError(f"hangs: nothing new for {STILL_S:g} s\n{self.out}")
+                raise AssertionError(f"hangs: nothing new for {self.still_s:g} s\n{self.out}")
             time.sleep(0.02)
         return self.out
 

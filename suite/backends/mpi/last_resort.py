@@ -1,5 +1,5 @@
-"""mpirun may outlive its ranks: where it cannot reach a host it waits for that host's daemon, 936 s after rank 0
-had ended the job (Open MPI 5.0.11; TCP's patience). A process of its own ends it then.
+"""mpirun may outlive its ranks: where it cannot reach a host it waits for that host's daemon, once for 936 s
+after rank 0 had ended (Open MPI 5.0.11; TCP's patience). A process of its own ends it then.
 """
 
 from __future__ import annotations
