@@ -53,3 +53,22 @@ def check_origin(path: Path, written: Any, origin: Mapping[str, Any]) -> None:
                 f"checkpoint={path}: {key} is {had}, this trial's is {value}; resume with the "
                 "configuration and version that wrote it, or remove it."
             )
+
+
+def refuse_other_framework(path: Path, framework: str) -> None:
+    """Raise ConfigError where the file is a checkpoint of the other framework's target: those of torch's
+    targets are torch's own archives, those of TensorFlow's are numpy's. A damaged file passes: who reads it
+    says so.
+    """
+    with contextlib.suppress(OSError, zipfile.BadZipFile, *_DAMAGED), zipfile.ZipFile(path) as file:
+        names = file.namelist()
+        written = (
+            "tensorflow" if any(name.endswith(".npy") for name in names)
+            else "torch" if any(name.endswith("/data.pkl") for name in names)
+            else framework
+        )  # fmt: skip
+        if written != framework:
+            raise ConfigError(
+                f"checkpoint={path}: was written by a target of {written}, this trial's is of {framework}; "
+                "resume with the target that wrote it, or remove it."
+            )

@@ -49,6 +49,21 @@ def autocast(precision: str, device: str) -> Any:
     return torch.autocast(device.split(":")[0], torch.bfloat16, cache_enabled=False)
 
 
+@contextlib.contextmanager
+def memory_errors() -> Any:
+    """Where a CPU's memory does not suffice, torch raises a plain RuntimeError; here it becomes a
+    MemoryError, by which a worker knows it and gives up that trial alone. (On GPUs torch has an
+    OutOfMemoryError.)
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        _, refused, why = str(error).partition("DefaultCPUAllocator: ")
+        if not refused:
+            raise
+        raise MemoryError(why) from error
+
+
 class Step:
     """Forward, loss, backward, update; returns the batch's mean loss, still on the device.
 

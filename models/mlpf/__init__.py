@@ -11,34 +11,31 @@ model=mlpf_table.
 from __future__ import annotations
 
 import json
-import math
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from models import checkpoint, tensorflow_setup
-from models.data.locate import DataChoice, Split, check_split
-from models.mlpf import events, network, spaces, steps
-from models.mlpf.schedules import learning_rate
-from models.split_training import SplitTraining, one_batch
-from suite.core.errors import ConfigError, DataError, DivergedError, check_integer
-from suite.core.metric import Metric
+from models.mlpf import architecture, events, spaces, steps
+from models.mlpf.particle_flow import (
+    BETA_1,
+    BETA_2,
+    Batch,
+    ParticleFlow,
+    ParticleFlowTraining,
+)
+from suite.core.errors import DataError
 from suite.core.seeds import stream, stream_seed
-from suite.core.target import Target, Training
+from suite.core.target import Training
 from suite.core.types import Config
 
-# Slots in a forward pass without gradients.
-EVALUATED_SLOTS = {"cpu": 4096, "cuda": 65536}
-KERNEL = ("dist_mult", "clip_value_low")
 # Architectures whose compiled steps a worker keeps.
 COMPILED = 24
 
 
-class MLPF(Target):
+class MLPF(ParticleFlow):
     """Particle flow: a learned graph over an event's tracks and calorimeter towers gives, for each
     of them, the class of a particle or none, and its charge, momentum and energy.
 
@@ -81,105 +78,40 @@ class MLPF(Target):
     """
 
     parameters = spaces.find("recorded").parameters
-    metric = Metric("val_loss", "min")
+    network = spaces.LSH_2022
     framework = "tensorflow"
-    data = "real"
     checkpoint_bytes = 15_000_000
     epoch_s = 25.0
-
-    def __init__(
-        self,
-        fixed: Mapping[str, Any] | None = None,
-        data: DataChoice = "real",
-        folder: str | None = None,
-        split: Split = "fixed",
-        limit: int | None = None,
-        published: bool = False,
-        pileup: Literal[0, 20, 140] = 0,
-        pad: int | None = None,
-        batch_size: int = 5,
-        n_events: int = 3000,
-        space: str = "recorded",
-        held: Mapping[str, Any] | None = None,
-        staircase: bool = True,
-        schedule_epochs: int | None = None,
-    ) -> None:
-        chosen = spaces.without_idle(spaces.find(space), held, fixed)
-        super().__init__(chosen.fixed, chosen.parameters)
-        self.held = MappingProxyType(chosen.held)
-        self.default_configuration = chosen.default
-        self.default_source = chosen.default_source
-        if schedule_epochs is not None:
-            check_integer("schedule_epochs", schedule_epochs, 1, "(epochs of cosinedecay), or null")
-        elif chosen.may_be_cosine:
-            raise ConfigError(
-                "schedule_epochs=null: lr_schedule=cosinedecay needs the epochs until its rate is 0; write "
-                "schedule_epochs: ${max_epochs}."
-            )
-        self.staircase, self.schedule_epochs = staircase, schedule_epochs
-        if pad is not None:
-            check_integer("pad", pad, 128, "(elements an event), or null")
-            if pad % events.ROUND:
-                raise ConfigError(f"pad={pad}: must be a multiple of {events.ROUND}.")
-        check_integer("batch_size", batch_size, 1)
-        check_integer("n_events", n_events, 40)
-        self.split = check_split(split, published, limit, "events")
-        self.limit, self.published, self.pileup = limit, published, pileup
-        self.pad, self.batch_size, self.n_events = pad, batch_size, n_events
-        self.source = events.find(data, folder, pileup)
-        self.data = self.source.data
-        self.provenance: dict[str, str | int | bool] = {}
-        self._compiled: OrderedDict[Any, Any] = OrderedDict()
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings besides the configuration that change a trial; part of a checkpoint's identity."""
-        names = ("data", "split", "limit", "published", "pileup", "pad", "batch_size", "staircase")
-        events_sha256 = self.provenance.get("sha256")
-        return {name: getattr(self, name) for name in names} | {"events_sha256": events_sha256}
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of training in which a cosine falls to 0."""
-        return (self.schedule_epochs or 1) * -(-len(self.train.n) // self.batch_size)
 
     # --- data -------------------------------------------------------------------------------------
 
     def stage(self, device: str) -> None:
         """Import TensorFlow and read the events, once a worker.
 
-        Elements stay in the host's memory (a file's pages, shared by the workers of a node, where
-        the set was read from files): a batch is some hundred kilobytes and a step some hundred
-        thousand times longer than copying one byte.
         Raises DataError where data are missing or damaged.
         """
         self.tf = tensorflow_setup.set_up(device)
-        self.device = device
-        need = self.limit
-        staged = events.stage(self.source, self.split, need, self.n_events, self.pad)
-        self.train, self.valid, self.test = staged.train, staged.valid, staged.test
-        self.pad = staged.pad
-        self.provenance = {**staged.provenance, "tensorflow": self.tf.__version__}
+        self._compiled: OrderedDict[Any, Any] = OrderedDict()
+        self.read_events(device, tensorflow=self.tf.__version__)
 
     def copy_input_loss(self, split: str = "valid") -> float:
         """The loss of the same network with all weights 0 on that split's events: what its skip
         connections reach alone (energy and momentum as measured, every class equally likely).
         """
-        net = network.Architecture(8, 0, 0, 8, published=self.published)
-        weights, books = network.initial(net, np.random.default_rng(0))
+        net = architecture.Architecture(8, 0, 0, 8, published=self.published)
+        weights, books = architecture.initial(net, np.random.default_rng(0))
         with self.placed():
             zero, books = self.tf.zeros_like(weights), self.tf.constant(books)
         chosen: events.Events = getattr(self, split)
-        return self.evaluate(net, zero, books, np.array(network.KERNEL, np.float32), chosen)[
-            "val_loss"
-        ]
+        kernel = np.array(architecture.KERNEL, np.float32)
+        return self.evaluate(net, zero, books, kernel, chosen)["val_loss"]
 
     # --- compiled steps ---------------------------------------------------------------------------
 
     def placed(self) -> Any:
         return self.tf.device("/GPU:0" if self.device.startswith("cuda") else "/CPU:0")
 
-    def compiled(self, net: network.Architecture) -> steps.Compiled:
+    def compiled(self, net: architecture.Architecture) -> steps.Compiled:
         """Traced once for an architecture, not once a trial: weights, rates and decay are
         arguments.
         """
@@ -191,99 +123,43 @@ class MLPF(Target):
         compiled: steps.Compiled = self._compiled[net]
         return compiled
 
-    def batches(
-        self, net: network.Architecture, chosen: events.Events, groups: list[Any]
-    ) -> Iterator[tuple[Any, Any, Any, Any]]:
-        """X (T, 12), y (T, 7), event (T,) and directions (T,) of each group of event numbers."""
-        pad = self.pad if self.published else None
-        for group in groups:
-            where = network.layout(chosen.first[group], chosen.n[group], net.bin_size, -1, pad)
-            real = where.rows >= 0
-            X = np.zeros((len(real), 12), np.float32)
-            y = np.zeros((len(real), 7), np.float32)
-            X[real], y[real] = chosen.X[where.rows[real]], chosen.y[where.rows[real]]
-            yield X, y, where.event, where.directions
-
     def evaluate(
         self,
-        net: network.Architecture,
+        net: architecture.Architecture,
         weights: Any,
         books: Any,
         kernel: Any,
         chosen: events.Events,
     ) -> dict[str, float]:
-        """The metrics of `chosen` events. kernel (2,): dist_mult, clip_value_low.
-
-        The sizes of the events determine the groups, so that their sums repeat bit for bit.
-        """
+        """The metrics of `chosen` events. kernel (2,): dist_mult, clip_value_low."""
         compiled = self.compiled(net)
-        most = EVALUATED_SLOTS[self.device.split(":")[0]]
-        sums, right = np.zeros(7), 0.0
         with self.placed():
             results = [
                 compiled.evaluate(weights, books, kernel, *batch)
-                for batch in self.batches(net, chosen, chosen.groups(net.bin_size, most))
+                for batch in self.evaluated(net, chosen)
             ]
-        for terms, correct in results:
-            sums += np.asarray(terms, np.float64)
-            right += float(correct)
-        slots = len(chosen.n) * float(self.pad or 1)
-        terms = dict(zip(network.TERMS, (sums / slots).tolist(), strict=True))
-        metrics = {"val_loss": float(sums.sum() / slots)}
-        metrics |= {f"val_loss_{name}": terms[name] for name in ("class", "pt", "energy")}
-        return metrics | {"val_class_accuracy": right / float(chosen.n.sum())}
-
-    def warm_up(self) -> None:
-        """One batch of a small network, which has a layer of each kind."""
-        small = {"n_glayers_id": 1, "n_glayers_reg": 1, "output_dim": 8}
-        one_batch(self, {**spaces.by_network_names(self.space.lowest()), **small})
+        return self.metrics(results, chosen)
 
     def start(self, config: Config, seed: int) -> Training:
         return _Trial(self, config, seed)
 
 
-class _Trial(SplitTraining):
+class _Trial(ParticleFlowTraining):
     def __init__(self, target: MLPF, config: Config, seed: int) -> None:
+        super().__init__(target, config, seed)
         tf = target.tf
-        self.target, self.seed = target, seed
-        self.config = {**target.held, **spaces.by_network_names(config)}
-        self.net = network.Architecture(
-            bin_size=self.config["bin_size"],
-            n_id=self.config["n_glayers_id"],
-            n_reg=self.config["n_glayers_reg"],
-            width=self.config["output_dim"],
-            distance_dim=self.config["distance_dim"],
-            n_messages=self.config["num_node_messages"],
-            published=target.published,
-            hidden=self.config["ffn_dist_hidden_dim"],
-            n_hidden=self.config["ffn_dist_num_layers"],
-            layernorm=self.config["layernorm"],
-            normalize=self.config["normalize_degrees"],
-        )
-        self.kernel = np.array([self.config[name] for name in KERNEL], np.float32)
-        weights, books = network.initial(self.net, stream(seed, "weights"))
+        weights, books = architecture.initial(self.net, stream(seed, "weights"))
         with target.placed():
             self.compiled = target.compiled(self.net)
             self.state = [tf.Variable(weights)]
             self.state += [tf.Variable(tf.zeros_like(weights)) for _ in steps.STATE[1:]]
             self.books = tf.constant(books)
-        self.n_steps = 0
-        settings = target.settings
-        if self.config["lr_schedule"] == spaces.COSINE:
-            settings |= {"schedule_epochs": target.schedule_epochs}
-        self.identity = checkpoint.identity(type(target).__name__, self.config, settings)
-
-    def train_epoch(self, epoch: int) -> None:
-        self.note_loss(self.train(epoch), epoch)
 
     def train(self, epoch: int, n_batches: int | None = None) -> float:
         """Train the epoch's first batches, None: all of them; returns their mean loss."""
         target, tf = self.target, self.target.tf
-        size = target.batch_size
-        order = stream(self.seed, "epoch", epoch).permutation(len(target.train.n))
-        order = order if n_batches is None else order[: n_batches * size]
-        n = len(order)
-        groups = [order[first : first + size] for first in range(0, n, size)]
+        groups = self.groups(epoch, n_batches)
+        n = sum(map(len, groups))
         address = stream_seed(self.seed, "dropout", epoch)
         batches = target.batches(self.net, target.train, groups)
         with target.placed():
@@ -302,58 +178,23 @@ class _Trial(SplitTraining):
 
         Weights shrink by lr * weight_decay, or as published by weight_decay alone.
         """
-        lr = learning_rate(
-            self.config["lr_schedule"], self.config["lr"], self.n_steps,
-            decay_steps=self.config["expdecay_decay_steps"], staircase=self.target.staircase,
-            total_steps=self.target.total_steps,
-        )  # fmt: skip
+        lr = self.learning_rate(self.n_steps)
         self.n_steps += 1
         decay = self.config["weight_decay"] * (1.0 if self.target.published else lr)
-        powers = steps.BETA_1**self.n_steps, steps.BETA_2**self.n_steps
+        powers = BETA_1**self.n_steps, BETA_2**self.n_steps
         rates = (self.config["dropout"], lr, 1.0 - decay, *powers, per_slot)
         return np.array(rates, np.float32)
-
-    def validate(self) -> Mapping[str, float]:
-        metrics = super().validate()
-        if not math.isfinite(metrics["val_loss"]):
-            raise DivergedError(f"val_loss={metrics['val_loss']} after {self.n_steps} steps")
-        return metrics
-
-    def test(self) -> Mapping[str, float]:
-        """And, where fastjet is installed, how well jets and missing energy are measured, by this
-        trial and by a rule-based particle flow.
-        """
-        from models.mlpf import physics
-
-        metrics = super().test()
-        # Where it is missing, the target's provenance says so.
-        if physics.missing():
-            return metrics
-        chosen: events.Events = self.target.test
-        view = physics.event_view(*self.predictions(chosen), chosen.candidates())
-        return {**metrics, **view}
 
     def evaluate(self, split: events.Events) -> dict[str, float]:
         weights = self.state[0].read_value()
         target: MLPF = self.target
         return target.evaluate(self.net, weights, self.books, self.kernel, split)
 
-    def predictions(self, chosen: events.Events) -> tuple[list[Any], list[Any]]:
-        """Truth and prediction of each event: (n, 6) class, pt, eta, sin phi, cos phi, energy."""
-        target, weights = self.target, self.state[0].read_value()
-        truth: list[Any] = []
-        guess: list[Any] = []
-        groups = chosen.groups(self.net.bin_size, EVALUATED_SLOTS["cpu"])
-        with target.placed():
-            for X, y, event, directions in target.batches(self.net, chosen, groups):
-                batch = X, y, event, directions
-                kind, momenta = self.compiled.predict(weights, self.books, self.kernel, *batch)
-                both = np.concatenate([np.asarray(kind)[:, None], np.asarray(momenta)], axis=1)
-                for e in range(event[-1] + 1):
-                    real = (event == e) & (X[:, 0] != 0)
-                    truth.append(y[real][:, [0, 2, 3, 4, 5, 6]])
-                    guess.append(both[real])
-        return truth, guess
+    def predicted(self, batch: Batch) -> tuple[Any, Any]:
+        weights = self.state[0].read_value()
+        with self.target.placed():
+            kind, momenta = self.compiled.predict(weights, self.books, self.kernel, *batch)
+        return kind, momenta
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -366,7 +207,8 @@ class _Trial(SplitTraining):
             np.savez(file, books=self.books.numpy(), n_steps=self.n_steps, origin=origin, **arrays)
 
     def load(self, path: Path) -> None:
-        """Raises DataError for a damaged file, ConfigError for another configuration's."""
+        """Raises DataError for a damaged file, ConfigError for another framework's or configuration's."""
+        checkpoint.refuse_other_framework(path, self.target.framework)
         with checkpoint.reading(path), np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in (*steps.STATE, "books", "n_steps", "origin")}
             origin = json.loads(str(arrays["origin"]))

@@ -28,6 +28,7 @@ from models.data.locate import (
     fetch_line,
     real_or_stand_in,
 )
+from models.mlpf.architecture import N_CLASSES
 from suite.core.errors import ConfigError, DataError
 from suite.files import open_lock_file, read_json, write_whole
 
@@ -313,15 +314,22 @@ def _cut(n: int, split: str) -> list[Any]:
 
 
 def _events(files: Sequence[Path], facts: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """(X, y, candidates) of the files' events in order; those that hold NaN, or nothing, are counted."""
+    """(X, y, candidates) of the files' events in order; the damaged ones (NaN, a kind of element or a class
+    that there is not, or nothing in them) are counted.
+    """
     from models.data import delphes
 
     for file in files:
         for X, y, cand in delphes.read_whole(file):
-            if len(X) > 0 and np.isfinite(X).all() and np.isfinite(y).all():
+            if len(X) > 0 and np.isfinite(X).all() and np.isfinite(y).all() and _named(X, y):
                 yield X, y, cand
             else:
                 facts["n_damaged"] += 1
+
+
+def _named(X: Any, y: Any) -> bool:
+    """Is each element a tower or a track (1, 2), and each target of a class that there is?"""
+    return bool(np.isin(X[:, 0], (1, 2)).all() and np.isin(y[:, 0], range(N_CLASSES)).all())
 
 
 # --- the cache ------------------------------------------------------------------------------------

@@ -1,141 +1,30 @@
-"""The layers of MLPF: weights in one vector, events laid end to end, learned bins, decoders, loss.
+"""The layers of MLPF in TensorFlow: weights in one vector, learned bins, decoders, loss.
 
 hardware: 1 thread of a 2-core x86-64 virtual machine; versions: tensorflow-cpu 2.21.0; n, number:
 see models/mlpf/__init__.py; lineage: the TensorFlow network of particleflow in August 2022 (PFNetDense with
 CombinedGraphLayer and GHConvDense; Pata et al. 2021, Eur. Phys. J. C 81:381), rewritten from its
-formulas.
-
-Layout: a batch of events is ONE axis of T slots, each event padded only to the next multiple of
-bin_size, so that no layer works on the padding that the loss is divided by. T changes from batch to
-batch; compiled steps take any T.
+formulas. Shapes and layout: models/mlpf/architecture.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-N_TYPES, N_INPUTS, N_CLASSES = 3, 12, 6
-# One-hot type and the other eleven inputs: 14.
-ENCODED = N_TYPES + N_INPUTS - 1
-# Units of a hidden layer of the distance network, where no other number is asked for.
-HIDDEN = 128
-# Largest number of codes; the codebook holds half as many directions.
-MAX_BINS = 100
-# The factor of the adjacency exp(-0.1 d), d the distance, and its least value: dist_mult, clip_value_low.
-KERNEL = (0.1, 0.0)
-TERMS = ("class", "charge", "pt", "eta", "sin_phi", "cos_phi", "energy")
-COEFFICIENTS = (1.0, 1.0, 100.0, 100.0, 100.0, 100.0, 100.0)
-HUBER_DELTAS = (1.0, 0.1, 0.1, 0.1, 1.0)
-ID_HEAD, CHARGE_HEAD, MOMENTUM_HEAD = (256, 128, 64, 32), (256, 128), (256, 128, 64)
-# The default of Keras's random_normal.
-NORMAL_STD = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """What decides the shape of the weights and of the compiled step.
-
-    published: bins are counted by the padding and ties stay in the order of input, so that
-    neighbours depend on both; else bins are counted by an event's own elements and ties are broken
-    by the projection, so that an event is treated alike in any order and with any padding.
-    hidden, n_hidden: units and number of the distance network's hidden layers. layernorm: of a graph layer's
-    input. normalize: messages by the square roots of both elements' degrees.
-    """
-
-    bin_size: int
-    n_id: int
-    n_reg: int
-    width: int
-    distance_dim: int = 128
-    n_messages: int = 1
-    published: bool = False
-    hidden: int = HIDDEN
-    n_hidden: int = 1
-    layernorm: bool = False
-    normalize: bool = True
-
-    @property
-    def n_layers(self) -> int:
-        return self.n_id + self.n_reg
-
-    @property
-    def id_encoding(self) -> int:
-        return ENCODED + self.n_id * self.width
-
-    @property
-    def reg_encoding(self) -> int:
-        """Each layer's output is there twice, as in the public code."""
-        return ENCODED + 2 * self.n_reg * self.width
-
-
-# --- weights --------------------------------------------------------------------------------------
-
-
-def blocks(net: Architecture) -> list[tuple[str, tuple[int, ...], str]]:
-    """(name, shape, initialisation) of every trainable array, in the order of the vector."""
-    arrays: list[tuple[str, tuple[int, ...], str]] = []
-
-    def dense(name: str, inputs: int, outputs: int) -> None:
-        arrays.append((f"{name}/kernel", (inputs, outputs), "glorot"))
-        arrays.append((f"{name}/bias", (outputs,), "zeros"))
-
-    def head(name: str, inputs: int, hidden: Sequence[int], outputs: int) -> None:
-        for k, (a, b) in enumerate(zip((inputs, *hidden), (*hidden, outputs), strict=True)):
-            dense(f"{name}/{k}", a, b)
-
-    for branch, n in (("id", net.n_id), ("reg", net.n_reg)):
-        inputs = ENCODED
-        for k in range(n):
-            if net.layernorm:
-                arrays.append((f"{branch}{k}/norm/gamma", (inputs,), "ones"))
-                arrays.append((f"{branch}{k}/norm/beta", (inputs,), "zeros"))
-            head(f"{branch}{k}/distance", inputs, [net.hidden] * net.n_hidden, net.distance_dim)
-            for m in range(net.n_messages):
-                # Columns: Theta (to neighbours), W_h (itself), W_t (gate): one product for all.
-                shape = (inputs, 3 * net.width)
-                arrays.append((f"{branch}{k}/message{m}/kernel", shape, "normal"))
-                arrays.append((f"{branch}{k}/message{m}/bias", (net.width,), "normal"))
-                inputs = net.width
-    arrays.append(("norm/gamma", (net.id_encoding,), "ones"))
-    arrays.append(("norm/beta", (net.id_encoding,), "zeros"))
-    seen = net.id_encoding + N_CLASSES
-    energetic = seen + net.reg_encoding + N_CLASSES
-    head("class", net.id_encoding, ID_HEAD, N_CLASSES)
-    head("charge", net.id_encoding, CHARGE_HEAD, 1)
-    head("eta", seen, MOMENTUM_HEAD, 2)
-    head("phi", seen, MOMENTUM_HEAD, 4)
-    head("energy", energetic, MOMENTUM_HEAD, N_CLASSES)
-    head("pt", energetic, MOMENTUM_HEAD, 2)
-    return arrays
-
-
-def n_parameters(net: Architecture) -> int:
-    return sum(math.prod(shape) for _, shape, _ in blocks(net))
-
-
-def initial(net: Architecture, rng: np.random.Generator) -> tuple[Any, Any]:
-    """Weights (n_parameters,) and codebooks (layers, distance_dim, MAX_BINS / 2), float32.
-
-    Keras's own: Glorot-uniform kernels, zero biases; graph convolutions and codebooks normal with
-    deviation 0.05. Codebooks are not trained.
-    """
-    parts = []
-    for _, shape, how in blocks(net):
-        if how == "glorot":
-            limit = math.sqrt(6.0 / (shape[0] + shape[1]))
-            parts.append(rng.uniform(-limit, limit, shape))
-        elif how == "normal":
-            parts.append(rng.normal(0.0, NORMAL_STD, shape))
-        else:
-            parts.append(np.full(shape, 1.0 if how == "ones" else 0.0))
-    weights = np.concatenate([part.ravel() for part in parts]).astype(np.float32)
-    shape = (net.n_layers, net.distance_dim, MAX_BINS // 2)
-    return weights, rng.normal(0.0, NORMAL_STD, shape).astype(np.float32)
+from models.mlpf.architecture import (
+    CHARGE_HEAD,
+    COEFFICIENTS,
+    HUBER_DELTAS,
+    ID_HEAD,
+    KERNEL,
+    MAX_BINS,
+    MOMENTUM_HEAD,
+    N_CLASSES,
+    N_TYPES,
+    Architecture,
+    blocks,
+)
 
 
 def unpack(net: Architecture, vector: Any) -> dict[str, Any]:
@@ -149,47 +38,6 @@ def unpack(net: Architecture, vector: Any) -> dict[str, Any]:
     return {
         name: tf.reshape(part, shape) for (name, shape, _), part in zip(arrays, parts, strict=True)
     }
-
-
-# --- layout ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """One batch on one axis of T slots.
-
-    rows: int32 (T,), the element in each slot (`padding`, the row of zeros, where there is none);
-    event: int32 (T,), 0 .. B-1; directions: int32 (T,), how many of the codebook's directions the
-    slot's event uses; n_events: B.
-    """
-
-    rows: Any
-    event: Any
-    directions: Any
-    n_events: int
-
-
-def layout(
-    first: Any, n: Any, bin_size: int, padding: int, pad: int | None = None, extra: int = 0
-) -> Layout:
-    """Lay events with elements first[e] .. first[e] + n[e] - 1 end to end.
-
-    pad: slots an event by which bins are counted as published; None: by its own elements.
-    extra: more bins of padding an event, which must change nothing (for tests).
-    """
-    first, n = np.asarray(first, np.int64), np.asarray(n, np.int64)
-    bins = -(-n // bin_size)
-    slots = (bins + extra) * bin_size
-    event = np.repeat(np.arange(len(n)), slots)
-    place = np.arange(len(event)) - np.repeat(np.cumsum(slots) - slots, slots)
-    rows = np.where(place < n[event], first[event] + place, padding)
-    counted = bins if pad is None else np.full_like(bins, pad // bin_size)
-    # Published: bins // 2 directions of a padding that has an even number of bins; here rounded up.
-    half = (counted + 1) // 2 if pad is None else counted // 2
-    directions = np.clip(half, 1, MAX_BINS // 2)[event]
-    return Layout(
-        rows.astype(np.int32), event.astype(np.int32), directions.astype(np.int32), len(n)
-    )
 
 
 # --- layers ---------------------------------------------------------------------------------------

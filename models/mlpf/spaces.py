@@ -13,14 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from models.mlpf.architecture import GNN_LSH, LAYERS
 from suite.core.errors import ConfigError, unknown_name
 from suite.core.ordered import Ordered
 from suite.core.printable import printable
-from suite.core.space import Choice, Float, Int, Parameter
+from suite.core.space import Choice, Float, Int, Parameter, When
 from suite.files import read_text
 
-NETWORK = "gnn_lsh_2022"
-"""The network of models/mlpf, as the spaces call it."""
 EXPONENTIAL, COSINE = "exponentialdecay", "cosinedecay"
 HELD: Mapping[str, Any] = MappingProxyType(
     {
@@ -67,6 +66,37 @@ TAKEN: Mapping[str, Parameter] = MappingProxyType(
     }
 )
 """What the network can be made of: the rule for each value that is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A target's network. spaces: the names by which spaces.yaml says that a space is of it. held: every
+    value that a trial needs, of which a space searches some; taken: the rule for each.
+    """
+
+    spaces: tuple[str, ...]
+    held: Mapping[str, Any]
+    taken: Mapping[str, Parameter]
+
+
+LSH_2022 = Network(("gnn_lsh_2022",), HELD, TAKEN)
+"""Of models.mlpf.MLPF, in TensorFlow."""
+THREE_LAYERS = Network(
+    ("three_layers", "gnn_lsh_2022"),
+    MappingProxyType(
+        {**HELD, "head_dim": 16, "layer": GNN_LSH, "num_features": 64, "num_heads": 8}
+    ),
+    MappingProxyType(
+        {
+            **TAKEN,
+            "head_dim": Int(1, 256),
+            "layer": Choice(*LAYERS),
+            "num_features": Int(1, 4096),
+            "num_heads": Int(1, 64),
+        }
+    ),
+)
+"""Of models.mlpf.mlpf_torch.MLPFTorch, whose gnn_lsh is the network of the other one."""
 NAMES = MappingProxyType(
     {"num_graph_layers_common": "n_glayers_id", "num_graph_layers_energy": "n_glayers_reg"}
 )
@@ -79,7 +109,7 @@ class PublishedSpace:
 
     source: str
     network: str
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, Parameter | When]
     held: Mapping[str, Any] = field(default_factory=dict)
     default: Mapping[str, Any] | None = None
     default_source: str = ""
@@ -105,16 +135,17 @@ def published_spaces() -> Mapping[str, PublishedSpace]:
 
 
 def _space(parameters: Mapping[str, Mapping[str, Any]], **others: Any) -> PublishedSpace:
-    made = {}
+    made: dict[str, Parameter | When] = {}
     for name, spec in parameters.items():
-        ((kind, values),) = spec.items()
-        made[name] = _KINDS[kind](*values)
+        ((kind, values),) = ((key, one) for key, one in spec.items() if key != "when")
+        parameter = _KINDS[kind](*values)
+        made[name] = When(parameter, spec["when"]) if "when" in spec else parameter
     return PublishedSpace(parameters=made, **others)
 
 
-def find(name: str) -> PublishedSpace:
-    """The space of that name, of the network that is here. Raises ConfigError for another."""
-    here = {key: one for key, one in published_spaces().items() if one.network == NETWORK}
+def find(name: str, network: Network = LSH_2022) -> PublishedSpace:
+    """The space of that name, of that network. Raises ConfigError for another."""
+    here = {key: one for key, one in published_spaces().items() if one.network in network.spaces}
     if name not in here:
         raise unknown_name("space", name, here)
     return here[name]
@@ -124,7 +155,7 @@ def find(name: str) -> PublishedSpace:
 class ChosenSpace:
     """What a target searches, holds and takes by default. fixed: the YAML's, of what is searched."""
 
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, Parameter | When]
     held: dict[str, Any]
     default: Mapping[str, Any] | None
     default_source: str
@@ -139,13 +170,16 @@ class ChosenSpace:
 
 
 def without_idle(
-    space: PublishedSpace, held: Mapping[str, Any] | None, fixed: Mapping[str, Any] | None
+    network: Network,
+    space: PublishedSpace,
+    held: Mapping[str, Any] | None,
+    fixed: Mapping[str, Any] | None,
 ) -> ChosenSpace:
     """The space with what is held, and without expdecay_decay_steps where no trial decays by steps.
 
     Raises ConfigError as held_values does, and for a value of that one where it plays no part.
     """
-    values, given = held_values(space, held), dict(fixed or {})
+    values, given = held_values(network, space, held), dict(fixed or {})
     parameters, default = dict(space.parameters), dict(space.default or {})
     if "lr_schedule" not in parameters and values["lr_schedule"] == COSINE:
         idle = "expdecay_decay_steps"
@@ -159,7 +193,9 @@ def without_idle(
     return ChosenSpace(parameters, values, default or None, space.default_source, given)
 
 
-def held_values(space: PublishedSpace, held: Mapping[str, Any] | None) -> dict[str, Any]:
+def held_values(
+    network: Network, space: PublishedSpace, held: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """What is not searched, by the network's names: the public code's, the space's, and `held` of the YAML.
 
     Raises ConfigError for a name that the network does not have or the space searches, and for a value out
@@ -168,16 +204,16 @@ def held_values(space: PublishedSpace, held: Mapping[str, Any] | None) -> dict[s
     given = {name: value for name, value in (held or {}).items() if value is not None}
     searched = {NAMES.get(name, name): name for name in space.parameters}
     for name, value in given.items():
-        if name not in HELD:
-            raise unknown_name("held", name, HELD)
+        if name not in network.held:
+            raise unknown_name("held", name, network.held)
         if name in searched:
             raise ConfigError(
                 f"held.{name}={printable(value, most=40)}: the space searches it; hold it by "
                 f"fixed.{searched[name]}."
             )
-        if (rule := TAKEN[name].check(value)) is not None:
+        if (rule := network.taken[name].check(value)) is not None:
             raise ConfigError(f"held.{name}={printable(value, most=40)}: {rule}.")
-    return {**HELD, **space.held, **given}
+    return {**network.held, **space.held, **given}
 
 
 def by_network_names(config: Mapping[str, Any]) -> dict[str, Any]:

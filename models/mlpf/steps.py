@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.mlpf import network
+from models.mlpf import architecture, network
+from models.mlpf.particle_flow import BETA_1, BETA_2, EPSILON
 
-# The defaults of Keras's Adam.
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 # Adam's averages and AMSGrad's maximum.
 STATE = ("weights", "mean", "variance", "most")
 
@@ -19,11 +18,11 @@ STATE = ("weights", "mean", "variance", "most")
 class Compiled:
     """Training step, evaluation and prediction of one architecture, for any trial and any T."""
 
-    def __init__(self, tf: Any, net: network.Architecture) -> None:
+    def __init__(self, tf: Any, net: architecture.Architecture) -> None:
         floats, ints = tf.float32, tf.int32
-        n = network.n_parameters(net)
+        n = architecture.n_parameters(net)
         vector, kernel = tf.TensorSpec((n,), floats), tf.TensorSpec((2,), floats)
-        book = tf.TensorSpec((net.n_layers, net.distance_dim, network.MAX_BINS // 2), floats)
+        book = tf.TensorSpec((net.n_layers, net.distance_dim, architecture.MAX_BINS // 2), floats)
         batch = (
             tf.TensorSpec((None, 12), floats),
             tf.TensorSpec((None, 7), floats),

@@ -76,13 +76,13 @@ def main() -> None:
     print(f"{n} events, {mean:.0f} elements each, pad {pad}, {options.threads} thread(s)")
     X, y = keras_mlpf.padded(staged.train, pad)
     keras.utils.set_random_seed(1)
-    from models.mlpf import network
+    from models.mlpf import architecture
 
     table: dict[str, list[list[tuple[float, float]]]] = {}
     chosen = options.networks.split(",")
     for name in chosen:
         n_id, n_reg, width, size = NETWORKS[name]
-        net = network.Architecture(size, n_id, n_reg, width)
+        net = architecture.Architecture(size, n_id, n_reg, width)
         model = keras_mlpf.KerasMLPF(net, 0.1)
         rate = keras.optimizers.AdamW(1e-4, weight_decay=1e-4, amsgrad=True)
         model.compile(optimizer=rate, loss=keras_mlpf.loss)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kit import toy_events
 from kit.driving import compose, names
 from kit.onnx_file import write_lcbench
 from suite.core.errors import DataError
@@ -52,6 +53,18 @@ def _lcbench_root():
     return folder.name
 
 
+@functools.cache
+def _toy_root():
+    """A data root with small toy events, which need no generator; removed when the process ends."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    toy_events.write(
+        Path(folder.name, "delphes_standin_pu0", "toy.pkl.bz2"),
+        toy_events.toy_events(24, n=(12, 30)),
+    )
+    return folder.name
+
+
 def _small(name):
     """A model's leaf, its data cut to what 18 epochs in a test can take."""
     leaf = compose(f"model={name}")["model"]
@@ -64,6 +77,8 @@ def _small(name):
     }  # pixels: a CPU takes eight 64 x 64 ones a second
     if name == "lcbench":
         leaf |= {"folder": _lcbench_root(), "sha256": None}
+    if name == "mlpf_torch":
+        leaf |= {"folder": _toy_root()}
     return leaf | {key: value for key, value in small.items() if key in leaf}
 
 

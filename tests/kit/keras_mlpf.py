@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.mlpf import network
+from models.mlpf import architecture
 
 
 class GraphLayer(keras.layers.Layer):
@@ -22,7 +22,7 @@ class GraphLayer(keras.layers.Layer):
         super().__init__()
         self.net = net
         self.distance = [
-            keras.layers.Dense(network.HIDDEN, "elu"),
+            keras.layers.Dense(architecture.HIDDEN, "elu"),
             keras.layers.Dropout(rate),
             keras.layers.Dense(net.distance_dim),
         ]
@@ -35,7 +35,7 @@ class GraphLayer(keras.layers.Layer):
         self.W_h = self.add_weight(shape=(shape[-1], width), initializer=draw, name="self")
         self.W_t = self.add_weight(shape=(shape[-1], width), initializer=draw, name="gate")
         self.b_t = self.add_weight(shape=(width,), initializer=draw, name="gate_bias")
-        shape = (self.net.distance_dim, network.MAX_BINS // 2)
+        shape = (self.net.distance_dim, architecture.MAX_BINS // 2)
         self.book = self.add_weight(shape=shape, initializer=draw, trainable=False, name="book")
 
     def call(self, x, mask, training=False):
@@ -82,10 +82,10 @@ class KerasMLPF(keras.Model):
         self.ids = [GraphLayer(net, rate / 2) for _ in range(net.n_id)]
         self.regs = [GraphLayer(net, rate / 2) for _ in range(net.n_reg)]
         self.norm = keras.layers.LayerNormalization()
-        three = network.MOMENTUM_HEAD
+        three = architecture.MOMENTUM_HEAD
         self.heads = {
-            "class": ffn(network.ID_HEAD, 6, rate),
-            "charge": ffn(network.CHARGE_HEAD, 1, rate),
+            "class": ffn(architecture.ID_HEAD, 6, rate),
+            "charge": ffn(architecture.CHARGE_HEAD, 1, rate),
             "eta": ffn(three, 2, rate),
             "phi": ffn(three, 4, rate),
             "energy": ffn(three, 6, rate),
@@ -131,7 +131,7 @@ class KerasMLPF(keras.Model):
         """The vector's weights into this model's variables."""
         table = {}
         at = 0
-        for name, shape, _ in network.blocks(net):
+        for name, shape, _ in architecture.blocks(net):
             size = int(np.prod(shape))
             table[name] = weights[at : at + size].reshape(shape)
             at += size

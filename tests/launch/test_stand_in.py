@@ -44,6 +44,7 @@ def runs(tmp_path, monkeypatch, no_fsync):
         (("model=mlpf_5hp",), "delphes"),
         (("model=mlpf_10hp",), "delphes"),
         (("model=mlpf_schedules",), "delphes"),
+        (("model=mlpf_torch",), "delphes"),
     ],
 )
 def test_without_data_and_choice_nothing_begins_and_the_fetch_line_is_printed(

@@ -9,9 +9,9 @@ import pytest
 
 from kit import toy_events
 from models.data import delphes
-from models.mlpf import MLPF, network
+from models.mlpf import MLPF, architecture, network
 from models.mlpf import events as mlpf_events
-from models.mlpf.network import Architecture
+from models.mlpf.architecture import Architecture
 from suite.core.errors import ConfigError, DataError, DivergedError
 
 CONFIG = {
@@ -59,9 +59,9 @@ def staged(folder):
 
 def computed(net, chosen, seed=3, group=None, extra=0, scale=1.0):
     """Logits, charge and momenta of the real elements, in order of input; and the loss terms."""
-    weights, books = network.initial(net, np.random.default_rng(seed))
+    weights, books = architecture.initial(net, np.random.default_rng(seed))
     group = np.arange(len(chosen.n)) if group is None else group
-    where = network.layout(chosen.first[group], chosen.n[group], net.bin_size, -1, extra=extra)
+    where = architecture.layout(chosen.first[group], chosen.n[group], net.bin_size, -1, extra=extra)
     real = where.rows >= 0
     X = np.zeros((len(real), 12), np.float32)
     y = np.zeros((len(real), 7), np.float32)
@@ -87,7 +87,7 @@ def computed(net, chosen, seed=3, group=None, extra=0, scale=1.0):
 )
 def test_it_has_as_many_parameters_as_the_public_code(layers_and_width, n):
     for bin_size in (8, 128):
-        assert network.n_parameters(Architecture(bin_size, *layers_and_width)) == n
+        assert architecture.n_parameters(Architecture(bin_size, *layers_and_width)) == n
 
 
 @pytest.mark.slow
@@ -184,7 +184,7 @@ def placed_in_bins(net, X, event, directions, seed=0):
     """z (T, d) and the order of slots, of a random distance network."""
     rng = np.random.default_rng(seed)
     z = (X @ rng.normal(0, 1, (12, net.distance_dim))).astype(np.float32)
-    book = rng.normal(0, 0.05, (net.distance_dim, network.MAX_BINS // 2)).astype(np.float32)
+    book = rng.normal(0, 0.05, (net.distance_dim, architecture.MAX_BINS // 2)).astype(np.float32)
     mask = X[:, 0] != 0
     order, back = network.bins(net, z, book, mask, event, directions)
     return z, order.numpy(), back.numpy(), mask
@@ -193,7 +193,7 @@ def placed_in_bins(net, X, event, directions, seed=0):
 def test_bins_are_neighbourhoods_within_one_event():
     rng = np.random.default_rng(2)
     n = np.array([300, 500])
-    where = network.layout(np.array([0, 300]), n, 16, 800)
+    where = architecture.layout(np.array([0, 300]), n, 16, 800)
     centres = rng.normal(size=(10, 12))
     X = (centres[rng.integers(0, 10, 801)] + 0.1 * rng.normal(size=(801, 12))).astype(np.float32)
     X[:, 0], X[800] = 1, 0
@@ -225,8 +225,8 @@ def test_gradients_reach_the_distance_network_and_every_layer(staged):
 
     chosen = staged().valid
     net = Architecture(16, 2, 2, 16, n_messages=2)
-    weights, books = network.initial(net, np.random.default_rng(3))
-    where = network.layout(chosen.first, chosen.n, 16, len(chosen.X))
+    weights, books = architecture.initial(net, np.random.default_rng(3))
+    where = architecture.layout(chosen.first, chosen.n, 16, len(chosen.X))
     X = np.concatenate([chosen.X, np.zeros((1, 12), np.float32)])[where.rows]
     y = np.concatenate([chosen.y, np.zeros((1, 7), np.float32)])[where.rows]
     vector = tf.constant(weights)

@@ -7,9 +7,11 @@ import pytest
 
 from kit import toy_events
 from kit.driving import CONF, compose
-from models.mlpf import MLPF, network, schedules, spaces
+from models.mlpf import MLPF, architecture, network, schedules, spaces
 from models.mlpf import events as mlpf_events
+from models.mlpf.mlpf_torch import MLPFTorch
 from suite.compare.figures_of_merit import references
+from suite.core.errors import ConfigError
 from suite.core.ordered import Ordered
 from suite.core.space import Choice, Float, Int
 from suite.core.target import make_target
@@ -78,11 +80,33 @@ def test_each_yaml_searches_its_space_and_its_default_is_a_point_of_it(name):
     assert needed == set(spaces.HELD), "every value of the network is searched or held"
 
 
+def test_the_torch_target_searches_its_own_space_and_takes_every_other_of_the_network():
+    target = make_target(compose("model=mlpf_torch")["model"] | {"data": "stand_in"})
+    assert list(target.space) == list(spaces.find("three_layers", spaces.THREE_LAYERS).parameters)
+    assert target.default["layer"] == "gnn_lsh" and "num_heads" not in target.default
+    assert {*target.held, *target.default} == set(spaces.THREE_LAYERS.held)
+    for layer, own in (
+        ("attention", {"num_heads": 8, "head_dim": 16}),
+        ("favor", {"num_features": 64}),
+    ):
+        held = MLPFTorch(data="stand_in", fixed={"layer": layer}).default
+        assert held["layer"] == layer and own.items() <= held.items() and "bin_size" not in held
+    with pytest.raises(ConfigError, match="space=three_layers: unknown"):
+        MLPF(data="stand_in", space="three_layers")
+    for name in YAMLS.values():
+        held = {"layer": "favor", "num_features": 32}
+        other = MLPFTorch(data="stand_in", space=name, held=held, schedule_epochs=9)
+        assert dict(other.space) == dict(spaces.find(name).parameters)
+        assert other.shape_of({**other.held, **other.default}).n_features == 32
+
+
 def test_every_held_value_is_one_that_the_network_takes():
     assert set(spaces.TAKEN) == set(spaces.HELD)
-    for space in spaces.published_spaces().values():
-        for name, value in {**spaces.HELD, **space.held}.items():
-            assert spaces.TAKEN[name].check(value) is None
+    for one in (spaces.LSH_2022, spaces.THREE_LAYERS):
+        assert set(one.taken) == set(one.held)
+        for space in spaces.published_spaces().values():
+            for name, value in {**one.held, **space.held}.items():
+                assert one.taken[name].check(value) is None
 
 
 def test_with_the_cosine_the_decay_steps_leave_the_space():
@@ -109,14 +133,17 @@ def test_the_schedules_are_those_of_keras(staircase):
 
 
 def test_layers_and_normalisation_have_as_many_parameters_as_their_formulas_say():
-    plain = network.n_parameters(network.Architecture(16, 1, 2, 64))
+    plain = architecture.n_parameters(architecture.Architecture(16, 1, 2, 64))
     norms = 2 * (14 + 14 + 64)  # gamma and beta of each layer's input
-    assert network.n_parameters(network.Architecture(16, 1, 2, 64, layernorm=True)) == plain + norms
-    deeper = network.Architecture(16, 1, 2, 64, hidden=32, n_hidden=3)
+    assert (
+        architecture.n_parameters(architecture.Architecture(16, 1, 2, 64, layernorm=True))
+        == plain + norms
+    )
+    deeper = architecture.Architecture(16, 1, 2, 64, hidden=32, n_hidden=3)
     inputs = 14 + 14 + 64
     before = inputs * 128 + 3 * (128 + 128 * 128 + 128)
     after = inputs * 32 + 3 * (32 + 2 * (32 * 32 + 32) + 32 * 128 + 128)
-    assert network.n_parameters(deeper) == plain - before + after
+    assert architecture.n_parameters(deeper) == plain - before + after
 
 
 @pytest.mark.parametrize(
@@ -124,12 +151,12 @@ def test_layers_and_normalisation_have_as_many_parameters_as_their_formulas_say(
 )
 def test_every_shape_treats_an_event_alike_with_more_padding(shape):
     chosen = mlpf_events.join([(X, y) for X, y in toy_events.toy_events(3, n=(20, 60))])
-    net = network.Architecture(16, 1, 1, 16, **shape)
-    weights, books = network.initial(net, np.random.default_rng(3))
+    net = architecture.Architecture(16, 1, 1, 16, **shape)
+    weights, books = architecture.initial(net, np.random.default_rng(3))
     outs = []
     for extra in (0, 2):
         group = np.arange(3)
-        where = network.layout(chosen.first[group], chosen.n[group], 16, -1, extra=extra)
+        where = architecture.layout(chosen.first[group], chosen.n[group], 16, -1, extra=extra)
         real = where.rows >= 0
         X = np.zeros((len(real), 12), np.float32)
         X[real] = chosen.X[where.rows[real]]
@@ -150,10 +177,10 @@ def test_the_graphs_kernel_falls_with_the_distance_down_to_its_least_value():
     """A layer whose messages are not normalised: an element's sum over its neighbours, from the formula."""
     import tensorflow as tf
 
-    net = network.Architecture(8, 1, 0, 8, normalize=False)
-    weights, books = network.initial(net, np.random.default_rng(0))
+    net = architecture.Architecture(8, 1, 0, 8, normalize=False)
+    weights, books = architecture.initial(net, np.random.default_rng(0))
     named = dict(network.unpack(net, weights))
-    X = np.random.default_rng(1).normal(0, 3, (8, network.ENCODED)).astype(np.float32)
+    X = np.random.default_rng(1).normal(0, 3, (8, architecture.ENCODED)).astype(np.float32)
     place = tf.constant([True] * 7 + [False]), tf.zeros(8, tf.int32), tf.ones(8, tf.int32)
     hidden = np.asarray(tf.nn.elu(network.dense(named, "id0/distance/0", X)))
     z = np.asarray(network.dense(named, "id0/distance/1", hidden))[:7].astype(float)
