@@ -70,7 +70,9 @@ class Run:
             while True:
                 self._launch(case)
                 last = case.launch.events()[-1:]
-                if last and last[0].get("status") == "completed":
+                is_over = last and last[0].get("status") == "completed"
+                # Rank 0 may be lost between the closing line and the record; the same line writes it.
+                if is_over and (case.launch.folder / "record.json").exists():
                     return case.row("; ".join(case.said))
                 if case.n_launches >= MOST_LAUNCHES:
                     raise AssertionError(f"not completed after {MOST_LAUNCHES} launches: {last}")
