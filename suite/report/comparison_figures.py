@@ -156,7 +156,9 @@ def comparison(group: Group, path: Path) -> Path | None:
         axes.set_xlabel(f"wall clock [{unit}]")
         axes.set_xlim(0, 1.08 * max(timed) / divisor or 1)
     _dots(right, group, names, lambda run: run.best, {})
-    right.set_xlabel(f"best validation {style.escape(group.metric)} ({group.first.better})")
+    # Three panels are too narrow for one line.
+    gap = "\n" if between else " "
+    right.set_xlabel(f"best validation {style.escape(group.metric)}{gap}({group.first.better})")
     right.margins(x=0.12)
     left.set_yticks(range(len(names)), labels)
     left.set_ylim(len(names) - 0.5, -0.5)
