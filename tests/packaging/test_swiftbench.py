@@ -76,7 +76,7 @@ def test_an_unknown_option_is_named_with_the_close_one_and_without_a_page(capsys
         main(["report", "--margn", "3", "runs"])
     said = capsys.readouterr().err
     assert stop.value.code == 2 and said.count("\n") == 1
-    assert said.startswith("swiftbench report: --margn: unknown; known are --format, ")
+    assert said.startswith("swiftbench report: --margn: unknown; known are --baseline, --format, ")
     assert "Did you mean --margin? (swiftbench report --help)" in said
 
 
