@@ -93,3 +93,16 @@ def test_a_worker_whose_jobs_are_too_short_to_tell_is_told_by_all_of_them(made, 
     (checked,) = check([cheat.finish()], Asked())
     (wrong,) = [one for one in f.findings(checked) if one.status == "fail"]
     assert wrong.rule == "clock" and wrong.text.startswith("worker ")
+
+
+def test_readings_that_are_left_out_leave_no_joules(made, tmp_path):
+    """The meter's last reading would else be the run's joules, however early it was."""
+    (whole,) = check([made["metered"]], Asked())
+    assert whole.runs[0].figures["joules"][0] > 0
+    cheat = f.Cheat(made["metered"], tmp_path / "cheat")
+    for line in cheat.of("finished")[2:]:
+        del line["energy_j"]
+    (checked,) = check([cheat.finish()], Asked())
+    assert checked.runs[0].figures["joules"][0] is None
+    (finding,) = [one for one in f.findings(checked) if one.rule == "energy"]
+    assert finding.status == "unprovable" and "no joules are counted" in finding.text

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from kit.rank_threads import Threads
 from models.cifar10_cnn import CIFAR10CNN
 from models.digits_cnn import DigitsCNN
 from models.images.rank_group import Group
@@ -111,21 +112,6 @@ def test_a_group_listens_on_the_loopback_alone(monkeypatch):
     other = torch.distributed.TCPStore("127.0.0.1", port, 2, False)
     other.set("key", "value")
     assert leader._store.get("key") == b"value"
-
-
-class Threads(Group):
-    """Two ranks as threads of one process: no launcher, no sockets."""
-
-    def __init__(self, rank, parts, meeting):
-        super().__init__(rank, 2, "cpu", 60.0, False)
-        self.parts, self.meeting = parts, meeting
-
-    def total(self, value):
-        self.parts[self.rank] = value.detach().clone()
-        self.meeting.wait()
-        whole = self.parts[0] + self.parts[1]
-        self.meeting.wait()
-        return value.copy_(whole)
 
 
 def in_float64(config, group=None):
