@@ -113,6 +113,14 @@ def own_environment():
 
 
 @pytest.fixture
+def tmp_path(tmp_path):
+    """A folder without siblings: many tests use it as a run's, and a run reads those beside it."""
+    folder = tmp_path / "test"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def no_fsync(monkeypatch):
     """Tests that write thousands of small files need them in order, not on the disk."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)
