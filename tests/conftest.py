@@ -15,6 +15,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MOST_WORKERS = 4
+GIB_EACH = 4  # a process may hold two frameworks
 
 settings.register_profile(
     "suite",
@@ -36,7 +37,8 @@ def pytest_addoption(parser):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Folders are tested by one process a core, four at most: each may hold two frameworks.
+    """Folders are tested by one process more than there are cores, as tests of MPI and of clocks wait for
+    a third of their time; four at most, and no more than there is memory for.
 
     0, which is this process alone: for files and single tests, with -s, and for images and Slurm
     jobs, of which a machine takes one at a time.
@@ -45,7 +47,9 @@ def pytest_xdist_auto_num_workers(config):
     machine = any(mark in config.getoption("-m") for mark in ("apptainer", "slurm"))
     if not folders or machine or config.getoption("-s") == "no":
         return 0
-    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    by_memory = max(1, int(gib / GIB_EACH))
+    return min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS, by_memory)
 
 
 def pytest_configure(config):

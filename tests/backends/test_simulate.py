@@ -274,7 +274,7 @@ def test_bad_clusters(wrong, says):
 @pytest.mark.slow
 def test_a_table_that_nobody_has_seen_runs_through_every_scheduler(tmp_path, monkeypatch):
     """Described by a ten-line YAML outside the repository; no code."""
-    table(tmp_path, n=150, epochs=16)
+    table(tmp_path, n=150, epochs=9)
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (
         tmp_path / "conf" / "model" / "unseen.yaml"
@@ -283,14 +283,14 @@ folder: {tmp_path}
 description:
   file: t.csv
   hyperparameters: [lr, width]
-  curve: {{prefix: v, first: 1, last: 16}}
+  curve: {{prefix: v, first: 1, last: 9}}
   metric: loss
   mode: min
 """)
     algorithms = names("algorithm")
     assert len(algorithms) >= 5
     for name in algorithms:
-        overrides = ["model=unseen", f"algorithm={name}", "backend=simulate", "max_epochs=16"]
+        overrides = ["model=unseen", f"algorithm={name}", "backend=simulate", "max_epochs=9"]
         config = launch.compose([*overrides, "+common.n_curves=4"], tmp_path / "conf")
         settings = RunSettings.of(config)
         try:

@@ -30,10 +30,8 @@ KNOWN = {
 BEYOND = ("beyond", "beyond_asha", "beyond_others")
 # Hundreds of combinations are composed.
 LARGE = {
-    **dict.fromkeys((*BEYOND, "scaling"), pytest.mark.slow),
-    "deadline": pytest.mark.exhaustive,
-    "league": pytest.mark.exhaustive,
-    "league_hours": pytest.mark.exhaustive,
+    "scaling": pytest.mark.slow,
+    **dict.fromkeys((*BEYOND, "deadline", "league", "league_hours"), pytest.mark.exhaustive),
 }
 
 
@@ -63,6 +61,17 @@ def test_plan_and_doctor_count_the_runs_of_every_experiment(name):
     assert (whole.n_runs, whole.n_epochs) == (n_runs, total)
     assert f"sweep       {n_runs} runs (" in page(plans, 1, sweep=True)
     assert whole.makespan_s(4) == makespan_s([p.load for p in plans], 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BEYOND)
+def test_of_36_tables_two_have_an_18th_of_the_runs(name):
+    try:
+        runs = Runs([f"experiment={name}", "task=mlpf,lcbench_34539"])
+    except DataError as error:
+        pytest.skip(f"its table is not here: {error}")
+    assert KNOWN[name] == 18 * runs.n_runs
+    assert f"sweep       {runs.n_runs} runs (" in page(planned(runs), 1, sweep=True)
 
 
 def test_expensive_searches_of_the_deadlines_have_six_of_the_twenty_seeds():
