@@ -31,8 +31,8 @@ SLOW = (
 )  # fmt: skip
 # The same class over a part of the hyperparameters of another one, which CI tests.
 PARTS = ("cifar10_cnn_3hp", "mlpf_5hp")
-# Of mlpf's class, with other hyperparameters: the check of what is its own that CI makes. Not whether each of ten sizes
-# of layers changes the training: TensorFlow compiles the network for each, and mlpf's own sizes are tested.
+# Of mlpf's class, with other hyperparameters: the check of what is its own that CI makes. Not whether each of
+# ten sizes of layers changes the training: TensorFlow compiles the network for each, and mlpf's are tested.
 SPACES = {"mlpf_10hp": "it_says_what_it_is", "mlpf_schedules": "hyperparameter"}
 
 

@@ -254,7 +254,9 @@ def test_generators_that_a_process_shares_are_kept_apart():
 # --- conditions and constraints -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "cmaes", pytest.param("gp", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize(
+    "sampler", ["tpe", "cmaes", pytest.param("gp", marks=pytest.mark.exhaustive)]
+)
 def test_optuna_keeps_conditions_and_constraints(sampler):
     pytest.importorskip("optuna", reason="Optuna is not installed: swiftbench[optuna]")
     optimizer = Optuna(sampler, pruner="none")
