@@ -20,6 +20,8 @@ WANTED_SIZE = "SUITE_WORLD_SIZE"
 """Ranks that the batch script asked for."""
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
 _RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
+# Open MPI's mpirun; Hydra, MPICH's mpiexec.
+_LOCAL_SIZES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS")
 # Flags of command lines that train nothing.
 _FLAGS = frozenset(
     (
@@ -61,6 +63,17 @@ def world_size() -> int:
     """Number of ranks that the launcher started; 1 where it does not state one."""
     sizes = (whole_number(os.environ.get(name)) for name in _SIZES)
     return next((number for number in sizes if number), 1)
+
+
+def ranks_per_core() -> float:
+    """Ranks of this launch for each core of this host, 1 at least: above 1 they wait for each other's cores.
+
+    1 where the launcher does not state how many share the host (srun).
+    """
+    sizes = (whole_number(os.environ.get(name)) for name in _LOCAL_SIZES)
+    n = next((number for number in sizes if number), 1)
+    # Not those that this process is bound to, which may be one of many.
+    return max(1.0, n / (os.cpu_count() or 1))
 
 
 def wanted_size(environment: Mapping[str, str]) -> int | None:

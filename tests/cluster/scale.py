@@ -30,9 +30,6 @@ SEARCH = (
     "backend.join_timeout_s=1500",
 )  # fmt: skip
 
-# Without it each waiting rank keeps a core busy.
-OVERSUBSCRIBED = {"OMPI_MCA_mpi_yield_when_idle": "1"}
-
 
 def measure(n: int, trials: int, folder: Path) -> dict[str, object]:
     """One run with n workers. Raises AssertionError where it does not complete."""
@@ -41,9 +38,7 @@ def measure(n: int, trials: int, folder: Path) -> dict[str, object]:
         slots = {name: len(range(i, n, MOST)) + (i == 0) for i, name in enumerate(names)}
         free = _available()
         start = time.monotonic()
-        launch = HostLaunch(
-            cluster, *SEARCH, f"scheduler.n_trials={trials}", slots=slots, **OVERSUBSCRIBED
-        )
+        launch = HostLaunch(cluster, *SEARCH, f"scheduler.n_trials={trials}", slots=slots)
         launch.still_s = 1500.0
         seen: dict[str, float] = {}
         rank0 = 0

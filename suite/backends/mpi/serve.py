@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from suite.backends import launcher
 from suite.backends.backoff import Backoff
 from suite.backends.mpi import groups, library
 from suite.backends.mpi.messages import TAG, Begin, Message
@@ -32,6 +33,8 @@ from suite.worker.worker import Worker
 
 # An idle worker may wait long: longer sleeps than rank 0's.
 SLEEP_S = (1e-4, 1e-2)
+# The most of them where ranks share cores: by as many times longer, and no longer than this.
+MOST_SLEEP_S = 0.25
 # How long a released one sleeps before it looks whether the run has ended.
 RELEASED_S = 0.25
 # Fast epochs share a message: one journal line for several.
@@ -103,7 +106,8 @@ class _Server:
         self.post("hello", process_identity())
 
     def serve(self) -> NoReturn:
-        backoff = Backoff(*SLEEP_S)
+        least_s, most_s = SLEEP_S
+        backoff = Backoff(least_s, min(most_s * launcher.ranks_per_core(), MOST_SLEEP_S))
         while True:
             message = self.receive()
             if message is None:
