@@ -56,6 +56,7 @@ def shell_scripts():
 def site(tmp_path):
     """site(**changes) -> a clone's folder with a site "here": local.sh with lines put after it."""
     shutil.copytree(SLURM, tmp_path / "slurm")
+    shutil.copytree(ROOT / "batch", tmp_path / "batch")
 
     def write(lines=""):
         text = (SLURM / "sites" / "local.sh").read_text() + lines + "\n"
@@ -361,8 +362,8 @@ ODD = ["a,b", "a(b", "a)b", "it's", "a=b", "a#b", "a{b", "~a", "a b", "a$b", 'a"
 def test_a_sweep_s_folder_may_have_any_name(tmp_path, monkeypatch, name):
     from suite.launch.runs import Runs
 
-    text = (SLURM / "sweep.sbatch").read_text()
-    line = next(x for x in text.splitlines() if x.startswith("folder="))
+    text = (ROOT / "batch" / "common.sh").read_text()
+    line = next(x for x in text.splitlines() if x.strip().startswith("folder="))
     monkeypatch.setenv("SUITE_RUNS", str(tmp_path / name))
     monkeypatch.setenv("SUITE_STAMP", "job-7")
     done = subprocess.run(
