@@ -174,7 +174,7 @@ class _Running:
             Checkpoints(_place(parts.backend, folder, journal)).drop_all_but(None)
         if conductor.shutdown is None:  # else the run lacked only its closing line
             runner = _runner(settings, parts, folder, self._driver)
-            if batch.job_id() and not parts.backend.simulated:
+            if batch.slurm_job_id() and not parts.backend.simulated:
                 self._meter = slurm_energy.JobMeter(timeout_s=3)
             runner.run(self._driver)
         assert conductor.shutdown is not None

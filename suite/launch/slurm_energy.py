@@ -27,7 +27,7 @@ class JobMeter:
         run: Callable[..., Any] = subprocess.run,
         timeout_s: float = 10.0,
     ) -> None:
-        self._job = batch.job_id(environ)
+        self._job = batch.slurm_job_id(environ)
         self._run, self._timeout_s = run, timeout_s
         self.why: str | None = None if self._job else "slurm: not in a job"
         self._began = self._read()

@@ -1,6 +1,7 @@
 """What the batch system states of this job; only this file reads its variables.
 
-Slurm's are read where nothing else is set. For another batch system set SUITE_END_TIME in its script.
+The job scripts of slurm/ and batch/ state it for every system under the same names (SUITE_END_TIME, SUITE_JOB_*).
+Slurm's own are read where those are not set.
 """
 
 from __future__ import annotations
@@ -28,7 +29,14 @@ def whole_number(text: str | None) -> int | None:
 
 
 def job_id(environment: Mapping[str, str] | None = None) -> str:
-    """Slurm's number of this job; empty outside of one."""
+    """The batch system's number of this job; empty outside of one."""
+    environment = os.environ if environment is None else environment
+    own = environment.get("SUITE_JOB_ID", "").strip()
+    return slurm_job_id(environment) if whole_number(own) is None else own
+
+
+def slurm_job_id(environment: Mapping[str, str] | None = None) -> str:
+    """Slurm's number of this job, for Slurm's commands; empty outside of one."""
     text = (os.environ if environment is None else environment).get("SLURM_JOB_ID", "").strip()
     return "" if whole_number(text) is None else text
 
@@ -51,14 +59,20 @@ def end_time_s(environment: Mapping[str, str] | None = None) -> float | None:
 
 
 def n_cores() -> int | None:
-    """Cores of this node that the job has; None outside of one, or where Slurm does not say.
+    """Cores of this node that the job has; None outside of one, or where the system does not say.
 
     Where a site does not bind jobs to their cores, a process could use all of the node.
     """
-    return whole_number(os.environ.get("SLURM_CPUS_ON_NODE")) if job_id() else None
+    return _first("SUITE_JOB_CORES", "SLURM_CPUS_ON_NODE") if job_id() else None
 
 
 def restarts() -> dict[str, int]:
     """How often the batch system has started this job again; empty if unknown."""
-    n = whole_number(os.environ.get("SLURM_RESTART_COUNT"))
+    n = _first("SUITE_JOB_RESTARTS", "SLURM_RESTART_COUNT")
     return {} if n is None else {"restart_count": n}
+
+
+def _first(*names: str) -> int | None:
+    """The number of the first variable that holds one."""
+    found = (whole_number(os.environ.get(name)) for name in names)
+    return next((number for number in found if number is not None), None)

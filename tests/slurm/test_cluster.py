@@ -77,7 +77,8 @@ def test_an_mpi_that_does_not_go_with_this_one_is_refused_in_time(cluster):
 
 
 def test_a_typo_in_a_site_file_ends_the_job_with_the_name(cluster, tmp_path):
-    shutil.copytree(ROOT / "slurm", tmp_path / "slurm")
+    for name in ("slurm", "batch"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     text = (ROOT / "slurm" / "sites" / "local.sh").read_text()
     (tmp_path / "slurm" / "sites" / "typo.sh").write_text(text + "SITE_PARTITON=main\n")
     job = cluster.submit("run.sbatch", FOUR, TABLE, SUITE_ROOT=str(tmp_path), SUITE_SITE="typo")

@@ -156,7 +156,7 @@ class _Search:
         self._end_until: float | None = None
         # Rank -> its job, once it was asked to end it with its epoch as a budget is used up; None: not asked.
         self._stopping: dict[int, int] | None = None
-        job = batch.job_id() if settings.shrink_job else ""
+        job = batch.slurm_job_id() if settings.shrink_job else ""
         self._size = JobSize(job, world.names(), launcher.why_nodes_stay(os.environ))
         self._events: list[t.Event] = []
         self._on: Mapping[str, Callable[[int, Any], None]] = {
