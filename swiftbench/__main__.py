@@ -19,7 +19,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command("suite.__main__", "a search, or a sweep of them with -m; under mpirun too"),
     "plan": Command(
-        "suite.__main__", "what a run would train; --sbatch: the line for Slurm", ("plan",)
+        "suite.__main__",
+        "what a run would train; --sbatch, --batch=SYSTEM: the line for a batch system",
+        ("plan",),
     ),
     "report": Command("suite.report.__main__", "what runs say: one page, tables, figures"),
     "watch": Command("suite.watch.__main__", "runs on a terminal while they are trained"),

@@ -50,7 +50,7 @@ def _command(arguments: list[str], ended: Callable[[], None]) -> int:
         return 0
     at = launcher.plan_at(arguments)
     arguments = [word for i, word in enumerate(arguments) if i != at]
-    words = [word for word in arguments if word not in ("--sbatch", "--measure")]
+    words = [word for word in arguments if not plan_command.is_own(word)]
     options = parsed_options(words)
     if options.page:
         hydra_page(words, options)

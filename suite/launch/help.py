@@ -31,7 +31,8 @@ Exit code: 0; 1: a run failed or lacks its record, report or import failed, or b
 75: paused at the job's time limit; 130: interrupted.
 """
 PLAN = """\
-usage: {plan} [group=option] [key=value] ... [workers=N] [nodes=N] [epoch_s=S] [--measure] [--sbatch]
+usage: {plan} [group=option] [key=value] ... [workers=N] [nodes=N] [epoch_s=S] [--measure]
+       [--sbatch | --batch=SYSTEM]
 
 What a run or a sweep would train, on how many workers, for how long. Trains nothing, but for --measure.
 
@@ -45,6 +46,7 @@ nodes=N      nodes of the job, each with a worker a GPU of the site (site=NAME, 
 epoch_s=S    seconds that an epoch takes on your device, in place of the figure that the target states
 --measure    train one epoch on this machine, in this process, and take its seconds; the device is named
 --sbatch     print only the line that submits the runs to Slurm; submits nothing
+--batch=SYSTEM    the same for pbs, gridengine, htcondor or slurm
 
 Exit code: 0; 1: bad input; 2: wrong options.
 """

@@ -6,20 +6,22 @@ import math
 import os
 from collections.abc import Sequence
 
-from suite.core.errors import ConfigError
-from suite.launch import sbatch
+from suite.core.errors import ConfigError, unknown_name
+from suite.launch import batch_lines, sbatch
 from suite.launch.plan import Planned, page, planned
 from suite.launch.runs import Runs
 from suite.run.paths import checkout
+
+_SLURM, _BATCH = "slurm", "--batch="
 
 
 def plan(arguments: Sequence[str]) -> int:
     """Print what would be trained: each plan once, and a sweep's total. Returns the exit code.
 
-    Words of its own: workers=N, nodes=N, site=NAME (SUITE_SITE), epoch_s=S, --measure; with --sbatch only the
-    line that submits the runs is printed. Raises ConfigError.
+    Words of its own: workers=N, nodes=N, site=NAME (SUITE_SITE), epoch_s=S, --measure; with --sbatch or
+    --batch=SYSTEM only the line that submits the runs is printed. Raises ConfigError.
     """
-    words = [word for word in arguments if word not in ("--sbatch", "--measure")]
+    words = [word for word in arguments if not is_own(word)]
     site = _taken(words, "site") or os.environ.get("SUITE_SITE", "")
     n_workers, n_nodes = _count(words, "workers"), _count(words, "nodes")
     epoch_s = _seconds(words)
@@ -29,16 +31,8 @@ def plan(arguments: Sequence[str]) -> int:
         plans = [each.with_epoch_s(epoch_s, f"as given (epoch_s={epoch_s:g})") for each in plans]
     elif "--measure" in arguments:
         plans = _measured(plans)
-    if "--sbatch" in arguments:
-        passed = {k: os.environ[k] for k in ("SUITE_IMAGE", "SUITE_DATA") if os.environ.get(k)}
-        loads = [each.load for each in plans]
-        where = sbatch.read_site(site, checkout())
-        with_job = any(each.settings.budget.end == "job" for each in plans)
-        said = sbatch.line(
-            loads, where, n_nodes or 1, words,
-            workers=n_workers, environment=passed, ends_with_job=with_job,
-        )  # fmt: skip
-        print(said)
+    if system := _system(arguments):
+        print(_line(system, site, plans, n_nodes or 1, n_workers, words))
         return 0
     if n_nodes is not None:
         n_workers = n_nodes * (n_workers or _a_node(site))
@@ -46,9 +40,53 @@ def plan(arguments: Sequence[str]) -> int:
     return 0
 
 
+def is_own(word: str) -> bool:
+    """Whether it is an option of `plan` alone."""
+    return word in ("--sbatch", "--measure") or word.startswith(_BATCH)
+
+
+def _system(arguments: Sequence[str]) -> str:
+    """The batch system whose line is wanted; empty: none."""
+    named = [word.removeprefix(_BATCH) for word in arguments if word.startswith(_BATCH)]
+    if not named:
+        return _SLURM if "--sbatch" in arguments else ""
+    if named[-1] not in (_SLURM, *batch_lines.SYSTEMS):
+        raise unknown_name("--batch", named[-1], (_SLURM, *batch_lines.SYSTEMS))
+    return named[-1]
+
+
+def _line(
+    system: str,
+    site: str,
+    plans: Sequence[Planned],
+    nodes: int,
+    workers: int | None,
+    words: list[str],
+) -> str:
+    loads = [each.load for each in plans]
+    passed = {k: os.environ[k] for k in ("SUITE_IMAGE", "SUITE_DATA") if os.environ.get(k)}
+    with_job = any(each.settings.budget.end == "job" for each in plans)
+    if system == _SLURM:
+        return sbatch.line(
+            loads, sbatch.read_site(site, checkout()), nodes, words,
+            workers=workers, environment=passed, ends_with_job=with_job,
+        )  # fmt: skip
+    return batch_lines.line(
+        system, loads, batch_lines.read_site(system, site, checkout()), nodes, words,
+        workers=workers, environment=passed, ends_with_job=with_job,
+    )  # fmt: skip
+
+
 def _a_node(site: str) -> int:
     """Workers of a node: one for each GPU that the site states, else one."""
-    return max(sbatch.read_site(site, checkout()).gpus, 1) if site else 1
+    if not site:
+        return 1
+    root = checkout()
+    in_batch = (root / "batch" / "sites" / f"{site}.sh").exists()
+    if in_batch and not (root / "slurm" / "sites" / f"{site}.sh").exists():
+        # All systems of batch/ read a site's GPUs alike.
+        return max(batch_lines.read_site("pbs", site, root).gpus, 1)
+    return max(sbatch.read_site(site, root).gpus, 1)
 
 
 def _measured(plans: Sequence[Planned]) -> list[Planned]:

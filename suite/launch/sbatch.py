@@ -41,20 +41,27 @@ class Site:
 
 def read_site(name: str, root: Path) -> Site:
     """The site file `name` of the clone `root`, checked. Raises ConfigError with its message."""
+    keys = ("PARTITION", "ACCOUNT", "GPUS_PER_NODE", "GRES", "CPUS_PER_NODE", "MAX_TIME")
+    partition, account, gpus, gres, cpus, max_time = asked(
+        root, "slurm/common.sh", "slurm/sites", name, keys
+    )
+    return Site(name, partition, account, int(gpus), gres, int(cpus), max_time)
+
+
+def asked(root: Path, script: str, sites: str, name: str, keys: Sequence[str]) -> list[str]:
+    """Values of SITE_<key> in the site file `name`, as the system's script reads it. Raises ConfigError."""
     if name and not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(
-            f"SUITE_SITE={name}: must be the name of a file in slurm/sites/ (without .sh); name one."
+            f"SUITE_SITE={name}: must be the name of a file in {sites}/ (without .sh); name one."
         )
-    keys = ("PARTITION", "ACCOUNT", "GPUS_PER_NODE", "GRES", "CPUS_PER_NODE", "MAX_TIME")
     shown = " ".join(f'"$SITE_{key}"' for key in keys)
-    script = f'root=$1 SUITE_SITE=$2; . "$root/slurm/common.sh"; load_site; printf "%s\\n" {shown}'
+    text = f'root=$1 SUITE_SITE=$2; . "$root/{script}"; load_site; printf "%s\\n" {shown}'
     done = subprocess.run(
-        ["bash", "-euc", script, "bash", str(root), name], capture_output=True, text=True
+        ["bash", "-euc", text, "bash", str(root), name], capture_output=True, text=True
     )
     if done.returncode:
-        raise ConfigError(done.stderr.strip().removeprefix("slurm: "))
-    partition, account, gpus, gres, cpus, max_time = done.stdout.splitlines()
-    return Site(name, partition, account, int(gpus), gres, int(cpus), max_time)
+        raise ConfigError(re.sub(r"^\w+: ", "", done.stderr.strip()))
+    return done.stdout.splitlines()
 
 
 def ranks(nodes: int, workers: int) -> int:
@@ -65,6 +72,25 @@ def ranks(nodes: int, workers: int) -> int:
 def seconds(loads: Sequence[Load], n_workers: int) -> int:
     """Wall clock to ask for: the predicted makespan of all runs with a margin, start and pause (once)."""
     return math.ceil(makespan_s(loads, n_workers) * _MARGIN + _START_S + _PAUSE_S)
+
+
+def wanted_s(loads: Sequence[Load], n_workers: int, max_time: str, ends_with_job: bool) -> int:
+    """Wall clock to ask for at a site whose longest job is `max_time`, empty: there is none.
+
+    Raises ConfigError where that cannot hold one epoch.
+    """
+    # A search that ends with its job takes all that it is given.
+    wanted = _OF_SCRIPT_S if ends_with_job else seconds(loads, n_workers)
+    if not max_time:
+        return wanted
+    most, epoch_s = _parse(max_time), max(load.epoch_s for load in loads)
+    if most < epoch_s + _START_S + _PAUSE_S:
+        raise ConfigError(
+            f"SITE_MAX_TIME={max_time}: start, one epoch ({epoch_s:g} s) and the pause "
+            f"take {epoch_s + _START_S + _PAUSE_S:g} s; take a partition with longer jobs."
+        )
+    # The job pauses, requeues itself and continues.
+    return most if ends_with_job else min(wanted, most)
 
 
 def line(
@@ -86,18 +112,7 @@ def line(
     """
     per_node = check_integer("workers", workers or site.gpus or 1, 1)
     n_workers = ranks(nodes, per_node) - 1
-    # A search that ends with its job takes all that it is given.
-    wanted = _OF_SCRIPT_S if ends_with_job else seconds(loads, n_workers)
-    epoch_s = max(load.epoch_s for load in loads)
-    if site.max_time:
-        most = _parse(site.max_time)
-        if most < epoch_s + _START_S + _PAUSE_S:
-            raise ConfigError(
-                f"SITE_MAX_TIME={site.max_time}: start, one epoch ({epoch_s:g} s) and the pause "
-                f"take {epoch_s + _START_S + _PAUSE_S:g} s; take a partition with longer jobs."
-            )
-        # The job pauses, requeues itself and continues.
-        wanted = most if ends_with_job else min(wanted, most)
+    wanted = wanted_s(loads, n_workers, site.max_time, ends_with_job)
     words = [
         f"{k}={shlex.quote(v)}" for k, v in {"SUITE_SITE": site.name, **(environment or {})}.items()
     ]
@@ -112,12 +127,12 @@ def line(
         words.append(f"--partition={site.partition}")
     if site.account != "none":
         words.append(f"--account={site.account}")
-    words += [f"--time={_clock(wanted)}", "slurm/run.sbatch"]
+    words += [f"--time={clock(wanted)}", "slurm/run.sbatch"]
     return " ".join([*words, *map(shlex.quote, overrides)])
 
 
-def _clock(s: int) -> str:
-    """Seconds as Slurm writes them, rounded up to minutes: 26 h are 26:00:00."""
+def clock(s: int) -> str:
+    """Seconds as batch systems write them, rounded up to minutes: 26 h are 26:00:00."""
     minutes = math.ceil(s / 60)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:00"
 
@@ -135,5 +150,5 @@ def _parse(text: str) -> int:
         return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + rest
     except ValueError:
         raise ConfigError(
-            f"SITE_MAX_TIME={text}: must be Slurm's D-HH:MM:SS; correct the site file."
+            f"SITE_MAX_TIME={text}: must be D-HH:MM:SS; correct the site file."
         ) from None

@@ -1,7 +1,7 @@
 """What the batch system states of this job; only this file reads its variables.
 
-The job scripts of slurm/ and batch/ state it for every system under the same names (SUITE_END_TIME, SUITE_JOB_*).
-Slurm's own are read where those are not set.
+The job scripts of slurm/ and batch/ state it for every system under the same names (SUITE_END_TIME,
+SUITE_JOB_*). Slurm's own are read where those are not set.
 """
 
 from __future__ import annotations

@@ -56,5 +56,5 @@ def _reproducible(parts: Parts, is_simulated: bool) -> str:
     repeats = scheduler.deterministic and (
         parts.settings.overlap == "logical" or not conductor.searcher.adaptive
     )
-    repeats &= is_simulated or not conductor.spending.limits
+    repeats &= is_simulated or not conductor.spending.has_limit
     return "whole run" if repeats else "prefix only"

@@ -82,6 +82,24 @@ def test_restarts_and_job_numbers(monkeypatch):
     )
 
 
+def test_what_job_scripts_state_is_taken_before_slurm_s_own():
+    stated = {"SUITE_JOB_ID": "12", "SLURM_JOB_ID": "4711"}
+    assert (batch.job_id(stated), batch.slurm_job_id(stated)) == ("12", "4711")
+    # Only Slurm's number is for Slurm's commands.
+    assert batch.slurm_job_id({"SUITE_JOB_ID": "12"}) == ""
+    assert batch.job_id({"SUITE_JOB_ID": "12[3].server", "SLURM_JOB_ID": ""}) == ""
+
+
+def test_a_job_s_cores_and_restarts_are_those_of_any_batch_system(monkeypatch):
+    for name in ("SLURM_JOB_ID", "SLURM_CPUS_ON_NODE", "SLURM_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SUITE_JOB_CORES", "8")
+    assert batch.n_cores() is None
+    monkeypatch.setenv("SUITE_JOB_ID", "12")
+    monkeypatch.setenv("SUITE_JOB_RESTARTS", "2")
+    assert batch.n_cores() == 8 and batch.restarts() == {"restart_count": 2}
+
+
 @pytest.mark.parametrize("name", batch.END_TIMES)
 @pytest.mark.parametrize(
     "text",

@@ -90,13 +90,13 @@ def test_a_run_longer_than_its_job_pauses_by_itself_is_started_again_and_decides
 def test_a_job_cut_by_its_walltime_continues_in_the_next_and_repeats_no_finished_training(
     system, tmp_path
 ):
-    """Rank 0 hangs (SIGSTOP) at some moment, so the job is not over when its time is, and all its processes are
-    killed. The stand-in's SIGTERM gives the script time to submit the continuation; Grid Engine's SIGKILL does
-    not, so the same line is submitted again.
+    """Rank 0 hangs (SIGSTOP) at some moment, so the job is not over when its time is, and all its processes
+    are killed. The stand-in's SIGTERM gives the script time to submit the continuation; Grid Engine's
+    SIGKILL does not, so the same line is submitted again.
     """
     words = (*SEARCH, "model.sleep_s=1", "backend.pause_before_s=1")
-    job = system.submit(RANKS, 70, *words, SUITE_STAMP="cut")
-    system.until(lambda: system.epochs() >= 30)
+    job = system.submit(RANKS, 120, *words, SUITE_STAMP="cut")
+    system.until(lambda: system.epochs() >= 10)
     os.kill(system.rank_0(), signal.SIGSTOP)
     done = system.wait(job)
     is_continued = "start 2" in done.out
@@ -104,7 +104,7 @@ def test_a_job_cut_by_its_walltime_continues_in_the_next_and_repeats_no_finished
     if not is_continued:
         (folder,) = system.folders()
         assert journals.read(folder / journals.NAME)[1][-1]["event"] != "closed"
-        done = system.wait(system.submit(RANKS, 300, *words, SUITE_STAMP="cut"))
+        done = system.wait(system.submit(RANKS, 600, *words, SUITE_STAMP="cut"))
     (folder,) = system.folders()
     lines = checked(folder)
     assert lines[-1]["status"] == "completed"
@@ -154,7 +154,7 @@ def test_a_lost_rank_0_is_started_again(system, tmp_path):
 
 @pytest.mark.exhaustive
 def test_tasks_of_an_array_train_each_an_entry_of_the_sweep(system):
-    number = system.submit(RANKS, 300, *SEARCH, "seed=0,1", "algorithm=hyperband,asha", array=4)
+    number = system.submit(RANKS, 1800, *SEARCH, "seed=0,1", "algorithm=hyperband,asha", array=4)
     done = system.wait(number)
     names = sorted(folder.name for folder in system.folders())
     assert names == ["0-hyperband-seed0", "1-asha-seed0", "2-hyperband-seed1", "3-asha-seed1"], (

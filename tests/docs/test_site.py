@@ -17,7 +17,8 @@ from kit.driving import ROOT
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 VARIABLE = re.compile(r"\bSUITE_[A-Z_]*[A-Z]\b")
 CODE = (
-    "bench", "setup.py", "suite", "models", "swiftbench", "conf", "slurm", "containers", "benchmark", ".ci",
+    "bench", "setup.py", "suite", "models", "swiftbench", "conf", "slurm", "batch", "containers",
+    "benchmark", ".ci",
 )  # fmt: skip
 LOADS = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("link", "href")}
 

@@ -235,6 +235,9 @@ def main(words: Sequence[str]) -> int:
             f"usage: gridengine.py FOLDER{'; ' + why if len(words) == 1 else ''}", file=sys.stderr
         )
         return 2
+    # Whoever started this in the background has its Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     with Cell(Path(words[0])) as cell:
         environment = cell.environment()
         for name in (*cell.variables, "LD_LIBRARY_PATH", "PATH"):

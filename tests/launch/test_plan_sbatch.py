@@ -1,8 +1,12 @@
 """`plan --sbatch`: the line that submits, for a site; nothing is submitted."""
 
+import shlex
+
 import pytest
 
-from suite.launch import cli
+from suite.core.errors import ConfigError
+from suite.launch import batch_lines, cli
+from suite.launch.plan import Load
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +82,63 @@ def test_what_is_missing_is_said(capsys, words, match):
 def test_a_site_is_a_file_s_name_and_no_path(name, capsys):
     code, text = said(capsys, f"site={name}")
     assert code == 1 and f"SUITE_SITE={name}: must be the name of a file in slurm/sites/" in text
+
+
+def batch_line(capsys, system, *words):
+    code = cli.main(["plan", "model=digits_cnn", "site=local", *words, f"--batch={system}"])
+    out, err = capsys.readouterr()
+    return code, (out + err).strip()
+
+
+def test_pbs_s_first_chunk_has_a_rank_more_and_its_words_a_variable(capsys):
+    code, line = batch_line(capsys, "pbs", "nodes=4", "workers=4", 'name="a b"')
+    assert code == 0
+    assert line.startswith("SUITE_SITE=local SUITE_WORDS='model=digits_cnn ")
+    assert " qsub -l select=1:ncpus=5:mpiprocs=5+3:ncpus=4:mpiprocs=4 -l walltime=0" in line
+    assert line.endswith(" batch/pbs.sh")
+    # As the job's shell, and then the job, take it apart again.
+    (words,) = (w for w in shlex.split(line) if w.startswith("SUITE_WORDS="))
+    assert shlex.split(words.partition("=")[2]) == ["model=digits_cnn", 'name="a b"']
+
+
+def test_grid_engine_is_asked_for_a_slot_for_each_rank(capsys):
+    code, line = batch_line(capsys, "gridengine", "nodes=4", "workers=4", "seed=3")
+    assert code == 0 and line.startswith("SUITE_SITE=local qsub -pe mpi 17 -l h_rt=0")
+    assert line.endswith(" batch/gridengine.sh model=digits_cnn seed=3")
+
+
+def test_htcondor_has_one_machine_and_quotes_of_its_own(capsys):
+    code, line = batch_line(capsys, "htcondor", "workers=4", 'name="a b"')
+    assert code == 0 and line.startswith("SUITE_SITE=local condor_submit ranks=5 walltime=")
+    assert shlex.split(line)[-2:] == ["words=model=digits_cnn 'name=a b'", "batch/htcondor.sub"]
+    code, line = batch_line(capsys, "htcondor", "nodes=2")
+    assert code == 1 and "nodes=2: a job of batch/htcondor.sub has one machine" in line
+
+
+def test_a_batch_system_that_is_none_is_refused_with_the_known_ones(capsys):
+    code, line = batch_line(capsys, "pbspro")
+    assert (
+        code == 1 and "--batch=pbspro: unknown; known are gridengine, htcondor, pbs, slurm." in line
+    )
+    code, line = batch_line(capsys, "slurm")
+    assert code == 0 and line.endswith(" slurm/run.sbatch model=digits_cnn")
+
+
+def test_a_site_s_queue_account_and_gpus_are_in_the_line_of_each_system():
+    site = batch_lines.Site(
+        "a", "gpu", "hep", 4, 48, "24:00:00", "mpi5", "-l filesystems=home:eagle"
+    )
+    load = Load(1, 100, 81, 10.0)
+    lines = {each: batch_lines.line(each, [load], site, 2, []) for each in ("pbs", "gridengine")}
+    assert (
+        "qsub -q gpu -A hep -l filesystems=home:eagle -l select=1:ncpus=48:mpiprocs=5:ngpus=4+1:"
+        in lines["pbs"]
+    )
+    # A slot more on each node: such an environment gives all nodes as many.
+    assert (
+        "qsub -q gpu -P hep -l filesystems=home:eagle -pe mpi5 10 -l h_rt=" in lines["gridengine"]
+    )
+    line = batch_lines.line("htcondor", [load], site, 1, [])
+    assert "ranks=5 walltime=" in line and " gpus=4 group=hep " in line
+    with pytest.raises(ConfigError, match="SITE_PE=: site b names no parallel environment"):
+        batch_lines.line("gridengine", [load], batch_lines.Site("b"), 1, [])

@@ -24,6 +24,7 @@ FOLDERS = (
     "containers",
     "benchmark",
     "slurm",
+    "batch",
     "docs",
     "tests",
 )

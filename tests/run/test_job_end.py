@@ -92,6 +92,19 @@ def test_a_batch_system_s_signal_ends_it_by_itself(tmp_path, no_fsync, job):
     verified(folder)
 
 
+def test_a_search_that_only_its_end_keeps_from_repeating_is_verified_too(
+    tmp_path, no_fsync, job, short
+):
+    """Hyperband without overlap repeats as a whole; where it ends with a job, up to there."""
+    job(600.0)
+    words = [word for word in WORDS if not word.startswith("scheduler.")]
+    words += ["algorithm=hyperband", "overlap=false", "max_epochs=27"]
+    outcome = Begin(configured(*words), tmp_path / "run", "auto").run()
+    assert outcome.reason.startswith("budget.end=job: "), outcome.reason
+    assert journals.read_header(tmp_path / "run" / journals.NAME)["reproducible"] == "prefix only"
+    verified(tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("words", "seconds", "n_runs", "says"),
     [
