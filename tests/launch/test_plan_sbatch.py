@@ -110,7 +110,8 @@ def test_grid_engine_is_asked_for_a_slot_for_each_rank(capsys):
 def test_htcondor_has_one_machine_and_quotes_of_its_own(capsys):
     code, line = batch_line(capsys, "htcondor", "workers=4", 'name="a b"')
     assert code == 0 and line.startswith("SUITE_SITE=local condor_submit ranks=5 walltime=")
-    assert shlex.split(line)[-2:] == ["words=model=digits_cnn 'name=a b'", "batch/htcondor.sub"]
+    words = 'words=model=digits_cnn \'name=""a b""\''
+    assert shlex.split(line)[-2:] == [words, "batch/htcondor.sub"]
     code, line = batch_line(capsys, "htcondor", "nodes=2")
     assert code == 1 and "nodes=2: a job of batch/htcondor.sub has one machine" in line
 
