@@ -10,6 +10,7 @@ Schema of what comes out: models/data/delphes.py. Lengths in m, energies in GeV,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,10 +18,9 @@ import numpy as np
 
 # Version of the formulas; a folder never mixes events of two versions.
 VERSION = 2
-FIELD, RADIUS, HALF_LENGTH = 3.8, 1.29, 3.00
 NEUTRINOS = (12, 14, 16)
-# GeV. A neutral hadron of less energy is not a target.
-NEUTRAL_HADRON_MIN = 9.0
+# A cell's number is its ring's times this, plus its place round phi.
+RING = 4096
 
 NONE, CHARGED_HADRON, NEUTRAL_HADRON, PHOTON, ELECTRON, MUON = range(6)
 
@@ -55,7 +55,7 @@ class Grid:
     n_phi: Any
 
 
-def _mirrored(edges: list[float], n_phi: list[int]) -> Grid:
+def mirrored(edges: list[float], n_phi: list[int]) -> Grid:
     """From edges 0 = e0 < e1 < ... and the cells of [e(i), e(i+1)]."""
     both = np.array([-e for e in edges[:0:-1]] + edges)
     return Grid(both, np.array(n_phi[::-1] + n_phi))
@@ -65,7 +65,7 @@ def _ecal() -> Grid:
     fine = [i * 0.0174 for i in range(86)]  # to 1.479
     fine += [1.5 + i * 0.0174 for i in range(84)]  # to 2.944
     coarse = [2.958, 3.125, 3.3, 3.475, 3.65, 3.825, 4.0, 4.175, 4.35, 4.525, 4.7, 5.0]
-    return _mirrored(fine + coarse, [360] * len(fine) + [36] * (len(coarse) - 1))
+    return mirrored(fine + coarse, [360] * len(fine) + [36] * (len(coarse) - 1))
 
 
 def _hcal() -> Grid:
@@ -76,7 +76,7 @@ def _hcal() -> Grid:
     ]  # fmt: skip
     n_phi = [72] * (len(fine) - 1) + [36] * (len(coarse) - 1) + [18]
     n_phi[-2:] = [18, 18]
-    return _mirrored(fine + coarse, n_phi)
+    return mirrored(fine + coarse, n_phi)
 
 
 ECAL, HCAL = _ecal(), _hcal()
@@ -124,17 +124,50 @@ def pt_resolution(kind: Any, pt: Any, eta: Any) -> Any:
     return np.where(kind == MUON, muon, np.where(kind == ELECTRON, electron, hadron))
 
 
-def at_calorimeter(charge: Any, pt: Any, eta: Any, phi: Any) -> tuple[Any, Any]:
+@dataclass(frozen=True)
+class Card:
+    """What a detector can measure: of CMS here, of CLIC in models/data/clic_detector.py.
+
+    field in T; radius and half_length of the calorimeter's surface in m; grids, and the resolution of a
+    tower by (energy, eta), in GeV; efficiency and pt_resolution by (kind, pt, eta); direction: error of a
+    track's eta and phi; least_ecal, least_hcal: a tower's thresholds in GeV; significance: in deviations
+    of it; least_neutral: a neutral hadron of less GeV is no target; no_tracks: |eta| beyond which none are.
+    """
+
+    field: float
+    radius: float
+    half_length: float
+    ecal: Grid
+    hcal: Grid
+    ecal_sigma: Callable[[Any, Any], Any]
+    hcal_sigma: Callable[[Any, Any], Any]
+    efficiency: Callable[[Any, Any, Any], Any]
+    pt_resolution: Callable[[Any, Any, Any], Any]
+    direction: float
+    least_ecal: float
+    least_hcal: float
+    significance: float
+    least_neutral: float
+    no_tracks: float
+
+
+CMS = Card(
+    3.8, 1.29, 3.00, ECAL, HCAL, ecal_sigma, hcal_sigma, efficiency, pt_resolution,
+    direction=0.01, least_ecal=0.5, least_hcal=1.0, significance=2.0, least_neutral=9.0, no_tracks=2.5,
+)  # fmt: skip
+
+
+def at_calorimeter(charge: Any, pt: Any, eta: Any, phi: Any, card: Card = CMS) -> tuple[Any, Any]:
     """(eta, phi) where each particle, from the origin, meets the calorimeter's surface.
 
     A helix of radius rho = pT / (0.2998 B |q|): turn angle 2a after an arc 2 rho a; particles that
     never reach the barrel (2 rho < R) go to an endcap. Neutral ones go straight.
     """
     curved = charge != 0
-    rho = pt / (0.2998 * FIELD * np.where(curved, np.abs(charge), 1.0))
-    reach = np.minimum(RADIUS / (2 * rho), 1.0)
-    barrel = np.where(2 * rho >= RADIUS, 2 * rho * np.arcsin(reach), np.inf)
-    endcap = HALF_LENGTH / np.maximum(np.abs(np.sinh(eta)), 1e-9)
+    rho = pt / (0.2998 * card.field * np.where(curved, np.abs(charge), 1.0))
+    reach = np.minimum(card.radius / (2 * rho), 1.0)
+    barrel = np.where(2 * rho >= card.radius, 2 * rho * np.arcsin(reach), np.inf)
+    endcap = card.half_length / np.maximum(np.abs(np.sinh(eta)), 1e-9)
     arc = np.minimum(barrel, endcap)
     a = arc / (2 * rho)
     r = np.maximum(np.abs(2 * rho * np.sin(a)), 1e-6)
@@ -144,7 +177,9 @@ def at_calorimeter(charge: Any, pt: Any, eta: Any, phi: Any) -> tuple[Any, Any]:
     return np.where(curved, eta_out, eta), np.where(curved, phi_out, phi)
 
 
-def detect(particles: Particles, rng: np.random.Generator, published: bool = False) -> Any:
+def detect(
+    particles: Particles, rng: np.random.Generator, published: bool = False, card: Card = CMS
+) -> Any:
     """X (N, 12) and y (N, 7) of one event: tracks, then ECAL, then HCAL towers.
 
     published: the truth as in the published set: a track's charge is the sign of its PDG number
@@ -155,16 +190,16 @@ def detect(particles: Particles, rng: np.random.Generator, published: bool = Fal
     p = _visible(particles)
     pt = np.maximum(np.hypot(p.px, p.py), 1e-6)
     eta, phi = np.arcsinh(p.pz / pt), np.arctan2(p.py, p.px)
-    eta_out, phi_out = at_calorimeter(p.charge, pt, eta, phi)
+    eta_out, phi_out = at_calorimeter(p.charge, pt, eta, phi, card)
     kind = _kinds(p.pid, p.charge)
-    tracked = rng.random(len(pt)) < np.where(p.charge != 0, efficiency(kind, pt, eta), 0.0)
+    tracked = rng.random(len(pt)) < np.where(p.charge != 0, card.efficiency(kind, pt, eta), 0.0)
     charge = np.sign(p.pid) if published else p.charge
     truth = np.stack([kind, charge, pt, eta, np.sin(phi), np.cos(phi), p.E], axis=1)
 
-    width = pt_resolution(kind, pt, eta)[tracked]
+    width = card.pt_resolution(kind, pt, eta)[tracked]
     spread = np.log1p(width**2)  # log-normal, the mean kept
     measured = pt[tracked] * np.exp(rng.normal(-spread / 2, np.sqrt(spread)))
-    eta_t, phi_t = (x[tracked] + rng.normal(0, 0.01, tracked.sum()) for x in (eta, phi))
+    eta_t, phi_t = (x[tracked] + rng.normal(0, card.direction, tracked.sum()) for x in (eta, phi))
     out = eta_out[tracked], np.sin(phi_out[tracked]), np.cos(phi_out[tracked])
     tracks = np.stack(
         [
@@ -176,8 +211,13 @@ def detect(particles: Particles, rng: np.random.Generator, published: bool = Fal
     )  # fmt: skip
     Xs, ys = [tracks], [truth[tracked]]
     shares = _shares(p.pid, kind)
-    ecal = _towers(ECAL, shares[0] * p.E, ecal_sigma, 0.5, 6, eta_out, phi_out, rng)
-    hcal = _towers(HCAL, shares[1] * p.E, hcal_sigma, 1.0, 7, eta_out, phi_out, rng)
+    ecal, hcal = (
+        _towers(grid, share * p.E, sigma, least, card.significance, column, eta_out, phi_out, rng)
+        for share, grid, sigma, least, column in (
+            (shares[0], card.ecal, card.ecal_sigma, card.least_ecal, 6),
+            (shares[1], card.hcal, card.hcal_sigma, card.least_hcal, 7),
+        )
+    )
     owned = [towers.of >= 0 for towers in (ecal, hcal)]
     if not published:
         twice = owned[0] & owned[1]
@@ -185,7 +225,7 @@ def detect(particles: Particles, rng: np.random.Generator, published: bool = Fal
         in_hcal[twice] = hcal.kept[hcal.of[twice]]
         owned = [owned[0] & ~in_hcal, owned[1] & (in_hcal | ~twice)]
     for towers, mine in zip((ecal, hcal), owned, strict=True):
-        y = _tower_targets(towers, p, kind, mine & ~tracked, published)
+        y = _tower_targets(towers, p, kind, mine & ~tracked, published, card)
         Xs.append(towers.X[towers.kept])
         ys.append(y[towers.kept])
     return np.concatenate(Xs), np.concatenate(ys)
@@ -225,34 +265,36 @@ class _Towers(NamedTuple):
 
 
 def _towers(
-    grid: Grid, deposit: Any, sigma: Any, least: float, column: int, eta: Any, phi: Any,
-    rng: np.random.Generator,
+    grid: Grid, deposit: Any, sigma: Any, least: float, significance: float, column: int, eta: Any,
+    phi: Any, rng: np.random.Generator,
 ) -> _Towers:  # fmt: skip
     ring = np.searchsorted(grid.eta_edges, eta, side="right") - 1
     hit = (deposit > 0) & (ring >= 0) & (ring < len(grid.n_phi))
     ring, deposit = ring[hit], deposit[hit]
     n_phi = grid.n_phi[ring]
     column_phi = np.floor((_wrapped(phi[hit]) + np.pi) / (2 * np.pi) * n_phi).astype(int)
-    cell = ring * 1000 + np.minimum(column_phi, n_phi - 1)
+    cell = ring * RING + np.minimum(column_phi, n_phi - 1)
     cells, tower = np.unique(cell, return_inverse=True)
     energy = np.bincount(tower, deposit, len(cells))
-    ring, n_phi = cells // 1000, grid.n_phi[cells // 1000]
+    ring, n_phi = cells // RING, grid.n_phi[cells // RING]
     low, high = grid.eta_edges[ring], grid.eta_edges[ring + 1]
     center = (low + high) / 2
     spread = np.log1p((sigma(energy, center) / np.maximum(energy, 1e-9)) ** 2)
     measured = energy * np.exp(rng.normal(-spread / 2, np.sqrt(spread)))
     eta_t = rng.uniform(low, high)
-    phi_t = (cells % 1000 + rng.random(len(cells))) / n_phi * 2 * np.pi - np.pi
+    phi_t = (cells % RING + rng.random(len(cells))) / n_phi * 2 * np.pi - np.pi
     X = np.zeros((len(cells), 12))
     X[:, 0], X[:, 1], X[:, 2] = 1, measured / np.cosh(eta_t), eta_t
     X[:, 3], X[:, 4], X[:, 5], X[:, column] = np.sin(phi_t), np.cos(phi_t), measured, measured
-    kept = (measured >= least) & (measured >= 2 * sigma(measured, center))
+    kept = (measured >= least) & (measured >= significance * sigma(measured, center))
     of = np.full(len(hit), -1)
     of[hit] = tower
     return _Towers(X, center, kept, of)
 
 
-def _tower_targets(towers: _Towers, p: Particles, kind: Any, counted: Any, published: bool) -> Any:
+def _tower_targets(
+    towers: _Towers, p: Particles, kind: Any, counted: Any, published: bool, card: Card
+) -> Any:
     """Sum of the four-vectors of the counted particles in each tower; the class is the kind that
     has most of the energy. Shape (towers, 7); zero rows where there is no target.
     """
@@ -260,7 +302,9 @@ def _tower_targets(towers: _Towers, p: Particles, kind: Any, counted: Any, publi
     px, py, pz, E, charge, kinds = (x[counted] for x in (p.px, p.py, p.pz, p.E, p.charge, kind))
     px, py, pz, total = (np.bincount(tower, x, n) for x in (px, py, pz, E))
     leading = np.bincount(6 * tower + kinds, E, 6 * n).reshape(n, 6).argmax(axis=1)
-    far = (leading == CHARGED_HADRON) & (np.abs(towers.center) > 2.5)  # there are no tracks
+    far = (leading == CHARGED_HADRON) & (
+        np.abs(towers.center) > card.no_tracks
+    )  # there are no tracks
     leading = np.where(far, NEUTRAL_HADRON, leading)
     sign = np.ones(n)
     if not published:  # the charge of the particle with most energy
@@ -276,7 +320,7 @@ def _tower_targets(towers: _Towers, p: Particles, kind: Any, counted: Any, publi
         ],
         axis=1,
     )  # fmt: skip
-    none = (total <= 0) | ((leading == NEUTRAL_HADRON) & (total < NEUTRAL_HADRON_MIN))
+    none = (total <= 0) | ((leading == NEUTRAL_HADRON) & (total < card.least_neutral))
     y[none] = 0.0
     return y
 

@@ -16,33 +16,27 @@ interruption changes a byte.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.data import delphes, detector, rule_based
+from models.data.generated import MANIFEST, PER_FILE, Job, facts, sizes, write_set
 from suite.core.command import argument_parser, run_command
 from suite.core.errors import ConfigError, DataError, check_integer, unknown_name
 from suite.core.seeds import stream, stream_seed
-from suite.files import open_regular, read_json, write_whole
 
-MANIFEST = "stand_in.json"
+__all__ = ["MANIFEST", "Generator", "pythia_version", "write"]
+
 # Minimum-bias events, which are used again; they take two seconds to generate.
 POOL = 500
-# Events in a file, as in the published set.
-PER_FILE = 100
 # Attempts at an event; about one in ten thousand fails once.
 ATTEMPTS = 100
 _COMMON = (
@@ -62,9 +56,12 @@ _NAMES = {"ttbar": "tev14_pythia8_ttbar_0_{}.pkl.bz2", "qcd": "tev14_pythia8_qcd
 
 
 class Generator:
-    """Pythia for one process, seeded. Raises DataError where pythia8mc is not installed."""
+    """Pythia for one process, seeded: `lines` are its settings, None those of proton collisions.
 
-    def __init__(self, process: str, seed: int) -> None:
+    Raises DataError where pythia8mc is not installed.
+    """
+
+    def __init__(self, process: str, seed: int, lines: Sequence[str] | None = None) -> None:
         try:
             import pythia8mc
         except ImportError:
@@ -74,7 +71,8 @@ class Generator:
             ) from None
         self.process = process
         self._pythia = pythia8mc.Pythia("", False)
-        for line in (*_COMMON, f"Random:seed = {1 + seed % 900_000_000}", *_PROCESSES[process]):
+        lines = (*_COMMON, *_PROCESSES[process]) if lines is None else lines
+        for line in (*lines, f"Random:seed = {1 + seed % 900_000_000}"):
             if not self._pythia.readString(line):
                 raise DataError(f"Pythia does not know {line!r}; install pythia8mc >= 8.317.")
         if not self._pythia.init():
@@ -125,127 +123,47 @@ def write(
     settings = {
         "process": process, "pileup": float(pileup), "seed": seed, "per_file": per_file,
         "pool": POOL, "energy_gev": 14000, "settings": [*_COMMON, *_PROCESSES[process]],
-        "detector": detector.VERSION, "rule_based": rule_based.VERSION, "pythia8mc": _version(),
+        "detector": detector.VERSION, "rule_based": rule_based.VERSION, "pythia8mc": pythia_version(),
     }  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = _manifest(folder, settings)
-    sizes = [min(per_file, n_events - first) for first in range(0, n_events, per_file)]
     jobs = [
-        (str(folder), number, size, settings)
-        for number, size in enumerate(sizes)
-        if not _whole(folder, manifest, number, size, process)
+        Job(str(folder), _NAMES[process].format(number), process, number, size, settings)
+        for number, size in enumerate(sizes(n_events, per_file))
     ]
-    done = len(sizes) - len(jobs)
-    progress(done, len(sizes))
-    if jobs:
-        for name, facts in _each(jobs, min(processes, len(jobs))):
-            manifest["files"][name] = facts
-            _save(folder, manifest)
-            done += 1
-            progress(done, len(sizes))
-    _save(folder, manifest)
-    return manifest
-
-
-def _each(jobs: list[Any], processes: int) -> Any:
-    if processes == 1:
-        yield from map(_file, jobs)
-        return
-    # spawn: a fork of a process that runs threads (MPI, TensorFlow) can hang. No multiprocessing
-    # Pool: it waits for ever for a process that was killed.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        try:
-            for task in as_completed([pool.submit(_file, job) for job in jobs]):
-                yield task.result()
-        except BrokenProcessPool:
-            raise DataError(
-                f"processes={processes}: one was killed (memory?); run again with fewer: files "
-                "that are whole are kept."
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    what = "Pythia 8 events through a parametric detector; not the published Delphes set"
+    return write_set(folder, what, jobs, _file, settings, processes, progress)
 
 
 # The minimum-bias events of each seed, once in a process.
 _pools: dict[Any, list[detector.Particles]] = {}
 
 
-def _file(job: tuple[str, int, int, Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
-    folder, number, size, settings = job
+def _file(job: Job) -> tuple[str, dict[str, Any]]:
+    settings, number = job.settings, job.number
     seed, pileup = int(settings["seed"]), float(settings["pileup"])
-    hard = Generator(settings["process"], stream_seed(seed, "hard", number))
+    hard = Generator(job.process, stream_seed(seed, "hard", number))
     rng = stream(seed, "detector", number)
     if pileup > 0 and seed not in _pools:
         soft = Generator("minbias", stream_seed(seed, "minbias"))
         _pools[seed] = [soft() for _ in range(POOL)]
     events = []
-    for _ in range(size):
+    for _ in range(job.n_events):
         collisions = [hard()]
         for pick in rng.integers(POOL, size=rng.poisson(pileup)):
             collisions.append(_pools[seed][pick].rotated(rng.uniform(0, 2 * np.pi)))
         X, y = detector.detect(detector.Particles.joined(collisions), rng)
         # Rounded to what MLPF reads, though stored as float64: half the bytes, half the time.
         events.append((X.astype(np.float32), y.astype(np.float32)))
-    name = _NAMES[settings["process"]].format(number)
-    path = Path(folder) / name
+    path = Path(job.folder) / job.name
     delphes.write(path, events, [rule_based.candidates(X).astype(np.float32) for X, _ in events])
-    elements = [len(X) for X, _ in events]
-    return name, {
-        "n_events": size, "n_elements": int(sum(elements)), "sha256": _digest(path),
-        "bytes": path.stat().st_size,
-    }  # fmt: skip
+    return job.name, facts(path, [len(X) for X, _ in events])
 
 
-def _manifest(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    path = folder / MANIFEST
-    new = {
-        "stand_in": True,
-        "what": "Pythia 8 events through a parametric detector; not the published Delphes set",
-        "settings": dict(settings),
-        "files": {},
-    }
-    try:
-        manifest: dict[str, Any] = read_json(path, max_bytes=1 << 26)
-    except (FileNotFoundError, ValueError):
-        return new
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        return new
-    written = manifest.get("settings") or {}
-    differ = [k for k in settings if written.get(k) != settings[k] and settings[k] is not None]
-    if differ:
-        raise ConfigError(
-            f"--to {folder}: holds events of other settings ({MANIFEST}: {', '.join(differ)}); "
-            "take another folder."
-        )
-    return manifest
-
-
-def _version() -> str | None:
+def pythia_version() -> str | None:
     """None: not installed, and then what is whole can still be verified."""
     try:
         return version("pythia8mc")
     except PackageNotFoundError:
         return None
-
-
-def _save(folder: Path, manifest: Mapping[str, Any]) -> None:
-    files = dict(sorted(manifest["files"].items()))
-    text = json.dumps({**manifest, "files": files}, indent=1) + "\n"
-    write_whole(folder / MANIFEST, text, below=folder)
-
-
-def _whole(folder: Path, manifest: Mapping[str, Any], number: int, size: int, process: str) -> bool:
-    name = _NAMES[process].format(number)
-    facts = manifest["files"].get(name)
-    path = folder / name
-    if not facts or facts["n_events"] != size or not path.is_file():
-        return False
-    return bool(_digest(path) == facts["sha256"])
-
-
-def _digest(path: Path) -> str:
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Bar:

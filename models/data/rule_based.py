@@ -25,14 +25,13 @@ from models.data.detector import CHARGED_HADRON, ELECTRON, MUON, NEUTRAL_HADRON,
 # Version of the rules; a folder never mixes candidates of two versions.
 VERSION = 1
 TOWER, TRACK = 1.0, 2.0
-SIGNIFICANT = 2.0
-"""Least energy of what is left of a tower, in deviations of the tower's: as its own threshold is."""
 
 
-def candidates(X: Any) -> Any:
+def candidates(X: Any, card: detector.Card = detector.CMS) -> Any:
     """Candidates (N, 7) of the elements X (N, 12), in the columns of `ygen`; a zero row is none.
 
-    In the central HCAL two deviations are 9 GeV or more: from there on the truth has neutral hadrons.
+    What is left of a tower counts from as many deviations on as the tower itself (card.significance). In the
+    central HCAL of CMS two deviations are 9 GeV or more: from there on the truth has neutral hadrons.
     """
     X = np.asarray(X, float)
     y = np.zeros((len(X), 7))
@@ -42,8 +41,8 @@ def candidates(X: Any) -> Any:
     y[tracks, 1] = X[tracks, 9]
     y[tracks, 2:7] = X[tracks, 1:6]
     for grid, column, charged, neutral, sigma in (
-        (detector.ECAL, 6, ELECTRON, PHOTON, detector.ecal_sigma),
-        (detector.HCAL, 7, CHARGED_HADRON, NEUTRAL_HADRON, detector.hcal_sigma),
+        (card.ecal, 6, ELECTRON, PHOTON, card.ecal_sigma),
+        (card.hcal, 7, CHARGED_HADRON, NEUTRAL_HADRON, card.hcal_sigma),
     ):
         towers = (X[:, 0] == TOWER) & (X[:, column] > 0)
         mine = tracks & (kind == charged)
@@ -54,7 +53,7 @@ def candidates(X: Any) -> Any:
         )
         energy, eta = X[towers, 5], X[towers, 2]
         left = energy - taken
-        kept = (left > 0) & (left >= SIGNIFICANT * sigma(energy, eta))
+        kept = (left > 0) & (left >= card.significance * sigma(energy, eta))
         rows = np.flatnonzero(towers)[kept]
         y[rows, 0] = neutral
         y[rows, 2] = left[kept] / np.cosh(X[rows, 2])
@@ -76,4 +75,4 @@ def _cells(grid: detector.Grid, eta: Any, sin_phi: Any, cos_phi: Any) -> Any:
     n_phi = grid.n_phi[np.where(inside, ring, 0)]
     turn = (np.arctan2(sin_phi, cos_phi) + np.pi) / (2 * np.pi)
     column = np.minimum(np.floor(turn * n_phi).astype(int), n_phi - 1)
-    return np.where(inside, ring * 1000 + column, -1)
+    return np.where(inside, ring * detector.RING + column, -1)
