@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
+# N_INPUTS: numbers of an element in the Delphes format.
 N_TYPES, N_INPUTS, N_CLASSES = 3, 12, 6
-# One-hot type and the other eleven inputs: 14.
-ENCODED = N_TYPES + N_INPUTS - 1
 LAYERS = ("gnn_lsh", "attention", "favor")
 GNN_LSH, ATTENTION, FAVOR = LAYERS
 # Units of a hidden layer of the distance network, where no other number is asked for.
@@ -47,7 +46,7 @@ class Architecture:
     neighbours depend on both; else bins are counted by an event's own elements and ties are broken
     by the projection, so that an event is treated alike in any order and with any padding.
     hidden, n_hidden: units and number of the distance network's hidden layers. layernorm: of a graph layer's
-    input. normalize: messages by the square roots of both elements' degrees.
+    input. normalize: messages by the square roots of both elements' degrees. n_inputs: numbers of an element.
     """
 
     bin_size: int
@@ -65,6 +64,12 @@ class Architecture:
     n_heads: int = 8
     head_dim: int = 16
     n_features: int = 64
+    n_inputs: int = N_INPUTS
+
+    @property
+    def encoded(self) -> int:
+        """The one-hot type and the other inputs."""
+        return N_TYPES + self.n_inputs - 1
 
     @property
     def n_layers(self) -> int:
@@ -72,12 +77,12 @@ class Architecture:
 
     @property
     def id_encoding(self) -> int:
-        return ENCODED + self.n_id * self.width
+        return self.encoded + self.n_id * self.width
 
     @property
     def reg_encoding(self) -> int:
         """Each layer's output is there twice, as in the public code."""
-        return ENCODED + 2 * self.n_reg * self.width
+        return self.encoded + 2 * self.n_reg * self.width
 
 
 # --- weights --------------------------------------------------------------------------------------
@@ -100,7 +105,7 @@ def blocks(net: Architecture) -> list[tuple[str, tuple[int, ...], str]]:
             dense(f"{name}/{k}", a, b)
 
     for branch, n in (("id", net.n_id), ("reg", net.n_reg)):
-        inputs = ENCODED
+        inputs = net.encoded
         for k in range(n if net.layer == GNN_LSH else 0):
             if net.layernorm:
                 norm(f"{branch}{k}/norm", inputs)
@@ -113,7 +118,7 @@ def blocks(net: Architecture) -> list[tuple[str, tuple[int, ...], str]]:
                 inputs = net.width
         for k in range(0 if net.layer == GNN_LSH else n):
             if k == 0:
-                dense(f"{branch}0/embed", ENCODED, net.width)
+                dense(f"{branch}0/embed", net.encoded, net.width)
             norm(f"{branch}{k}/norm", net.width)
             dense(f"{branch}{k}/qkv", net.width, 3 * net.n_heads * net.head_dim)
             dense(f"{branch}{k}/out", net.n_heads * net.head_dim, net.width)

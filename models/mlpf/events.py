@@ -1,21 +1,19 @@
 """Where MLPF's events come from: a staged Delphes set, a staged stand-in, or the generator; splits.
 
 hardware, versions, n, number: see models/mlpf/__init__.py; lineage: the Delphes set of Pata et al. (Zenodo
-4559324), 100 events a file; a stand-in made by Pythia 8 has the same schema and file format.
+4559324), 100 events a file; a stand-in made by Pythia 8 has the same schema and file format. Events of
+another experiment come by a Format of their own (models/mlpf/clic_events.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import importlib.util
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -29,8 +27,9 @@ from models.data.locate import (
     real_or_stand_in,
 )
 from models.mlpf.architecture import N_CLASSES
+from models.mlpf.event_formats import DELPHES, PATTERN, Format, locked
 from suite.core.errors import ConfigError, DataError
-from suite.files import open_lock_file, read_json, write_whole
+from suite.files import read_json, write_whole
 
 # Every bin_size divides it, so that all configurations share one padding.
 ROUND = 128
@@ -44,7 +43,6 @@ PARTICLE = [0, 2, 3, 4, 5, 6]
 # With so many files or more, each file belongs to one split.
 BY_FILE = 10
 PILEUPS = (0, 20, 140)
-PATTERN = "*.pkl.bz2"
 # models.data.pythia writes it beside its files.
 MANIFEST = "stand_in.json"
 REAL_PATTERN = "tev14_pythia8_ttbar_*.pkl.bz2"
@@ -52,8 +50,8 @@ REAL_PATTERN = "tev14_pythia8_ttbar_*.pkl.bz2"
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Events laid end to end: X float32 (elements, 12), y float32 (elements, 7); event e is rows
-    first[e] .. first[e] + n[e] - 1.
+    """Events laid end to end: X float32 (elements, width of the Format), y float32 (elements, 7); event e is
+    rows first[e] .. first[e] + n[e] - 1.
     """
 
     X: Any
@@ -83,6 +81,7 @@ class Source(NamedTuple):
     name: str
     pileup: int
     files: tuple[Path, ...]
+    format: Format = DELPHES
 
 
 class Staged(NamedTuple):
@@ -129,9 +128,10 @@ def stage(source: Source, split: str, limit: int | None, n_events: int, pad: int
     """
     files = source.files
     if not files:
-        files = generated(source.pileup, n_events if limit is None else limit + 2 * (limit // 4))
-    parts, read = _read_once(files, split, limit)
-    parts[2], rule_based = _with_candidates(parts[2], source.data)
+        n = n_events if limit is None else limit + 2 * (limit // 4)
+        files = source.format.generate(source.pileup, n)
+    parts, read = _read_once(source.format, files, split, limit)
+    parts[2], rule_based = _with_candidates(parts[2], source)
     largest = max(int(part.n.max(initial=0)) for part in parts)
     pad = pad or max(-(-largest // ROUND), 1) * ROUND
     too_large = sum(int((part.n > pad).sum()) for part in parts[: 2 if split == "published" else 3])
@@ -162,25 +162,24 @@ def stage(source: Source, split: str, limit: int | None, n_events: int, pad: int
     return Staged(parts[0], parts[1], parts[2], pad, provenance)
 
 
-def _with_candidates(test: Events, data: str) -> tuple[Events, str]:
+def _with_candidates(test: Events, source: Source) -> tuple[Events, str]:
     """The test events with the set's candidates, or in a stand-in without any (of earlier revisions) ours;
     and whose they are.
     """
-    if data == "real":
-        return (test, "ycand of the set") if test.cand.any() else (replace(test, cand=None), "none")
+    of_the_set, ours = source.format.rule_based
+    if source.data == "real":
+        return (test, of_the_set) if test.cand.any() else (replace(test, cand=None), "none")
     if not test.cand.any():
-        from models.data import rule_based
-
         each = [
-            rule_based.candidates(test.X[f : f + n])
+            source.format.candidates(test.X[f : f + n])
             for f, n in zip(test.first, test.n, strict=True)
         ]
         test = replace(test, cand=np.concatenate([np.zeros((0, 7)), *each]).astype(np.float32))
-    return test, "ours, simple (models/data/rule_based.py)"
+    return test, ours
 
 
 def _read_once(
-    files: Sequence[Path], split: str, limit: int | None
+    form: Format, files: Sequence[Path], split: str, limit: int | None
 ) -> tuple[list[Events], dict[str, Any]]:
     """Train, validation and test events, and digests and counts.
 
@@ -190,22 +189,24 @@ def _read_once(
     """
     if limit is not None:
         facts: dict[str, Any] = {"n_damaged": 0}
-        read = [_Packer().take(part) for part in _parts(files, split, limit, facts)]
+        read = [_Packer().take(part) for part in _parts(form, files, split, limit, facts)]
         # Candidates of the test events alone are ever read.
         facts |= {"sha256": _together(p.sha256 for p in read)}
-        return [p.events(with_candidates=p is read[2]) for p in read], facts
+        return [p.events(form, with_candidates=p is read[2]) for p in read], facts
     stamps = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    key = hashlib.sha256(repr((FORMAT, SPLIT_SEED, split, stamps)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((FORMAT, SPLIT_SEED, split, stamps, *form.tag)).encode()).hexdigest()[
+        :16
+    ]
     folder = cache_folder() / "mlpf" / key
     with locked(folder):
         if not (folder / "facts.json").exists():
             folder.mkdir(parents=True, exist_ok=True)
             facts, digests = {"n_damaged": 0}, []
-            for name, part in zip(PARTS, _parts(files, split, None, facts), strict=True):
+            for name, part in zip(PARTS, _parts(form, files, split, None, facts), strict=True):
                 with contextlib.ExitStack() as stack:
                     opened = [
                         stack.enter_context(open(folder / f"{name}.{field}", "wb"))
-                        for field, _ in _fields(name)
+                        for field, _ in _fields(form, name)
                     ]
                     packer = _Packer(*opened).take(part)
                 np.save(folder / f"{name}_n.npy", np.array(packer.n, np.int64))
@@ -220,15 +221,15 @@ def _read_once(
             np.memmap(folder / f"{name}.{field}", "<f4", "r", shape=(int(n.sum()), width))
             if len(n)
             else np.zeros((0, width), np.float32)
-            for field, width in _fields(name)
+            for field, width in _fields(form, name)
         ]
         parts.append(Events(arrays[0], arrays[1], np.cumsum(n) - n, n, *arrays[2:]))
     return parts, read_json(folder / "facts.json", max_bytes=1 << 20)
 
 
-def _fields(part: str) -> Sequence[tuple[str, int]]:
-    """Names and widths of the arrays that are kept of a part: candidates of the test events alone."""
-    return [("X", 12), ("y", 7), ("cand", 7)][: 3 if part == "test" else 2]
+def _fields(form: Format, part: str) -> Sequence[tuple[str, int]]:
+    """The arrays that are kept of a part: candidates of the test events alone."""
+    return form.fields[: 3 if part == "test" else 2]
 
 
 class _Packer:
@@ -256,19 +257,19 @@ class _Packer:
         sizes = hashlib.sha256(np.array(self.n, "<i8").tobytes())
         return _together(d.hexdigest() for d in (*self._digests, sizes))
 
-    def events(self, with_candidates: bool = False) -> Events:
+    def events(self, form: Format, with_candidates: bool = False) -> Events:
         """Only without files."""
         n = np.array(self.n, np.int64)
         X, y, cand = (
             np.frombuffer(file.getbuffer(), "<f4").reshape(-1, width)
-            for file, width in zip(self.files, (12, 7, 7), strict=True)
+            for file, (_, width) in zip(self.files, form.fields, strict=True)
         )
         return Events(X, y, np.cumsum(n) - n, n, cand if with_candidates else None)
 
 
 def join(events: Iterable[tuple[Any, ...]]) -> Events:
     """(n, 12) and (n, 7) of each event, end to end."""
-    return _Packer().take(events).events()
+    return _Packer().take(events).events(DELPHES)
 
 
 def _together(digests: Iterable[str]) -> str:
@@ -276,19 +277,26 @@ def _together(digests: Iterable[str]) -> str:
 
 
 def _parts(
-    files: Sequence[Path], split: str, limit: int | None, facts: dict[str, Any]
+    form: Format, files: Sequence[Path], split: str, limit: int | None, facts: dict[str, Any]
 ) -> list[Iterable[tuple[Any, ...]]]:
     """The three splits' events; `facts` gets what they were cut by, and counts as they are read."""
     wanted = (None,) * 3 if limit is None else (limit, limit // 4, limit // 4)
-    by_file = len(files) >= BY_FILE
+    kinds = form.kinds(files)
+    by_file = all(len(kind) >= BY_FILE for kind in kinds)
     parts: list[Iterable[tuple[Any, ...]]]
     if by_file:
-        chosen = [[files[k] for k in part] for part in _cut(len(files), split)]
-        names = [[f.name for f in part] for part in chosen]
-        parts = [islice(_events(part, facts), w) for part, w in zip(chosen, wanted, strict=True)]
+        cuts = [_cut(len(kind), split) for kind in kinds]
+        chosen = [
+            [[kind[k] for k in cut[part]] for kind, cut in zip(kinds, cuts, strict=True)]
+            for part in range(3)
+        ]
+        names = [[f.name for kind in part for f in kind] for part in chosen]
+        parts = [
+            islice(_events(form, part, facts), w) for part, w in zip(chosen, wanted, strict=True)
+        ]
     else:
         total = None if limit is None else limit + 2 * (limit // 4)
-        pool = list(islice(_events(files, facts), total))
+        pool = list(islice(_events(form, kinds, facts), total))
         rows = [part[:w] for part, w in zip(_cut(len(pool), split), wanted, strict=True)]
         if limit is not None and split == "fixed":  # a rehearsal's share of them is larger
             order = np.random.default_rng(SPLIT_SEED).permutation(len(pool))
@@ -313,52 +321,25 @@ def _cut(n: int, split: str) -> list[Any]:
     return [order[2 * held :], order[:held], order[held : 2 * held]]
 
 
-def _events(files: Sequence[Path], facts: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """(X, y, candidates) of the files' events in order; the damaged ones (NaN, a kind of element or a class
-    that there is not, or nothing in them) are counted.
+def _events(
+    form: Format, kinds: Sequence[Sequence[Path]], facts: dict[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    """(X, y, candidates) of the files' events in order, of several kinds one of each in turn; the damaged
+    ones (NaN, a kind of element or a class that there is not, or nothing in them) are counted.
     """
-    from models.data import delphes
 
-    for file in files:
-        for X, y, cand in delphes.read_whole(file):
-            if len(X) > 0 and np.isfinite(X).all() and np.isfinite(y).all() and _named(X, y):
-                yield X, y, cand
-            else:
-                facts["n_damaged"] += 1
+    def of(files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
+        for file in files:
+            for X, y, cand in form.read(file):
+                if len(X) > 0 and np.isfinite(X).all() and np.isfinite(y).all() and _named(X, y):
+                    yield X, y, cand
+                else:
+                    facts["n_damaged"] += 1
+
+    for row in zip_longest(*map(of, kinds)):
+        yield from (event for event in row if event is not None)
 
 
 def _named(X: Any, y: Any) -> bool:
     """Is each element a tower or a track (1, 2), and each target of a class that there is?"""
     return bool(np.isin(X[:, 0], (1, 2)).all() and np.isin(y[:, 0], range(N_CLASSES)).all())
-
-
-# --- the cache ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One process at a time; the lock falls with the process that holds it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(open_lock_file(folder.with_name(f"{folder.name}.lock")), "r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def generated(pileup: int, n_events: int) -> tuple[Path, ...]:
-    """Files of `n_events` Pythia events in the cache folder, made there by the first who asks.
-
-    Raises DataError where the generator is not installed.
-    """
-    folder = cache_folder() / f"delphes_standin_pu{pileup}_{n_events}"
-    with locked(folder):
-        if not (folder / "complete").exists():
-            if importlib.util.find_spec("pythia8mc") is None:
-                raise DataError(
-                    f"pileup={pileup}: no events are staged and the generator is not installed; "
-                    "install the extra `hep` (pythia8mc), or stage delphes or a stand-in."
-                )
-            from models.data import pythia
-
-            pythia.write(folder, n_events, pileup=pileup)
-            (folder / "complete").touch()
-    return tuple(sorted(folder.glob(PATTERN)))

@@ -96,7 +96,9 @@ class MLPFTorch(ParticleFlow):
 
     def copy_input_loss(self, split: str = "valid") -> float:
         """The loss with all weights 0, see models.mlpf.MLPF."""
-        net = architecture.Architecture(1, 0, 0, 8, layer=architecture.ATTENTION)
+        net = architecture.Architecture(
+            1, 0, 0, 8, layer=architecture.ATTENTION, n_inputs=self.source.format.width
+        )
         _, drawn = architecture.initial(net, np.random.default_rng(0))
         network = self.placed(net, np.zeros(architecture.n_parameters(net), np.float32), drawn)
         chosen: events.Events = getattr(self, split)

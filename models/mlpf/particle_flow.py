@@ -17,6 +17,7 @@ import numpy as np
 from models import checkpoint
 from models.data.locate import DataChoice, Split, check_split
 from models.mlpf import architecture, events, spaces
+from models.mlpf.physics import PROTONS, View
 from models.mlpf.schedules import learning_rate
 from models.split_training import SplitTraining, one_batch
 from suite.core.errors import ConfigError, DivergedError, check_integer
@@ -31,7 +32,7 @@ KERNEL = ("dist_mult", "clip_value_low")
 # Of the defaults of Keras's Adam.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 Batch = tuple[Any, Any, Any, Any]
-"""X (T, 12), y (T, 7), event (T,) and directions (T,), as architecture.layout lays them."""
+"""X (T, inputs), y (T, 7), event (T,) and directions (T,), as architecture.layout lays them."""
 
 
 class ParticleFlow(Target):
@@ -39,6 +40,8 @@ class ParticleFlow(Target):
 
     network: ClassVar[spaces.Network]
     """The values that it takes, and the spaces that are its own."""
+    physics: ClassVar[View] = PROTONS
+    """Which jets and energies of an event are compared."""
     metric = Metric("val_loss", "min")
     data = "real"
 
@@ -86,9 +89,13 @@ class ParticleFlow(Target):
         self.split = check_split(split, published, limit, "events")
         self.limit, self.published, self.pileup = limit, published, pileup
         self.pad, self.batch_size, self.n_events = pad, batch_size, n_events
-        self.source = events.find(data, folder, pileup)
+        self.source = self.found(data, folder)
         self.data = self.source.data
         self.provenance: dict[str, str | int | bool] = {}
+
+    def found(self, data: DataChoice, folder: str | None) -> events.Source:
+        """Where the events are; reads none. Raises DataError where data=real is not staged."""
+        return events.find(data, folder, self.pileup)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -138,6 +145,7 @@ class ParticleFlow(Target):
             layernorm=values["layernorm"],
             normalize=values["normalize_degrees"],
             layer=layer,
+            n_inputs=self.source.format.width,
             **{ours: values[name] for name, ours in others if name in values},
         )
 
@@ -149,7 +157,7 @@ class ParticleFlow(Target):
         for group in groups:
             where = architecture.layout(chosen.first[group], chosen.n[group], net.bin_size, -1, pad)
             real = where.rows >= 0
-            X = np.zeros((len(real), 12), np.float32)
+            X = np.zeros((len(real), chosen.X.shape[1]), np.float32)
             y = np.zeros((len(real), 7), np.float32)
             X[real], y[real] = chosen.X[where.rows[real]], chosen.y[where.rows[real]]
             yield X, y, where.event, where.directions
@@ -238,7 +246,8 @@ class ParticleFlowTraining(SplitTraining):
         if physics.missing():
             return metrics
         chosen: events.Events = self.target.test
-        view = physics.event_view(*self.predictions(chosen), chosen.candidates())
+        truth, guess = self.predictions(chosen)
+        view = physics.event_view(truth, guess, chosen.candidates(), self.target.physics)
         return {**metrics, **view}
 
     def predictions(self, chosen: events.Events) -> tuple[list[Any], list[Any]]:

@@ -1,11 +1,13 @@
-"""MLPF seen as a physicist sees it: jets and missing transverse energy of whole events.
+"""MLPF seen as a physicist sees it: jets, and missing or visible energy, of whole events.
 
 hardware: 1 thread of a 2-core x86-64 virtual machine; versions: fastjet 3.5.2, awkward 2.14, vector
 1.9; n = 300 events at pile-up 0 (1,630 jets), 1 trial; number: jet response .95, width .21, missing
 energy 1.03, width .70 (of the trial in models/mlpf/__init__.py);
-lineage: anti-kt jets (Cacciari, Salam, Soyez 2008), response as in Pata et al. 2021 and its
-successors: reconstructed over generated, its median and its width; median and inter-quartile range
-over pt, against the rule-based particle flow, as E. Wulff's talk of July 2024 shows them.
+lineage: anti-kt jets (Cacciari, Salam, Soyez 2008), of e+e- the generalised kt algorithm (fastjet's
+manual, Eur. Phys. J. C 72:1896, section 4.5) as jpata/particleflow has it for CLIC; response as in
+Pata et al. 2021 and its successors: reconstructed over generated, its median and its width; median
+and inter-quartile range over pt, against the rule-based particle flow, as E. Wulff's talk of July
+2024 shows them.
 
 A figure of a bin is called `NAME[:SERIES]/AXIS LOW..HIGH UNIT`; the report draws such figures of
 any target (suite/report/binned_figure.py).
@@ -15,30 +17,59 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-# Radius of the anti-kt jets.
-RADIUS = 0.4
 # Largest distance in (eta, phi) between a generated jet and its reconstructed jet.
 MATCHED = 0.1
-# Least transverse momentum of a generated jet.
-GENERATED_GEV = 20.0
-# Least transverse momentum of a reconstructed jet: low, so that the cut does not shape the response.
-RECONSTRUCTED_GEV = 3.0
-# Least generated missing transverse energy; the response to less means little.
-MISSING_GEV = 10.0
-# Bins of the generated jet's pt and of the generated missing energy, GeV; each holds its lower end.
-JETS = ("pt", (GENERATED_GEV, 30.0, 40.0, 60.0, 80.0, 120.0, 200.0, math.inf))
-MET = ("met", (MISSING_GEV, 20.0, 40.0, 80.0, math.inf))
 # Fewer of a bin have no median and no quartiles.
 FEWEST = 5
 # In the names of figures of rule-based candidates.
 RULE_BASED = ":rule_based"
 CLASS, PT, ETA, SIN_PHI, COS_PHI = range(5)
+Axis = tuple[str, Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """An energy of a whole event. least: generated ones of less GeV are left out, for the response to them
+    means little. edges: of bins of the generated one, GeV; each holds its lower end.
+    """
+
+    name: str
+    of: Callable[[Any], float]
+    least: float
+    edges: tuple[float, ...]
+
+    @property
+    def axis(self) -> Axis:
+        return self.name, self.edges
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is compared of an event: jets and energies.
+
+    algorithm: fastjet's name of it; power: its exponent p, None where it has none. generated, reconstructed:
+    least transverse momenta of a jet, GeV; the latter is low, so that the cut does not shape the response.
+    edges: of bins of the generated jet's transverse momentum, from `generated` on.
+    """
+
+    algorithm: str
+    power: float | None
+    radius: float
+    generated: float
+    reconstructed: float
+    edges: tuple[float, ...]
+    energies: tuple[Energy, ...]
+
+    @property
+    def jets(self) -> Axis:
+        return "pt", self.edges
 
 
 def missing() -> str | None:
@@ -50,9 +81,14 @@ def missing() -> str | None:
 
 
 def event_view(
-    truth: Sequence[Any], guess: Sequence[Any], candidates: Sequence[Any] | None = None
+    truth: Sequence[Any],
+    guess: Sequence[Any],
+    candidates: Sequence[Any] | None = None,
+    view: View | None = None,
 ) -> dict[str, float]:
-    """Response of jets and of missing transverse energy, predictions against generator truth.
+    """Response of jets and of energies of whole events, predictions against generator truth.
+
+    view: which ones; None: PROTONS, with missing transverse energy.
 
     truth, guess, candidates: one array (n, 6) an event: class (0: no particle), pt [GeV], eta,
     sin phi, cos phi, energy [GeV]. candidates: of a rule-based particle flow, judged in the same
@@ -62,29 +98,38 @@ def event_view(
 
     Width: half the distance of the 16th to the 84th percentile, over the median (for a Gaussian,
     its relative deviation). A figure that fewer than two jets or events decide is left out.
-    In bins of the generated pt or missing energy: median, and iqr, the distance of the 25th to the
+    In bins of the generated pt or energy: median, and iqr, the distance of the 25th to the
     75th percentile over the median; they are left out of bins with fewer than FEWEST, the number of
     jets or events stands there always.
     """
-    true_jets = clustered(truth, GENERATED_GEV)
+    view = view or PROTONS
+    true_jets = clustered(truth, view.generated, view)
     generated = _joined([jets[:, 0] for jets in true_jets])
-    true_met = np.array([missing_energy(event) for event in truth])
-    large = true_met > MISSING_GEV
-    figures = {"n_jets": float(len(generated)), **_counts("n_jets", JETS, generated)}
-    figures |= {"n_events_met": float(large.sum())}
-    figures |= _counts("n_events_met", MET, true_met[large])
+    figures = {"n_jets": float(len(generated)), **_counts("n_jets", view.jets, generated)}
+    energies = []
+    for energy in view.energies:
+        true = np.array([energy.of(event) for event in truth])
+        large = true > energy.least
+        energies.append((energy, true, large))
+        figures |= {f"n_events_{energy.name}": float(large.sum())}
+        figures |= _counts(f"n_events_{energy.name}", energy.axis, true[large])
     for series, events in (("", guess), (RULE_BASED, candidates)):
         if events is None:
             continue
         figures[f"n_not_finite{series}"] = float(sum(_n_not_finite(event) for event in events))
-        figures |= _of_jets(series, true_jets, clustered(events, RECONSTRUCTED_GEV))
-        met = np.array([missing_energy(event) for event in events])[large] / true_met[large]
-        figures |= summary("met_response", met, series)
-        figures |= _binned("met_response", series, MET, true_met[large], met)
+        jets = clustered(events, view.reconstructed, view)
+        figures |= _of_jets(series, view.jets, true_jets, jets)
+        for energy, true, large in energies:
+            response = np.array([energy.of(event) for event in events])[large] / true[large]
+            name = f"{energy.name}_response"
+            figures |= summary(name, response, series)
+            figures |= _binned(name, series, energy.axis, true[large], response)
     return figures
 
 
-def _of_jets(series: str, true_jets: Sequence[Any], jets: Sequence[Any]) -> dict[str, float]:
+def _of_jets(
+    series: str, axis: Axis, true_jets: Sequence[Any], jets: Sequence[Any]
+) -> dict[str, float]:
     """Matched share and response of the jets of each event."""
     generated, pairs = _joined([true[:, 0] for true in true_jets]), []
     for true, reconstructed in zip(true_jets, jets, strict=True):
@@ -96,10 +141,10 @@ def _of_jets(series: str, true_jets: Sequence[Any], jets: Sequence[Any]) -> dict
     if len(generated):
         figures[f"jets_matched{series}"] = len(at) / len(generated)
     name = f"jets_matched{series}"
-    n, n_matched = (_counts(name, JETS, pt) for pt in (generated, at))
+    n, n_matched = (_counts(name, axis, pt) for pt in (generated, at))
     figures |= {where: n_matched[where] / n[where] for where in n if n[where]}
     figures |= summary("jet_response", response, series)
-    return figures | _binned("jet_response", series, JETS, at, response)
+    return figures | _binned("jet_response", series, axis, at, response)
 
 
 def summary(name: str, response: Any, series: str = "") -> dict[str, float]:
@@ -111,9 +156,6 @@ def summary(name: str, response: Any, series: str = "") -> dict[str, float]:
         return {f"{name}_median{series}": float(median)}
     width = (high - low) / (2.0 * median)
     return {f"{name}_median{series}": float(median), f"{name}_width{series}": float(width)}
-
-
-Axis = tuple[str, Sequence[float]]
 
 
 def _bins(axis: Axis, at: Any) -> Iterator[tuple[str, Any]]:
@@ -172,7 +214,34 @@ def missing_energy(event: Any) -> float:
     return math.hypot(float(px.sum()), float(py.sum()))
 
 
-def clustered(events: Sequence[Any], least_pt: float) -> list[Any]:
+def missing_momentum(event: Any) -> float:
+    """Length of the sum of momenta, GeV: of e+e- the beams have none together."""
+    return float(np.linalg.norm([part.sum() for part in momenta(event)]))
+
+
+def visible_energy(event: Any) -> float:
+    """Sum of energies, GeV, of particles taken as massless."""
+    return float(np.sqrt(sum(part * part for part in momenta(event))).sum())
+
+
+PROTONS = View(
+    "antikt", None, 0.4, 20.0, 3.0, (20.0, 30.0, 40.0, 60.0, 80.0, 120.0, 200.0, math.inf),
+    (Energy("met", missing_energy, 10.0, (10.0, 20.0, 40.0, 80.0, math.inf)),),
+)  # fmt: skip
+"""Anti-kt jets, and missing transverse energy: along the beams an unknown part is lost."""
+
+ELECTRONS = View(
+    "ee_genkt", -1.0, 0.4, 5.0, 1.0, (5.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0, 120.0, math.inf),
+    (
+        Energy("visible", visible_energy, 10.0, (10.0, 100.0, 200.0, 300.0, 350.0, math.inf)),
+        Energy("missing", missing_momentum, 10.0, (10.0, 20.0, 40.0, 80.0, 120.0, math.inf)),
+    ),
+)  # fmt: skip
+"""Of e+e- at 380 GeV: jets as jpata/particleflow has them for CLIC (ee_genkt, R = 0.4, p = -1, from 5 GeV
+on), all visible energy, and the missing momentum in three dimensions. Bins are ours."""
+
+
+def clustered(events: Sequence[Any], least_pt: float, view: View = PROTONS) -> list[Any]:
     """Jets (k, 3) of each event: pt, eta, phi, the hardest first."""
     import awkward as ak
     import fastjet
@@ -186,7 +255,8 @@ def clustered(events: Sequence[Any], least_pt: float) -> list[Any]:
     particles = ak.zip(
         {k: ak.unflatten(v, counts) for k, v in flat.items()}, with_name="Momentum4D"
     )
-    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, RADIUS)
+    settings = (view.radius,) if view.power is None else (view.radius, view.power)
+    definition = fastjet.JetDefinition(getattr(fastjet, f"{view.algorithm}_algorithm"), *settings)
     jets = fastjet.ClusterSequence(particles, definition).inclusive_jets(min_pt=least_pt)
     tables = []
     for x, y, z in zip(*(ak.to_list(jets[k]) for k in ("px", "py", "pz")), strict=True):

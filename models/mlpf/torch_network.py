@@ -66,14 +66,14 @@ class Network(nn.Module):
         rate: float = 0.0,
         kernel: tuple[float, float] = KERNEL,
     ) -> tuple[Any, Any, Any]:
-        """X (T, 12) -> logits (T, 6), charge (T, 1), momenta (T, 5): pt, eta, sin phi, cos phi, energy.
+        """X (T, inputs) -> logits (T, 6), charge (T, 1), momenta (T, 5): pt, eta, sin phi, cos phi, energy.
 
         float32, GeV; zero in padded slots. rate: the decoders' dropout, half of it in the layers.
         """
         net, weights, drop = self.net, dict(self.weights.items()), drop or Dropout()
         real = place.mask.to(X.dtype)[:, None]
         kind = one_hot(X[:, 0].long(), N_TYPES).to(X.dtype)
-        encoded = torch.cat([kind, X[:, 1:]], dim=1)  # (T, 14)
+        encoded = torch.cat([kind, X[:, 1:]], dim=1)  # (T, net.encoded)
         seen: dict[str, list[Any]] = {"id": [encoded], "reg": [encoded]}
         number = 0
         for branch, n, copies in (("id", net.n_id, 1), ("reg", net.n_reg, 2)):

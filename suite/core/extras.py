@@ -34,6 +34,7 @@ _EXTRAS = {
     "pythia8mc": ("pythia8mc", "hep"),
     "fastjet": ("fastjet", "hep"),
     "vector": ("vector", "hep"),
+    "pyarrow": ("pyarrow", "hep"),
     "onnxruntime": ("onnxruntime", "lcbench"),
     "ConfigSpace": ("ConfigSpace", "configspace"),
     "optuna": ("optuna", "optuna"),

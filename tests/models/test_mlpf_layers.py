@@ -20,8 +20,10 @@ from kit.torch_mlpf import (
 )
 from models.mlpf import architecture, torch_layers
 from models.mlpf import events as mlpf_events
-from models.mlpf.architecture import ENCODED, LAYERS
+from models.mlpf.architecture import LAYERS, N_INPUTS, N_TYPES
 from models.mlpf.torch_layers import Dropout, Place
+
+ENCODED = N_TYPES + N_INPUTS - 1
 
 
 @pytest.fixture(autouse=True)

@@ -180,7 +180,7 @@ def test_the_graphs_kernel_falls_with_the_distance_down_to_its_least_value():
     net = architecture.Architecture(8, 1, 0, 8, normalize=False)
     weights, books = architecture.initial(net, np.random.default_rng(0))
     named = dict(network.unpack(net, weights))
-    X = np.random.default_rng(1).normal(0, 3, (8, architecture.ENCODED)).astype(np.float32)
+    X = np.random.default_rng(1).normal(0, 3, (8, net.encoded)).astype(np.float32)
     place = tf.constant([True] * 7 + [False]), tf.zeros(8, tf.int32), tf.ones(8, tf.int32)
     hidden = np.asarray(tf.nn.elu(network.dense(named, "id0/distance/0", X)))
     z = np.asarray(network.dense(named, "id0/distance/1", hidden))[:7].astype(float)
