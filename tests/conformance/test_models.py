@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import toy_events
+from kit import toy_clic, toy_events
 from kit.driving import compose, names
 from kit.onnx_file import write_lcbench
 from suite.core.errors import DataError
@@ -27,7 +27,8 @@ OTHER_TABLES = (
 MODELS = [name for name in names("model") if name not in OTHER_TABLES]
 # Minutes each on a CPU: what they share with a quick one is tested with it.
 SLOW = (
-    "cifar10_cnn_3hp", "mlpf", "mlpf_5hp", "mlpf_10hp", "mlpf_schedules", "tiny_imagenet_resnet18",
+    "cifar10_cnn_3hp", "mlpf", "mlpf_5hp", "mlpf_10hp", "mlpf_clic", "mlpf_schedules",
+    "tiny_imagenet_resnet18",
 )  # fmt: skip
 # The same class over a part of the hyperparameters of another one, which CI tests.
 PARTS = ("cifar10_cnn_3hp", "mlpf_5hp")
@@ -63,6 +64,8 @@ def _toy_root():
         Path(folder.name, "delphes_standin_pu0", "toy.pkl.bz2"),
         toy_events.toy_events(24, n=(12, 30)),
     )
+    # Far smaller ones: the class is mlpf_torch's, its layers are tested there.
+    toy_clic.write(Path(folder.name, "clic_standin", "toy.parquet"), toy_clic.toy_events(24))
     return folder.name
 
 
@@ -78,7 +81,7 @@ def _small(name):
     }  # pixels: a CPU takes eight 64 x 64 ones a second
     if name == "lcbench":
         leaf |= {"folder": _lcbench_root(), "sha256": None}
-    if name == "mlpf_torch":
+    if name in ("mlpf_torch", "mlpf_clic"):
         leaf |= {"folder": _toy_root()}
     return leaf | {key: value for key, value in small.items() if key in leaf}
 
@@ -101,6 +104,8 @@ def build(name):
 
 def _marks(name, check):
     is_part = name in PARTS or (name in SPACES and SPACES[name] not in check)
+    # The hyperparameters of mlpf_torch and what reads them, with other events.
+    is_part |= name == "mlpf_clic" and "hyperparameter" in check
     # The same code of torch's targets as cifar10_cnn's, on images of four times the size.
     is_part |= name == "tiny_imagenet_resnet18" and "three_epochs_straight" in check
     # TensorFlow compiles its step each time; cifar10_cnn is the quick one.

@@ -167,7 +167,7 @@ def test_a_towers_class_is_the_kind_with_most_energy_and_its_charge_that_of_the_
 ):
     """Five soft positive hadrons and a hard negative one go straight into one tower, untracked."""
     monkeypatch.setattr(detector, "efficiency", lambda kind, pt, eta: 0.0 * pt)
-    monkeypatch.setattr(detector, "at_calorimeter", lambda charge, pt, eta, phi: (eta, phi))
+    monkeypatch.setattr(detector, "at_calorimeter", lambda charge, pt, eta, phi, card: (eta, phi))
 
     def along_x(pid, charge, energy):
         one = np.array([float(energy)])
