@@ -92,9 +92,13 @@ def made_once(name: str, absent: str, data_set: str, make: Callable[[Path], obje
     return folder
 
 
+def _read(path: Path) -> Iterable[tuple[Any, Any, Any]]:
+    return delphes.read_whole(path)
+
+
 DELPHES = Format(
     delphes.X_COLUMNS,
-    delphes.read_whole,
+    _read,
     generated,
     rule_based.candidates,
     ("ycand of the set", "ours, simple (models/data/rule_based.py)"),

@@ -1,5 +1,7 @@
 """The detector against the card it was written from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -166,7 +168,7 @@ def test_a_towers_class_is_the_kind_with_most_energy_and_its_charge_that_of_the_
     monkeypatch,
 ):
     """Five soft positive hadrons and a hard negative one go straight into one tower, untracked."""
-    monkeypatch.setattr(detector, "efficiency", lambda kind, pt, eta: 0.0 * pt)
+    blind = replace(detector.CMS, efficiency=lambda kind, pt, eta: 0.0 * pt)
     monkeypatch.setattr(detector, "at_calorimeter", lambda charge, pt, eta, phi, card: (eta, phi))
 
     def along_x(pid, charge, energy):
@@ -178,13 +180,15 @@ def test_a_towers_class_is_the_kind_with_most_energy_and_its_charge_that_of_the_
     soft, hard = [along_x(211, 1.0, 4)] * 5, along_x(-211, -1.0, 60)
     neutrals = [along_x(2112, 0.0, 5)] * 8
     rng = np.random.default_rng(1)
-    _, y = detector.detect(Particles.joined([*soft, *neutrals, hard]), rng)
+    _, y = detector.detect(Particles.joined([*soft, *neutrals, hard]), rng, card=blind)
     assert y[:, :2].tolist() == [[CHARGED_HADRON, -1.0]] and y[0, 2] == pytest.approx(120)
-    _, y = detector.detect(Particles.joined([*soft, *neutrals, hard]), rng, published=True)
+    _, y = detector.detect(
+        Particles.joined([*soft, *neutrals, hard]), rng, published=True, card=blind
+    )
     assert y[:, :2].tolist() == [[CHARGED_HADRON, 1.0]]
-    _, y = detector.detect(Particles.joined([*neutrals, *soft]), rng)
+    _, y = detector.detect(Particles.joined([*neutrals, *soft]), rng, card=blind)
     assert y[:, :2].tolist() == [[NEUTRAL_HADRON, 0.0]]
-    _, y = detector.detect(Particles.joined([*soft, along_x(2112, 0.0, 30)]), rng)
+    _, y = detector.detect(Particles.joined([*soft, along_x(2112, 0.0, 30)]), rng, card=blind)
     assert y[:, :2].tolist() == [[NEUTRAL_HADRON, 0.0]], "most energy, not most particles"
 
 
