@@ -60,7 +60,7 @@ class DigitsCNN(Target):
     data = "real"
     checkpoint_bytes = 40_000
     epoch_s = 0.04
-    parallel = "models.images.rank_group.Group"
+    parallel = "models.torch_group.Group"
 
     def __init__(self, fixed: Mapping[str, Any] | None = None, weight_decay: float = 5e-4) -> None:
         super().__init__(fixed)

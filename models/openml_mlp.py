@@ -71,7 +71,7 @@ class OpenMLMLP(Target):
     framework = "torch"
     data = "real"
     dataset = "openml"
-    parallel = "models.images.rank_group.Group"
+    parallel = "models.torch_group.Group"
     checkpoint_bytes = 2_000_000
     epoch_s = 0.04
 

@@ -94,6 +94,7 @@ class BabiLSTM(Target):
     dataset = "babi"
     checkpoint_bytes = 160_000
     epoch_s = 0.22
+    parallel = "models.numpy_group.Group"
 
     def __init__(
         self,
@@ -154,7 +155,8 @@ class BabiLSTM(Target):
             return story, question, answer
 
         self.train, self.valid, self.test = map(place, rows)
-        self.run_epoch, self.evaluate = compiled(self.sizes, len(rows[0]))
+        functions = compiled(self.sizes, len(rows[0]))
+        self.run_epoch, self.evaluate, self.gradients, self.update = functions
 
     def warm_up(self) -> None:
         """Compile the epoch (once a process), so that the first trial's first one is not slower."""
@@ -170,7 +172,7 @@ class _Babi(SplitTraining):
     def __init__(self, target: BabiLSTM, config: Config, seed: int) -> None:
         import tensorflow as tf
 
-        self.target, self.seed = target, seed
+        self.target, self.seed, self.group = target, seed, target.group
         used = dict(config)
         if target.published:
             used |= {"learning_rate": 1e-3, "weight_decay": 0.0}
@@ -199,18 +201,46 @@ class _Babi(SplitTraining):
         # The last batch is padded.
         order = np.zeros(-(-n // BATCH) * BATCH, dtype=np.int32)
         order[:n] = stream(self.seed, "epoch", epoch).permutation(n)
-        key = stream_seed(self.seed, "dropout", epoch)
+        number = stream_seed(self.seed, "dropout", epoch)
         with tf.device(self.target.device):
+            key = tf.constant([number & 0xFFFFFFFF, number >> 32], tf.uint32)
+            settings = [tf.constant(value) for value in self.settings]
+            if self.group is not None:
+                return self._run_together(order, key, steps, *settings)
             self.weights, self.velocity, loss, finite = self.target.run_epoch(
                 self.weights,
                 self.velocity,
                 *self.target.train,
                 tf.constant(order),
-                tf.constant([key & 0xFFFFFFFF, key >> 32], tf.uint32),
+                key,
                 tf.constant(np.int32(steps)),
-                *map(tf.constant, self.settings),
+                *settings,
             )
         return loss, finite
+
+    def _run_together(
+        self, order: Any, key: Any, steps: int, rate: Any, dropout: Any, rho: Any, decay: Any
+    ) -> tuple[Any, Any]:
+        """The same in a group: this rank computes its share of each batch, and all sum the gradients."""
+        target, group = self.target, self.group
+        n = target.train[0].shape[0]
+        # Of one length, so that it is compiled once.
+        rows = np.zeros(-(-BATCH // group.size), np.int32)
+        total, finite = np.float32(0.0), True
+        for step in range(steps):
+            at = step * BATCH
+            low, high = group.share(at, min(at + BATCH, n))
+            rows[: high - low] = order[low:high]
+            where = np.array([high - low, group.batch, low - at], np.int32)
+            mine = target.gradients(
+                self.weights, *target.train, rows, key, np.int32(step), where, dropout
+            )
+            sums = group.total(mine.numpy())
+            self.weights, self.velocity, finite = target.update(
+                self.weights, self.velocity, sums, rate, rho, decay
+            )
+            total += sums[-1]
+        return total / n, finite
 
     def evaluate(self, split: tuple[Any, Any, Any]) -> dict[str, float]:
         import tensorflow as tf

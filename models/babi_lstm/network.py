@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -115,14 +115,45 @@ def logits(weights: Sequence[Any], story: Any, question: Any, dropped: Any) -> A
 # --- compiled -------------------------------------------------------------------------------------
 
 
-@functools.cache
-def compiled(sizes: tuple[int, int, int], n: int) -> tuple[Any, Any]:
-    """The functions `run_epoch` and `evaluate` for n training questions; one compilation serves
-    all trials, because every setting is a tensor.
+class Compiled(NamedTuple):
+    """Functions of one data set's sizes, compiled when first called. Every setting is a tensor, so that one
+    compilation serves all trials.
     """
+
+    run_epoch: Any
+    evaluate: Any
+    # A step in two parts, between which the ranks of a group add up what they have.
+    gradients: Any
+    update: Any
+
+
+@functools.cache
+def compiled(sizes: tuple[int, int, int], n: int) -> Compiled:
+    """For n training questions."""
     import tensorflow as tf
 
     _, S, Q = sizes
+
+    def summed_loss(weights: Any, s: Any, q: Any, a: Any, counts: Any, dropped: Any) -> Any:
+        """counts: 1 for a question, 0 for what fills up."""
+        scores = logits(weights, s, q, dropped)
+        return tf.reduce_sum(counts * tf.nn.sparse_softmax_cross_entropy_with_logits(a, scores))
+
+    def stepped(
+        weights: Any, velocity: Any, gradients: Any, rate: Any, rho: Any, decay: Any
+    ) -> Any:
+        """keras.optimizers.RMSprop(learning_rate, rho, weight_decay=decay)"""
+        velocity = [
+            rho * v + (1.0 - rho) * g * g for v, g in zip(velocity, gradients, strict=True)
+        ]
+        weights = [
+            w - rate * decay * w - rate * g / tf.sqrt(v + EPSILON)
+            for w, g, v in zip(weights, gradients, velocity, strict=True)
+        ]
+        return weights, velocity
+
+    def are_finite(weights: Any) -> Any:
+        return tf.reduce_all([tf.reduce_all(tf.math.is_finite(w)) for w in weights])
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def run_epoch(
@@ -136,34 +167,55 @@ def compiled(sizes: tuple[int, int, int], n: int) -> tuple[Any, Any]:
             s = tf.slice(story, [at, 0], [BATCH, S])
             q = tf.slice(question, [at, 0], [BATCH, Q])
             a = tf.slice(answer, [at], [BATCH])
-            counts = tf.cast(tf.range(BATCH) + at < n, tf.float32)  # 0 for what fills up
+            counts = tf.cast(tf.range(BATCH) + at < n, tf.float32)
 
             def dropped(x: Any, site: int) -> Any:
                 return drop(x, dropout, key, 4 * step + site)
 
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                    a, logits(weights, s, q, dropped)
-                )
-                summed = tf.reduce_sum(counts * losses)
+                summed = summed_loss(weights, s, q, a, counts, dropped)
                 loss = summed / tf.reduce_sum(counts)
             gradients = tape.gradient(loss, weights)
-            velocity = [
-                rho * v + (1.0 - rho) * g * g for v, g in zip(velocity, gradients, strict=True)
-            ]
-            # keras.optimizers.RMSprop(learning_rate, rho, weight_decay=decay)
-            weights = [
-                w - rate * decay * w - rate * g / tf.sqrt(v + EPSILON)
-                for w, g, v in zip(weights, gradients, velocity, strict=True)
-            ]
+            weights, velocity = stepped(weights, velocity, gradients, rate, rho, decay)
             return step + 1, weights, velocity, total + summed
 
         _, weights, velocity, total = tf.while_loop(
             lambda step, *_: step < steps, body, (0, list(weights), list(velocity), 0.0)
         )
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(w)) for w in weights])
-        return weights, velocity, total / n, finite
+        return weights, velocity, total / n, are_finite(weights)
+
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
+    def gradients(
+        weights: Any, story: Any, question: Any, answer: Any, rows: Any, key: Any, step: Any,
+        where: Any, dropout: Any,
+    ) -> Any:  # fmt: skip
+        """A share's gradients and its summed loss, end to end. rows: of its questions, filled up.
+
+        where int32 (3,): how many questions it has, how many the batch has, how many of those come before.
+        """
+        s, q, a = (tf.gather(x, rows) for x in (story, question, answer))
+        counts = tf.cast(tf.range(rows.shape[0]) < where[0], tf.float32)
+
+        def dropped(x: Any, site: int) -> Any:
+            return drop(x, dropout, key, 4 * step + site, where[2])
+
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            summed = summed_loss(weights, s, q, a, counts, dropped)
+            loss = summed / tf.cast(where[1], tf.float32)
+        parts = [tf.reshape(g, [-1]) for g in tape.gradient(loss, weights)]
+        return tf.concat([*parts, summed[None]], 0)
+
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
+    def update(
+        weights: Any, velocity: Any, sums: Any, rate: Any, rho: Any, decay: Any
+    ) -> Any:
+        """sums: what `gradients` gave, added up over ranks."""
+        parts = tf.split(sums[:-1], [math.prod(w.shape) for w in weights])
+        slopes = [tf.reshape(part, w.shape) for part, w in zip(parts, weights, strict=True)]
+        weights, velocity = stepped(weights, velocity, slopes, rate, rho, decay)
+        return weights, velocity, are_finite(weights)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def evaluate(weights: Any, story: Any, question: Any, answer: Any) -> Any:
@@ -172,21 +224,23 @@ def compiled(sizes: tuple[int, int, int], n: int) -> tuple[Any, Any]:
         right = tf.argmax(scores, 1, output_type=tf.int32) == answer
         return tf.reduce_mean(losses), tf.reduce_sum(tf.cast(right, tf.int32))
 
-    return run_epoch, evaluate
+    return Compiled(run_epoch, evaluate, gradients, update)
 
 
-def drop(x: Any, rate: Any, key: Any, counter: Any) -> Any:
+def drop(x: Any, rate: Any, key: Any, counter: Any, before: Any = None) -> Any:
     """x with a share `rate` of its numbers set to zero, and the others enlarged so that the mean
-    stays; with rate 1 all are zero.
+    stays; with rate 1 all are zero. before: rows of a larger array that come before x, so that a share of
+    a batch loses what it loses in the whole one; None: none.
     """
     import tensorflow as tf
 
     scale = 1.0 / tf.maximum(1.0 - rate, 1e-7)  # finite also where nothing is kept
-    return x * tf.where(uniform(x.shape, key, counter) >= rate, scale, 0.0)
+    return x * tf.where(uniform(x.shape, key, counter, before) >= rate, scale, 0.0)
 
 
-def uniform(shape: Any, key: Any, counter: Any) -> Any:
-    """float32 in [0, 1) with 24 random bits: a function of key (uint32 (2,)), counter and position.
+def uniform(shape: Any, key: Any, counter: Any, before: Any = None) -> Any:
+    """float32 in [0, 1) with 24 random bits: a function of key (uint32 (2,)), counter and position,
+    which begins after `before` rows (None: 0).
 
     Two rounds of MurmurHash3's finaliser (Appleby, public domain) over the position, each keyed
     anew. TensorFlow's own Philox took twice as long as all the rest of a compiled epoch.
@@ -203,7 +257,10 @@ def uniform(shape: Any, key: Any, counter: Any) -> Any:
 
     counter = mixed(tf.cast(counter, tf.uint32) + word(0x9E3779B9))
     first, second = mixed(key[0] + counter), mixed(key[1] + mixed(counter))
-    position = tf.cast(tf.range(math.prod(shape)), tf.uint32)
+    position = tf.range(math.prod(shape))
+    if before is not None:
+        position += before * math.prod(shape[1:])
+    position = tf.cast(position, tf.uint32)
     bits = mixed(tf.bitwise.bitwise_xor(mixed(position + first), second))
     top = tf.cast(tf.cast(tf.bitwise.right_shift(bits, word(8)), tf.int32), tf.float32)
     return tf.reshape(top * 2.0**-24, shape)

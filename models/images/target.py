@@ -55,7 +55,7 @@ class ImageTarget(Target):
 
     metric = Metric("val_accuracy", "max")
     framework = "torch"
-    parallel = "models.images.rank_group.Group"
+    parallel = "models.torch_group.Group"
     dataset: ClassVar[str]
     n_classes: ClassVar[int]
     n_valid: ClassVar[int]

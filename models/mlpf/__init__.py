@@ -82,6 +82,7 @@ class MLPF(ParticleFlow):
     framework = "tensorflow"
     checkpoint_bytes = 15_000_000
     epoch_s = 25.0
+    parallel = "models.numpy_group.Group"
 
     # --- data -------------------------------------------------------------------------------------
 
@@ -115,12 +116,13 @@ class MLPF(ParticleFlow):
         """Traced once for an architecture, not once a trial: weights, rates and decay are
         arguments.
         """
-        if net not in self._compiled:
-            self._compiled[net] = steps.Compiled(self.tf, net)
+        key = net, self.group is not None
+        if key not in self._compiled:
+            self._compiled[key] = steps.Compiled(self.tf, *key)
             while len(self._compiled) > COMPILED:
                 self._compiled.popitem(last=False)
-        self._compiled.move_to_end(net)
-        compiled: steps.Compiled = self._compiled[net]
+        self._compiled.move_to_end(key)
+        compiled: steps.Compiled = self._compiled[key]
         return compiled
 
     def evaluate(
@@ -148,6 +150,7 @@ class _Trial(ParticleFlowTraining):
     def __init__(self, target: MLPF, config: Config, seed: int) -> None:
         super().__init__(target, config, seed)
         tf = target.tf
+        self.group = target.group
         weights, books = architecture.initial(self.net, stream(seed, "weights"))
         with target.placed():
             self.compiled = target.compiled(self.net)
@@ -161,17 +164,38 @@ class _Trial(ParticleFlowTraining):
         groups = self.groups(epoch, n_batches)
         n = sum(map(len, groups))
         address = stream_seed(self.seed, "dropout", epoch)
-        batches = target.batches(self.net, target.train, groups)
+        shares = [(0, len(g)) if self.group is None else self.group.share(0, len(g)) for g in groups]
+        batches = target.batches(
+            self.net, target.train,
+            [numbers[low:high] for numbers, (low, high) in zip(groups, shares, strict=True)],
+        )  # fmt: skip
         with target.placed():
             total = tf.zeros(())
-            for k, (group, batch) in enumerate(zip(groups, batches, strict=True)):
-                rates = self._rates(1.0 / (len(group) * float(target.pad or 1)))
+            for k, (numbers, batch) in enumerate(zip(groups, batches, strict=True)):
+                rates = self._rates(1.0 / (len(numbers) * float(target.pad or 1)))
                 seed = np.array([address, 256 * k], np.int64)
-                total += self.compiled.step(
-                    self.state, self.books, self.kernel, *batch, rates, seed
-                )
-        # The one synchronisation an epoch.
+                if self.group is None:
+                    total += self.compiled.step(
+                        self.state, self.books, self.kernel, *batch, rates, seed
+                    )
+                else:
+                    total += self._shared_step(numbers, shares[k][0], batch, rates, seed)
+        # The one synchronisation an epoch, but for those of a group.
         return float(total) / (n * float(target.pad or 1))
+
+    def _shared_step(self, numbers: Any, low: int, batch: Batch, rates: Any, seed: Any) -> Any:
+        """A step on this rank's share of the events `numbers`, which begins at `low`; the whole batch's loss."""
+        if len(batch[0]):
+            slots = architecture.slots(self.target.train.n[numbers], self.net.bin_size)
+            share = np.array([slots.sum(), slots[:low].sum()], np.int32)
+            mine = self.compiled.share_of_step(
+                self.state, self.books, self.kernel, *batch, rates, seed, share
+            ).numpy()
+        else:
+            mine = np.zeros(architecture.n_parameters(self.net) + 1, np.float32)
+        sums = self.group.total(mine)
+        self.compiled.rest_of_step(self.state, sums, rates)
+        return sums[-1]
 
     def _rates(self, per_slot: float) -> Any:
         """The numbers of the next step, see steps.Compiled.

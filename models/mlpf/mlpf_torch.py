@@ -57,7 +57,7 @@ class MLPFTorch(ParticleFlow):
     framework = "torch"
     checkpoint_bytes = 15_000_000
     epoch_s = 25.0
-    parallel = "models.images.rank_group.Group"
+    parallel = "models.torch_group.Group"
 
     def __init__(
         self,

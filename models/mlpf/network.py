@@ -48,10 +48,12 @@ class Dropout:
 
     seed: int64 (2,), or None: nothing is dropped. Sixteen random bits an element, so that the rate
     is met to 1e-5: drawing floats took a quarter of a step.
+    share: int32 (2,), `whole` and `first`: masks are drawn for `whole` rows, of which x is those from `first`
+    on, so that a share of a batch gets the masks that it has in the whole one. None: x is the whole batch.
     """
 
-    def __init__(self, seed: Any) -> None:
-        self.seed, self.drawn = seed, 0
+    def __init__(self, seed: Any, share: Any = None) -> None:
+        self.seed, self.share, self.drawn = seed, share, 0
 
     def __call__(self, x: Any, rate: Any) -> Any:
         import tensorflow as tf
@@ -61,7 +63,10 @@ class Dropout:
         self.drawn += 1
         seed = self.seed + tf.constant([0, self.drawn], tf.int64)
         rows, width = tf.shape(x)[0], x.shape[1] // 2  # widths are even
-        drawn = tf.random.stateless_uniform((rows, width), seed, None, None, tf.uint32)
+        whole = rows if self.share is None else self.share[0]
+        drawn = tf.random.stateless_uniform((whole, width), seed, None, None, tf.uint32)
+        if self.share is not None:
+            drawn = drawn[self.share[1] : self.share[1] + rows]
         bits = tf.reshape(tf.bitcast(drawn, tf.uint16), (rows, 2 * width))
         least = tf.round(rate * 65536.0)
         kept = tf.cast(bits >= tf.cast(tf.cast(least, tf.int32), tf.uint16), x.dtype)
@@ -185,15 +190,16 @@ def forward(
     rate: Any = 0.0,
     seed: Any = None,
     kernel: Any = KERNEL,
+    share: Any = None,
 ) -> tuple[Any, Any, Any]:
     """X (T, 12) -> logits (T, 6), charge (T, 1), momenta (T, 5): pt, eta, sin phi, cos phi, energy.
 
     GeV; zero in padded slots. rate: the decoders' dropout, half of it in graph layers. kernel: dist_mult and
-    clip_value_low of the adjacency.
+    clip_value_low of the adjacency. share: of Dropout.
     """
     import tensorflow as tf
 
-    drop = Dropout(seed)
+    drop = Dropout(seed, share)
     kind = tf.cast(X[:, 0], tf.int32)
     mask = kind != 0
     real = tf.cast(mask, X.dtype)[:, None]

@@ -13,7 +13,7 @@ class Alone:
 
 
 class Together:
-    parallel, framework = "models.images.rank_group.Group", "torch"
+    parallel, framework = "models.torch_group.Group", "torch"
 
 
 def on(*counts):

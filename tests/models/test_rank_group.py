@@ -10,7 +10,7 @@ import torch
 from kit.rank_threads import Threads
 from models.cifar10_cnn import CIFAR10CNN
 from models.digits_cnn import DigitsCNN
-from models.images.rank_group import Group
+from models.torch_group import Group
 from models.openml_mlp import OpenMLMLP
 
 DIGITS = {"num_layers": 2, "num_filters": 8, "batch_size": 32, "learning_rate": 0.02,

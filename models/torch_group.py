@@ -1,10 +1,8 @@
-"""One trial on several ranks of a node: shares of each batch, one sum of gradients a step.
+"""One trial on several ranks of a node, in torch: shares of each batch, one sum of gradients a step.
 
 hardware: 2-core x86-64 virtual machine, shared; versions: torch 2.13.0 (CPU, gloo); n, number: see
-tests/models/test_rank_group.py (two ranks against one); lineage: synchronous data parallelism as in
-torch's DistributedDataParallel (Li et al. 2020, VLDB 13:3005), with the sum over shares divided by
-the whole batch's size, so that unequal and empty shares count as they should, and batch norm over
-the whole batch (SyncBatchNorm; torch's own has no CPU version).
+tests/models/test_rank_group.py (two ranks against one); lineage: see models/rank_group.py, and batch
+norm over the whole batch (SyncBatchNorm; torch's own has no CPU version).
 """
 
 from __future__ import annotations
@@ -14,24 +12,19 @@ import os
 import socket
 from typing import Any
 
-# The ranks of a group are on one node: nothing of it listens on another interface.
-HOST, INTERFACE = "127.0.0.1", "lo"
-# Of one sum. Whoever watches the ranks knows whether one is lost; a clock in here would also count the
-# time in which all of them were stopped (SIGSTOP, a suspended job or virtual machine).
+from models.rank_group import HOST, RankGroup
+
+# HOST's name among a system's interfaces.
+INTERFACE = "lo"
+# Of one sum, which should have none.
 SUM_TIMEOUT = datetime.timedelta(days=7)
 
 
-class Group:
-    """The ranks that train one trial together; made once a process.
-
-    `offer` on the leader, `join` on every rank; then only collectives, in one order on all ranks.
-    timeout_s: until the ranks have met.
-    """
+class Group(RankGroup):
+    """Sums tensors by torch.distributed: gloo on CPUs, NCCL on GPUs of their own."""
 
     def __init__(self, rank: int, size: int, device: str, timeout_s: float, shared: bool) -> None:
-        self.rank, self.size, self.device = rank, size, device
-        # Examples in the batch whose share is being trained.
-        self.batch = 0
+        super().__init__(rank, size, device, timeout_s, shared)
         self._patience = datetime.timedelta(seconds=timeout_s)
         # NCCL refuses two ranks on one GPU.
         self._backend = "nccl" if device.startswith("cuda") and not shared else "gloo"
@@ -55,8 +48,8 @@ class Group:
             listener.detach()
         return port
 
-    def join(self, port: int) -> None:
-        """Connect to the other ranks. Raises torch's DistError or RuntimeError after timeout_s."""
+    def join(self, address: int) -> None:
+        """Connect to the other ranks, at the leader's port. Raises torch's DistError or RuntimeError after timeout_s."""
         import torch.distributed
 
         dist: Any = torch.distributed
@@ -65,18 +58,13 @@ class Group:
             for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
                 os.environ.setdefault(variable, INTERFACE)
         if self._store is None:
-            self._store = dist.TCPStore(HOST, port, self.size, False, timeout=self._patience)
+            self._store = dist.TCPStore(HOST, address, self.size, False, timeout=self._patience)
         dist.init_process_group(
             self._backend, store=self._store, rank=self.rank, world_size=self.size,
             timeout=SUM_TIMEOUT,
         )  # fmt: skip
         # Connects the ranks now and not in the first trial.
         self.agree(False)
-
-    def share(self, first: int, last: int) -> tuple[int, int]:
-        """This rank's part of the batch [first, last), and notes the batch's size."""
-        self.batch = n = last - first
-        return first + n * self.rank // self.size, first + n * (self.rank + 1) // self.size
 
     def total(self, value: Any) -> Any:
         """The sum over ranks of a tensor, equal bit for bit on all; in place."""
