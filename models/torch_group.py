@@ -49,7 +49,10 @@ class Group(RankGroup):
         return port
 
     def join(self, address: int) -> None:
-        """Connect to the other ranks, at the leader's port. Raises torch's DistError or RuntimeError after timeout_s."""
+        """Connect to the other ranks, at the leader's port.
+
+        Raises torch's DistError or RuntimeError after timeout_s.
+        """
         import torch.distributed
 
         dist: Any = torch.distributed

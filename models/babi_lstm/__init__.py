@@ -63,6 +63,10 @@ class BabiLSTM(Target):
 
     Raises ConfigError for an argument out of range, DataError where data=real is not staged.
 
+    Several ranks a trial: each has its share of a batch; dropout is that of the whole batch, and losses are
+    one rank's to rounding (1e-4 of them is what the test allows). Three calls a batch in place of one an
+    epoch.
+
     Source: models of the published study (Wulff et al. 2024), bAbI of Weston et al. 2015.
     Deviations: word tokens, every hyperparameter used, validation apart from the test set (all
     three undone by `published`); the loss is computed from logits, where Keras clips probabilities

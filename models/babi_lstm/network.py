@@ -143,9 +143,7 @@ def compiled(sizes: tuple[int, int, int], n: int) -> Compiled:
         weights: Any, velocity: Any, gradients: Any, rate: Any, rho: Any, decay: Any
     ) -> Any:
         """keras.optimizers.RMSprop(learning_rate, rho, weight_decay=decay)"""
-        velocity = [
-            rho * v + (1.0 - rho) * g * g for v, g in zip(velocity, gradients, strict=True)
-        ]
+        velocity = [rho * v + (1.0 - rho) * g * g for v, g in zip(velocity, gradients, strict=True)]
         weights = [
             w - rate * decay * w - rate * g / tf.sqrt(v + EPSILON)
             for w, g, v in zip(weights, gradients, velocity, strict=True)
@@ -208,9 +206,7 @@ def compiled(sizes: tuple[int, int, int], n: int) -> Compiled:
         return tf.concat([*parts, summed[None]], 0)
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
-    def update(
-        weights: Any, velocity: Any, sums: Any, rate: Any, rho: Any, decay: Any
-    ) -> Any:
+    def update(weights: Any, velocity: Any, sums: Any, rate: Any, rho: Any, decay: Any) -> Any:
         """sums: what `gradients` gave, added up over ranks."""
         parts = tf.split(sums[:-1], [math.prod(w.shape) for w in weights])
         slopes = [tf.reshape(part, w.shape) for part, w in zip(parts, weights, strict=True)]

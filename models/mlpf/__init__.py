@@ -62,6 +62,9 @@ class MLPF(ParticleFlow):
     cosinedecay held, the space has no expdecay_decay_steps.
     published: restore what is mended, see below.
 
+    Several ranks a trial: each has its share of a batch's events, with the dropout that they have in the
+    whole batch; losses are one rank's to rounding, which may move an element into another bin (the test
+    allows 1e-2 of the loss in two epochs).
     Raises ConfigError for an argument out of range, DataError where data=real is not staged.
     Source: the public TensorFlow code of August 2022 and its parameters for Delphes; batch size 5
     as there (that of the recorded study is unknown), its learning rate's schedules, AdamW with
@@ -164,7 +167,9 @@ class _Trial(ParticleFlowTraining):
         groups = self.groups(epoch, n_batches)
         n = sum(map(len, groups))
         address = stream_seed(self.seed, "dropout", epoch)
-        shares = [(0, len(g)) if self.group is None else self.group.share(0, len(g)) for g in groups]
+        shares = [
+            (0, len(g)) if self.group is None else self.group.share(0, len(g)) for g in groups
+        ]
         batches = target.batches(
             self.net, target.train,
             [numbers[low:high] for numbers, (low, high) in zip(groups, shares, strict=True)],
@@ -184,7 +189,7 @@ class _Trial(ParticleFlowTraining):
         return float(total) / (n * float(target.pad or 1))
 
     def _shared_step(self, numbers: Any, low: int, batch: Batch, rates: Any, seed: Any) -> Any:
-        """A step on this rank's share of the events `numbers`, which begins at `low`; the whole batch's loss."""
+        """A step on this rank's share of the events, from the `low`-th on; returns the whole batch's loss."""
         if len(batch[0]):
             slots = architecture.slots(self.target.train.n[numbers], self.net.bin_size)
             share = np.array([slots.sum(), slots[:low].sum()], np.int32)

@@ -18,7 +18,8 @@ STATE = ("weights", "mean", "variance", "most")
 class Compiled:
     """Training step, evaluation and prediction of one architecture, for any trial and any T.
 
-    in_shares: for ranks that train one trial together, a step in two parts, between which gradients are summed.
+    in_shares: for ranks that train one trial together, a step in two parts, between which they sum
+    gradients.
     """
 
     def __init__(self, tf: Any, net: architecture.Architecture, in_shares: bool) -> None:
@@ -42,9 +43,7 @@ class Compiled:
                 tape.watch(vector)
                 weights = network.unpack(net, vector)
                 place = event, directions
-                out = network.forward(
-                    net, weights, books, X, *place, rates[0], seed, kernel, share
-                )
+                out = network.forward(net, weights, books, X, *place, rates[0], seed, kernel, share)
                 total = tf.reduce_sum(network.loss_terms(X, y, *out))
                 loss = total * rates[5]
             return tape.gradient(loss, vector), total

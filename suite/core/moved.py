@@ -14,6 +14,7 @@ MODULES = {
     # revision 0e27403 -> the second plan of the house
     "models.table": "models.recorded_curves",
     "models.table_target": "models.synthetic_curves",
+    "models.images.rank_group": "models.torch_group",
     "suite.core.table": "suite.core.curve_table",
     "suite.core.rungs": "suite.core.async_rung",
     "suite.core.watched": "suite.core.checked_rounds",

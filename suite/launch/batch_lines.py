@@ -35,10 +35,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a job asks for. workers: a node. overrides: as the run's command line has them."""
+    """What a job asks for. ranks: that train, a node. overrides: as the run's command line has them."""
 
     nodes: int
-    workers: int
+    ranks: int
     seconds: int
     overrides: Sequence[str]
 
@@ -53,18 +53,20 @@ def read_site(system: str, name: str, root: Path) -> Site:
 def line(
     system: str, loads: Sequence[Load], site: Site, nodes: int, overrides: Sequence[str], *,
     workers: int | None = None, environment: Mapping[str, str] | None = None, ends_with_job: bool = False,
+    ranks_per_trial: int = 1,
 ) -> str:  # fmt: skip
     """The command that submits these runs, one after the other, from the clone's folder; see sbatch.line.
 
     Raises ConfigError for a system that is none, and for what the system or the site cannot give.
     """
-    per_node = check_integer("workers", workers or site.gpus or 1, 1)
-    n_workers = check_integer("nodes", nodes, 1) * per_node
+    a_node = workers or sbatch.workers_of_node(site.gpus, ranks_per_trial)
+    per_node = check_integer("workers", a_node, 1) * ranks_per_trial
+    n_workers = (sbatch.ranks(nodes, per_node) - 1) // ranks_per_trial
     seconds = sbatch.wanted_s(loads, n_workers, site.max_time, ends_with_job)
     wanted = Wanted(nodes, per_node, seconds, overrides)
     given = {"SUITE_SITE": site.name, **(environment or {})}
-    if workers and site.gpus and workers != site.gpus:
-        given["SUITE_WORKERS_PER_NODE"] = str(workers)
+    if site.gpus and per_node != site.gpus:
+        given["SUITE_WORKERS_PER_NODE"] = str(per_node)
     if system == "pbs":
         given["SUITE_WORDS"] = shlex.join(overrides)
     variables = [f"{k}={shlex.quote(v)}" for k, v in given.items()]
@@ -77,9 +79,9 @@ def _pbs(site: Site, wanted: Wanted) -> list[str]:
         return f"{nodes}:ncpus={max(site.cpus, ranks)}:mpiprocs={ranks}{gpus}"
 
     # The first node has a rank more, which decides.
-    chunks = [chunk(1, wanted.workers + 1)]
+    chunks = [chunk(1, wanted.ranks + 1)]
     if wanted.nodes > 1:
-        chunks.append(chunk(wanted.nodes - 1, wanted.workers))
+        chunks.append(chunk(wanted.nodes - 1, wanted.ranks))
     return [
         "qsub", *_options(site, "-A"), "-l", f"select={'+'.join(chunks)}",
         "-l", f"walltime={sbatch.clock(wanted.seconds)}", "batch/pbs.sh",
@@ -93,7 +95,7 @@ def _gridengine(site: Site, wanted: Wanted) -> list[str]:
             "in its file."
         )
     # With GPUs every node has as many slots: such environments give a node a fixed number.
-    slots = wanted.nodes * wanted.workers + (wanted.nodes if site.gpus else 1)
+    slots = wanted.nodes * wanted.ranks + (wanted.nodes if site.gpus else 1)
     return [
         "qsub", *_options(site, "-P"), "-pe", shlex.quote(site.pe), str(slots),
         "-l", f"h_rt={sbatch.clock(wanted.seconds)}", "batch/gridengine.sh",
@@ -107,7 +109,7 @@ def _htcondor(site: Site, wanted: Wanted) -> list[str]:
             f"nodes={wanted.nodes}: a job of batch/htcondor.sub has one machine; leave it out, and name its "
             "workers (workers=N)."
         )
-    words = [f"ranks={wanted.workers + 1}", f"walltime={wanted.seconds}"]
+    words = [f"ranks={wanted.ranks + 1}", f"walltime={wanted.seconds}"]
     if site.gpus:
         words.append(f"gpus={site.gpus}")
     if site.account != "none":

@@ -35,7 +35,7 @@ def plan(arguments: Sequence[str]) -> int:
         print(_line(system, site, plans, n_nodes or 1, n_workers, words))
         return 0
     if n_nodes is not None:
-        n_workers = n_nodes * (n_workers or _a_node(site))
+        n_workers = n_nodes * (n_workers or _a_node(site, _ranks_per_trial(plans)))
     print(page(plans, n_workers, sweep=runs.is_sweep))
     return 0
 
@@ -65,28 +65,42 @@ def _line(
 ) -> str:
     loads = [each.load for each in plans]
     passed = {k: os.environ[k] for k in ("SUITE_IMAGE", "SUITE_DATA") if os.environ.get(k)}
+    size = _ranks_per_trial(plans)
     with_job = any(each.settings.budget.end == "job" for each in plans)
     if system == _SLURM:
         return sbatch.line(
             loads, sbatch.read_site(site, checkout()), nodes, words,
-            workers=workers, environment=passed, ends_with_job=with_job,
+            workers=workers, environment=passed, ends_with_job=with_job, ranks_per_trial=size,
         )  # fmt: skip
     return batch_lines.line(
         system, loads, batch_lines.read_site(system, site, checkout()), nodes, words,
-        workers=workers, environment=passed, ends_with_job=with_job,
+        workers=workers, environment=passed, ends_with_job=with_job, ranks_per_trial=size,
     )  # fmt: skip
 
 
-def _a_node(site: str) -> int:
-    """Workers of a node: one for each GPU that the site states, else one."""
+def _a_node(site: str, ranks_per_trial: int) -> int:
+    """Workers of a node by the GPUs that the site states; one where none is named."""
     if not site:
         return 1
     root = checkout()
     in_batch = (root / "batch" / "sites" / f"{site}.sh").exists()
     if in_batch and not (root / "slurm" / "sites" / f"{site}.sh").exists():
         # All systems of batch/ read a site's GPUs alike.
-        return max(batch_lines.read_site("pbs", site, root).gpus, 1)
-    return max(sbatch.read_site(site, root).gpus, 1)
+        gpus = batch_lines.read_site("pbs", site, root).gpus
+    else:
+        gpus = sbatch.read_site(site, root).gpus
+    return sbatch.workers_of_node(gpus, ranks_per_trial)
+
+
+def _ranks_per_trial(plans: Sequence[Planned]) -> int:
+    """Of all runs. Raises ConfigError where they differ: a launch has groups of one size."""
+    found = sorted({each.parts.backend.ranks_per_trial for each in plans})
+    if len(found) > 1:
+        raise ConfigError(
+            f"backend.ranks_per_trial={', '.join(map(str, found))}: one number a launch; plan and submit "
+            "these runs apart."
+        )
+    return found[0] if found else 1
 
 
 def _measured(plans: Sequence[Planned]) -> list[Planned]:

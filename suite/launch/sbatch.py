@@ -4,7 +4,8 @@
 function of a plan, a site and a number of nodes. Geometry: nodes x GPUs a node + 1 ranks, a worker
 for each GPU and rank 0 without one on the first node; Slurm is asked for one task a node more than
 GPUs, so that the first node has room for both. GPUs are asked for per node, never per task: every
-worker sees its node's GPUs and takes its own.
+worker sees its node's GPUs and takes its own. With backend.ranks_per_trial=k a worker is k ranks, each
+with a GPU.
 """
 
 from __future__ import annotations
@@ -65,8 +66,22 @@ def asked(root: Path, script: str, sites: str, name: str, keys: Sequence[str]) -
 
 
 def ranks(nodes: int, workers: int) -> int:
-    """MPI ranks of `nodes` nodes with `workers` workers each: one more, which decides."""
+    """MPI ranks of `nodes` nodes on which so many ranks train each: one more, which decides."""
     return check_integer("nodes", nodes, 1) * check_integer("workers", workers, 1) + 1
+
+
+def workers_of_node(gpus: int, ranks_per_trial: int) -> int:
+    """A worker for each GPU, or for each ranks_per_trial of them; one where a node has none.
+
+    Raises ConfigError where a node has fewer GPUs than that.
+    """
+    if 0 < gpus < ranks_per_trial:
+        raise ConfigError(
+            f"backend.ranks_per_trial={ranks_per_trial}: SITE_GPUS_PER_NODE={gpus}, and the ranks of a "
+            f"trial are on one node with a GPU each; use {gpus} or fewer, or say workers=N and "
+            "backend.share_gpus=true."
+        )
+    return max(gpus // ranks_per_trial, 1)
 
 
 def seconds(loads: Sequence[Load], n_workers: int) -> int:
@@ -102,22 +117,25 @@ def line(
     workers: int | None = None,
     environment: Mapping[str, str] | None = None,
     ends_with_job: bool = False,
+    ranks_per_trial: int = 1,
 ) -> str:
     """The command that submits these runs, one after the other, from the clone's folder.
 
-    nodes: to ask for. workers: a node, where that is not its number of GPUs. overrides: as the run's
-    command line has them. environment: SUITE_IMAGE, SUITE_DATA and the like, put before the command.
+    nodes: to ask for. workers: a node, where that is not its number of GPUs over ranks_per_trial (of
+    backend). overrides: as the run's command line has them. environment: SUITE_IMAGE, SUITE_DATA and the
+    like, put before the command.
     ends_with_job: budget.end=job: the site's longest job, or an hour.
-    Raises ConfigError where the site's longest job cannot hold one epoch.
+    Raises ConfigError where the site's longest job cannot hold one epoch, or a node no worker.
     """
-    per_node = check_integer("workers", workers or site.gpus or 1, 1)
-    n_workers = ranks(nodes, per_node) - 1
+    a_node = check_integer("workers", workers or workers_of_node(site.gpus, ranks_per_trial), 1)
+    per_node = a_node * ranks_per_trial
+    n_workers = (ranks(nodes, per_node) - 1) // ranks_per_trial
     wanted = wanted_s(loads, n_workers, site.max_time, ends_with_job)
     words = [
         f"{k}={shlex.quote(v)}" for k, v in {"SUITE_SITE": site.name, **(environment or {})}.items()
     ]
-    if workers and workers != site.gpus:
-        words.append(f"SUITE_WORKERS_PER_NODE={workers}")
+    if (workers or ranks_per_trial > 1) and per_node != site.gpus:
+        words.append(f"SUITE_WORKERS_PER_NODE={per_node}")
     words += ["sbatch", f"--nodes={nodes}", f"--ntasks-per-node={per_node + 1}"]
     if site.cpus:
         words.append(f"--cpus-per-task={max(site.cpus // (per_node + 1), 1)}")

@@ -143,3 +143,50 @@ def test_a_site_s_queue_account_and_gpus_are_in_the_line_of_each_system():
     assert "ranks=5 walltime=" in line and " gpus=4 group=hep " in line
     with pytest.raises(ConfigError, match="SITE_PE=: site b names no parallel environment"):
         batch_lines.line("gridengine", [load], batch_lines.Site("b"), 1, [])
+
+
+def in_groups(capsys, *words, model="digits_cnn"):
+    return said(capsys, f"model={model}", "backend=mpi", "backend.ranks_per_trial=2", *words)
+
+
+def minutes(line):
+    hours, mins, _ = line.split("--time=")[1].split()[0].split(":")
+    return int(hours) * 60 + int(mins)
+
+
+@pytest.mark.parametrize("model", ["babi_lstm", "mlpf"])
+def test_two_ranks_a_trial_are_one_worker(capsys, monkeypatch, model):
+    """As many ranks and GPUs, half the workers: the line asks for the time that those need."""
+    monkeypatch.setenv("SUITE_ACCOUNT", "hep42")
+    words = ("site=juwels_booster", "nodes=2", "max_epochs=81", "model.data=stand_in", "epoch_s=20")
+    _, single = said(capsys, f"model={model}", *words)
+    code, line = in_groups(capsys, *words, model=model)
+    assert code == 0, line
+    assert "--ntasks-per-node=5" in line and "--gres=gpu:4" in line
+    assert "SUITE_WORKERS_PER_NODE" not in line
+    _, half = said(capsys, f"model={model}", *words, "workers=2")
+    assert minutes(line) == minutes(half) > minutes(single)
+
+
+def test_workers_that_are_asked_for_are_groups_of_ranks(capsys):
+    _, line = in_groups(capsys, "site=local", "workers=3")
+    assert "SUITE_WORKERS_PER_NODE=6" in line and "--ntasks-per-node=7" in line
+
+
+def test_other_batch_systems_count_groups_too(capsys):
+    words = ("workers=3", "backend=mpi", "backend.ranks_per_trial=2")
+    _, line = batch_line(capsys, "htcondor", *words)
+    assert " ranks=7 " in line
+
+
+def test_a_node_with_fewer_gpus_than_a_trial_has_ranks_is_refused(capsys):
+    code, text = in_groups(capsys, "site=local")
+    assert code == 1
+    assert "backend.ranks_per_trial=2: SITE_GPUS_PER_NODE=1" in text and "use 1 or fewer" in text
+
+
+def test_runs_with_groups_of_several_sizes_are_no_one_job(capsys):
+    code, text = said(
+        capsys, "model=digits_cnn", "site=local", "backend=mpi", "backend.ranks_per_trial=1,2", "-m"
+    )
+    assert code == 1 and "backend.ranks_per_trial=1, 2: one number a launch" in text

@@ -2,16 +2,16 @@
 
 import multiprocessing
 import threading
-from pathlib import Path
 
 import pytest
 import torch
 
 from kit.rank_threads import Threads
+from kit.sockets import listening
 from models.cifar10_cnn import CIFAR10CNN
 from models.digits_cnn import DigitsCNN
-from models.torch_group import Group
 from models.openml_mlp import OpenMLMLP
+from models.torch_group import Group
 
 DIGITS = {"num_layers": 2, "num_filters": 8, "batch_size": 32, "learning_rate": 0.02,
           "momentum": 0.5}  # fmt: skip
@@ -80,24 +80,6 @@ def test_shares_of_each_batch_train_as_the_whole_batch(case):
     judged = max(abs(a[k] - b[k]) for a, b in zip(curve, first[0], strict=True) for k in a)
     print(f"\n{case}: weights differ by {moved:.2g}, curves by {judged:.2g}")
     assert moved < 1e-4 and judged < 1e-4
-
-
-def listening():
-    """(address, port) of every socket at which this process listens, addresses as /proc has them."""
-    mine = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            mine.add(str(entry.readlink()))
-        except OSError:
-            continue
-    found = []
-    for table in ("tcp", "tcp6"):
-        for row in Path("/proc/self/net", table).read_text().splitlines()[1:]:
-            words = row.split()
-            if words[3] == "0A" and f"socket:[{words[9]}]" in mine:
-                address, port = words[1].rsplit(":", 1)
-                found.append((address, int(port, 16)))
-    return found
 
 
 def test_a_group_listens_on_the_loopback_alone(monkeypatch):

@@ -83,7 +83,7 @@ def test_a_model_for_one_rank_is_refused(launch):
     done = launch(3, "model=table_target", "max_epochs=3", TWO)
     assert done.code != 0
     assert "backend.ranks_per_trial=2" in done.out
-    assert "trains on one rank only; use 1, or a torch target" in done.out
+    assert "trains on one rank only; use 1, or a target that says `parallel`" in done.out
 
 
 @pytest.mark.parametrize("backend", ["inline", "simulate"])

@@ -26,8 +26,8 @@ class MPI(Backend):
         if self.ranks_per_trial > 1 and not target.parallel:
             raise ConfigError(
                 f"backend.ranks_per_trial={self.ranks_per_trial}: {type(target).__name__} (framework="
-                f"{target.framework}) trains on one rank only; use 1, or a torch target "
-                "that says `parallel`, as digits_cnn does."
+                f"{target.framework}) trains on one rank only; use 1, or a target "
+                "that says `parallel`, as digits_cnn and babi_lstm do."
             )
 
     def open(self, run: RunContext) -> MPIRunner:
