@@ -10,6 +10,7 @@ not know each other. A folder with `__main__.py` is a command: `python -m suite.
     7  doctor                     what would go wrong here, and the remedy
        verify                     is a run what its folder says: the journal replayed
        predictor_study            how well predictors extend recorded curves
+       cluster                    a practice cluster: a Slurm of this machine alone
        testing                    the conformance suites, for plug-ins too
     6  launch                     configuration -> run: compose, assemble, plan, execute; alone knows Hydra
     5b retrain                    what was tuning worth, what was chance: the best trained again

@@ -40,6 +40,9 @@ COMMANDS = {
         "suite.leaderboard.__main__", "submissions, checked again, as a static site"
     ),
     "doctor": Command("suite.doctor.__main__", "what would go wrong here, and the remedy"),
+    "cluster": Command(
+        "suite.cluster.__main__", "a practice cluster: a Slurm of this machine alone"
+    ),
     "study": Command(
         "suite.predictor_study.__main__", "how well predictors extend recorded curves"
     ),

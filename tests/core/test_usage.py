@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("command", ["track", "compare", "curves", "retrain"])
+@pytest.mark.parametrize("command", ["track", "compare", "curves", "retrain", "cluster"])
 def test_help_prints_the_whole_usage(command, capsys):
     main_module = importlib.import_module(f"suite.{command}.__main__")
     with pytest.raises(SystemExit) as leaving:

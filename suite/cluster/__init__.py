@@ -1,0 +1,1 @@
+"""A practice cluster: a Slurm of this machine alone, to try job scripts on."""
