@@ -35,6 +35,7 @@ requeue_job() { requeue_code=75; }  # on_exit_remove in batch/htcondor.sub keeps
 
 main() {
     if [ "${1:-}" = --list ]; then shift; list_entries "$@"; return; fi
+    cd "$root"
     if [ -n "$(array_index)" ]; then run_entry "$@"; else run_job "$@"; fi
 }
 

@@ -80,10 +80,14 @@ OPTIONS
 }
 
 main() {
-    local words=()
+    local words=() text
     # xargs knows a shell's quotes, and runs nothing.
-    [ -z "${SUITE_WORDS:-}" ] || mapfile -t words < <(xargs printf '%s\n' <<<"$SUITE_WORDS")
+    text=$(xargs -r printf '%s\n' <<<"${SUITE_WORDS:-}" 2>/dev/null) ||
+        die "SUITE_WORDS=$SUITE_WORDS: each quote must have its other; correct it."
+    [ -z "$text" ] || mapfile -t words <<<"$text"
     if [ "${1:-}" = --list ]; then shift; list_entries "$@" "${words[@]}"; return; fi
+    # PBS begins in the home folder; names on the line are seen from where it was submitted.
+    cd "${PBS_O_WORKDIR:-$root}"
     job_page=$(qstat -f "${PBS_JOBID:-}" 2>/dev/null) || job_page=''
     if [ -n "$(array_index)" ]; then run_entry "${words[@]}" "$@"; else run_job "${words[@]}" "$@"; fi
 }

@@ -202,6 +202,12 @@ def test_pbs_s_words_are_split_as_a_shell_does_and_never_run(tmp_path):
     assert not (tmp_path / "OWNED").exists()
 
 
+@pytest.mark.parametrize("words", ["a='1 b=2", 'x="'])
+def test_words_with_half_a_pair_of_quotes_are_refused(words):
+    code, out = bash("pbs", "main", SUITE_WORDS=words, SUITE_SITE="local", **JOBS["pbs"])
+    assert code == 2 and f"SUITE_WORDS={words}: each quote must have its other" in out
+
+
 @pytest.mark.parametrize("script", SYSTEMS)
 def test_entries_are_listed_without_a_job(script):
     done = subprocess.run(
