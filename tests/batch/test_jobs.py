@@ -123,7 +123,7 @@ def test_a_search_until_the_job_s_end_goes_on_in_the_next_job(system):
         words = (
             *SEARCH,
             "max_epochs=27",
-            "model.sleep_s=0.5",
+            "model.sleep_s=0.9",
             "budget.end=job",
             "budget.allow_short=true",
         )
