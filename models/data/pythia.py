@@ -2,6 +2,7 @@
 
     swiftbench pythia --to $SUITE_DATA --events 3000 --pileup 20
     swiftbench pythia --to $SUITE_DATA --events 300 --process qcd --seed 1 --processes 2
+    swiftbench pythia --to $SUITE_DATA --events 400 --collider ee
 
 hardware: 1 thread of a 2-core x86-64 virtual machine; versions: pythia8mc 8.317, numpy 2.4; n and
 number (events a second): tests/benchmarks/pythia_events.py; lineage: Pata et al. 2021 (Eur. Phys.
@@ -11,7 +12,7 @@ A STAND-IN: the same processes, energy and schema, another detector (models/data
 Pythia's internal NNPDF2.3 LO, our own rule-based candidates (models/data/rule_based.py), and pile-
 up from a pool of minimum-bias events that are used again, turned by a random angle. A file is a
 function of (seed, its number, settings, versions): neither the number of processes nor an
-interruption changes a byte.
+interruption changes a byte. Those of electrons and positrons: models/data/pythia_ee.py.
 """
 
 from __future__ import annotations
@@ -188,31 +189,48 @@ class _Bar:
         print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
 
-def _use(root: Path, pileup: float) -> str:
-    """The command that trains on the events of a data root."""
-    words = ["model=mlpf", "model.data=stand_in", f"model.pileup={pileup:g}"]
+def _use(root: Path, *words: str) -> str:
+    """The command that trains on the events of a data root. words: which model's."""
+    words = (words[0], "model.data=stand_in", *words[1:])
     if os.environ.get("SUITE_DATA") != str(root):
-        words.append(shlex.quote(f"model.folder={root.absolute()}"))
+        words += (shlex.quote(f"model.folder={root.absolute()}"),)
     return " ".join(["swiftbench run", *words])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0; 1: an error, printed to stderr; 130: interrupted."""
+    # It is made of this module's Generator.
+    from models.data import pythia_ee
+
     parser = argument_parser("models.data.pythia", __doc__)
     parser.add_argument("--to", type=Path, required=True, metavar="DIR",
-                        help="data root; the set lies in DIR/delphes_standin_puPILEUP")  # fmt: skip
+                        help="data root; the set lies in DIR/delphes_standin_... or clic_standin")  # fmt: skip
+    parser.add_argument("--collider", choices=("pp", "ee"), default="pp",
+                        help="protons (14 TeV), or electrons and positrons (380 GeV; "
+                        "default: %(default)s)")  # fmt: skip
     parser.add_argument("--events", type=int, required=True, metavar="N", help="events to generate")
     parser.add_argument("--pileup", type=float, default=0, metavar="X",
                         help="mean further collisions an event (default: %(default)g)")  # fmt: skip
-    parser.add_argument("--process", default="ttbar", metavar="NAME",
-                        help=f"one of {', '.join(_NAMES)} (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--process", metavar="NAME",
+                        help=f"of pp one of {', '.join(_NAMES)} (default: ttbar); of ee one of "
+                        f"{', '.join(pythia_ee.PROCESSES)}, or all (the default) in equal parts")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
                         help="processes at once (default: one a core of this machine)")  # fmt: skip
     parser.add_argument("--per-file", type=int, default=PER_FILE, metavar="N",
                         help="events a file (default: %(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
-    folder = options.to / f"delphes_standin_pu{options.pileup:g}"
+    is_pp = options.collider == "pp"
+    if options.pileup and not is_pp:
+        parser.error(f"--pileup={options.pileup:g}: only protons of --collider=pp have it.")
+    folder = options.to / (f"delphes_standin_pu{options.pileup:g}" if is_pp else pythia_ee.FOLDER)
+    use = ("model=mlpf", f"model.pileup={options.pileup:g}") if is_pp else ("model=mlpf_clic",)
+    settings: dict[str, Any] = {
+        "seed": options.seed, "per_file": options.per_file, "processes": options.processes,
+        "progress": _Bar(),
+    }  # fmt: skip
+    if options.process is not None:
+        settings["process"] = options.process
     if options.to.name == folder.name:
         parser.error(
             f"--to={options.to}: is the set's own folder; name the one above it, as for fetch."
@@ -220,11 +238,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     def body() -> int:
         try:
-            manifest = write(
-                folder, options.events, pileup=options.pileup, seed=options.seed,
-                process=options.process, per_file=options.per_file, processes=options.processes,
-                progress=_Bar(),
-            )  # fmt: skip
+            if is_pp:
+                manifest = write(folder, options.events, pileup=options.pileup, **settings)
+            else:
+                manifest = pythia_ee.write(folder, options.events, **settings)
         except OSError as error:
             raise DataError(f"{folder}: cannot be written ({error}); name another --to.") from error
         files = manifest["files"].values()
@@ -233,7 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"{folder}: {n} events of {elements / n:.0f} elements on average, "
             f"{sum(f['bytes'] for f in files) / 2**20:.1f} MiB. A STAND-IN, not the published set."
         )
-        print(f"use it: {_use(options.to, options.pileup)}")
+        print(f"use it: {_use(options.to, *use)}")
         return 0
 
     try:

@@ -40,6 +40,9 @@ _LINES = {
 }  # fmt: skip
 PROCESSES = tuple(_LINES)
 ALL = "all"
+FOLDER = "clic_standin"
+"""Of a set, in the data root."""
+
 NAME = "p8_ee_{}_ecm380_{}.parquet"
 WHAT = "Pythia 8 events through a card of CLIC's detector; not the published EDM4HEP-derived set"
 

@@ -61,7 +61,9 @@ def generated(_: int, n_events: int) -> tuple[Path, ...]:
 
 
 def _without(_: Any) -> Any:
-    raise DataError("clic_standin: holds no candidates; make it again: swiftbench pythia.")
+    raise DataError(
+        "clic_standin: holds no candidates; make it again: swiftbench pythia --collider ee."
+    )
 
 
 def _kind(path: Path) -> str:
