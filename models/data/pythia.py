@@ -204,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argument_parser("models.data.pythia", __doc__)
     parser.add_argument("--to", type=Path, required=True, metavar="DIR",
-                        help="data root; the set lies in DIR/delphes_standin_... or clic_standin")  # fmt: skip
+                        help="data root; the set gets a folder in it")  # fmt: skip
     parser.add_argument("--collider", choices=("pp", "ee"), default="pp",
                         help="protons (14 TeV), or electrons and positrons (380 GeV; "
                         "default: %(default)s)")  # fmt: skip

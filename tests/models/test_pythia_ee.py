@@ -10,7 +10,7 @@ from models.data import clic, clic_detector, detector, pythia, pythia_ee
 from models.data.generated import MANIFEST
 from models.mlpf import clic_events, physics
 from models.mlpf.mlpf_clic import MLPFClic
-from suite.core.errors import ConfigError
+from suite.core.errors import ConfigError, DataError
 
 pytest.importorskip("pythia8mc", reason="the extra `hep` is not installed")
 pytest.importorskip("pyarrow", reason="the extra `hep` is not installed")
@@ -118,9 +118,9 @@ def test_the_command_writes_the_set_that_the_target_finds(tmp_path, capsys):
     assert "process=ttbar: unknown; known are" in capsys.readouterr().err
 
 
-def test_generated_files_in_the_place_of_real_ones_are_no_real_ones(made, tmp_path):
+def test_generated_files_in_the_place_of_real_ones_are_no_real_ones(tmp_path):
     real = tmp_path / "clic"
-    pythia_ee.write(real, 4, seed=1)
-    with pytest.raises(Exception, match="data=real"):
+    pythia_ee.write(real, 1, seed=1, process="ww")
+    with pytest.raises(DataError, match="data=real"):
         clic_events.find("real", str(tmp_path))
     assert clic_events.find("auto", str(tmp_path)).data == "stand-in"
