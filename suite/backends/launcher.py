@@ -144,6 +144,12 @@ def offers_pmi(environment: Mapping[str, str]) -> bool:
     return "PMI_RANK" in environment or "PMI_FD" in environment
 
 
+def descriptors(environment: Mapping[str, str]) -> tuple[int, ...]:
+    """Open files that a process needs to take this rank's place: Hydra (MPICH's mpiexec) is met by one."""
+    number = whole_number(environment.get("PMI_FD"))
+    return () if number is None else (number,)
+
+
 def survives_faults(environment: Mapping[str, str]) -> bool:
     """Whether mpirun was started with --with-ft ulfm."""
     return environment.get("OMPI_MCA_mpi_ft_enable") in ("1", "true")

@@ -149,8 +149,8 @@ class Launch:
             except OSError:
                 continue
             if self._mark in variables:
-                name = "OMPI_COMM_WORLD_RANK="
-                ranks = [v.removeprefix(name) for v in variables if v.startswith(name)]
+                names = ("OMPI_COMM_WORLD_RANK=", "PMI_RANK=")
+                ranks = [v.partition("=")[2] for v in variables if v.startswith(names)]
                 found[int(entry.name)] = ranks[0] if ranks else "-"
         return found
 

@@ -7,8 +7,11 @@ rank 0's place and with a deadline.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+
+from suite.backends import launcher
 
 WAIT_S = 20.0
 
@@ -18,7 +21,10 @@ def send(n_others: int) -> None:
     command = [sys.executable, "-m", "suite.backends.mpi.farewell"]
     quiet = subprocess.DEVNULL
     try:
-        subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=WAIT_S)
+        subprocess.run(
+            command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=WAIT_S,
+            pass_fds=launcher.descriptors(os.environ),
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         print(
             f"suite: the {n_others} other rank(s) of this launch were never met, and did not come within "

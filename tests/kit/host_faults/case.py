@@ -71,13 +71,17 @@ class Case:
     def start(
         self, *more: str, first: int = 0, sleep_s: float = SLEEP_S, **options: Any
     ) -> HostLaunch:
-        """Submit the line: rank 0 on host number `first`, a worker on each of the others."""
+        """Submit the line: rank 0 on host number `first`, a worker on each of the others.
+
+        options: launch (class of the launch), slots, runs, ... and variables of all ranks.
+        """
         names = [host.name for host in self.cluster.hosts]
         slots = options.pop("slots", dict.fromkeys(names[first:] + names[:first], 1))
         settings = {"SUITE_STAMP": "one", **KEEPALIVE} | options
+        kind: type[HostLaunch] = settings.pop("launch", HostLaunch)
         undisturbed(self.seed, self.algorithm, self.folder.parent)
         self.n_launches += 1
-        self.launch = HostLaunch(
+        self.launch = kind(
             self.cluster, f"algorithm={self.algorithm}", *SEARCH, f"model.sleep_s={sleep_s}",
             f"seed={self.seed}", *more,
             slots=slots, first=first, **settings,
