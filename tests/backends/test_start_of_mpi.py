@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from suite.backends import launcher
-from suite.backends.mpi import library
+from suite.backends.mpi import farewell, library
 
 STAND_IN = """
 import os
@@ -65,3 +65,12 @@ def test_ranks_for_each_core(monkeypatch, name):
     for text, ratio in (("2", 1), ("4", 1), ("6", 1.5), ("64", 16), ("many", 1), ("-8", 1)):
         monkeypatch.setenv(name, text)
         assert launcher.ranks_per_core() == ratio
+
+
+def test_who_takes_rank_0s_place_has_what_hydra_is_met_by(monkeypatch):
+    given = {}
+    monkeypatch.setattr(subprocess, "run", lambda *_, **options: given.update(options))
+    for text, kept in (("7", (7,)), ("", ()), ("seven", ()), ("-3", ())):
+        monkeypatch.setenv("PMI_FD", text)
+        farewell.send(2)
+        assert given["pass_fds"] == kept

@@ -33,7 +33,9 @@ FAULTS: dict[str, Callable[[Case], Row]] = {
     name: fault
     for module in (network, machine, folders, mpich, slurm)
     for name, fault in vars(module).items()
-    if callable(fault) and fault.__module__ == module.__name__ and not (name.startswith("_") or name == "absent" or isinstance(fault, type))
+    if callable(fault)
+    and fault.__module__ == module.__name__
+    and not (name.startswith("_") or name == "absent" or isinstance(fault, type))
 }
 NEEDS = {
     "bindfs": ("dead_mount", "late_files", "two_at_once_no_locks", "requeued_while_it_runs"),
@@ -102,7 +104,8 @@ def main() -> None:
     if why := why_not():
         sys.exit(f"faults: {why}.")
     bad = 0
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+    # Not "tmp": mpirun takes "pe" anywhere in a host file's path for a directive (docs/clusters.md).
+    with tempfile.TemporaryDirectory(prefix="faults-", dir=given.folder) as folder:
         for name in given.names or FAULTS:
             if why := absent(name):
                 print(f"{name}: skipped: {why}", flush=True)

@@ -93,9 +93,12 @@ class Slurm:
         self.folder = cluster.control / "slurm"
         (self.folder / "state").mkdir(parents=True)
         self.root = cluster.folder / "clone"
-        shutil.copytree(ROOT / "slurm", self.root / "slurm")
+        for name in ("batch", "slurm"):
+            shutil.copytree(ROOT / name, self.root / name)
         (self.root / "slurm" / "sites" / "hosts.sh").write_text(_SITE)
-        nodes = [f"NodeName={h.name} NodeAddr={h.address} CPUs=8 RealMemory=1000" for h in cluster.hosts]
+        nodes = [
+            f"NodeName={h.name} NodeAddr={h.address} CPUs=8 RealMemory=1000" for h in cluster.hosts
+        ]
         (self.folder / "slurm.conf").write_text(
             _CONF.format(
                 control=self.control.name, address=self.control.address, folder=self.folder,
@@ -108,7 +111,9 @@ class Slurm:
         key, sock = self.folder / "munge.key", self.folder / "munge.socket"
         self._run("mungekey", "--create", f"--keyfile={key}")
         files = [f"--{n}-file={self.folder}/munge.{n}" for n in ("log", "pid", "seed")]
-        self._start("munged", "--foreground", "--force", f"--key-file={key}", f"--socket={sock}", *files)
+        self._start(
+            "munged", "--foreground", "--force", f"--key-file={key}", f"--socket={sock}", *files
+        )
         wait(sock.exists, 60)
         self._start("slurmctld", "-D")
         for host in cluster.hosts:
@@ -150,7 +155,9 @@ class Slurm:
 
     def job(self, number: str) -> dict[str, str]:
         """What scontrol shows of a job. The last of several parts."""
-        return dict(w.split("=", 1) for w in self.scontrol("show", "job", number).split() if "=" in w)
+        return dict(
+            w.split("=", 1) for w in self.scontrol("show", "job", number).split() if "=" in w
+        )
 
 
 class HostJob(HostLaunch):

@@ -26,17 +26,14 @@ def absent() -> str:
 class MpichLaunch(HostLaunch):
     """mpiexec on host number `first`; its proxies start by the door, as by rsh."""
 
-    def __init__(self, *arguments: Any, flags: tuple[str, ...] = (), **options: Any) -> None:
-        self._flags = flags
-        super().__init__(
-            *arguments, **{"FI_PROVIDER": "tcp", "FI_TCP_IFACE": "eth0", **options}
-        )
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"FI_PROVIDER": "tcp", "FI_TCP_IFACE": "eth0", **options})
 
     def line(self, ranks: int, *overrides: str) -> list[str]:
         python = os.environ[PYTHON]
         hosts = ",".join(f"{name}:{n}" for name, n in self._slots.items())
         door = ["-launcher", "rsh", "-launcher-exec", str(HERE / "enter"), "-iface", "eth0"]
-        mpiexec = [str(Path(python).parent / "mpiexec.hydra"), *door, "-hosts", hosts, *self._flags]
+        mpiexec = [str(Path(python).parent / "mpiexec.hydra"), *door, "-hosts", hosts]
         words = [*mpiexec, "-n", str(ranks), python, *command(0, *overrides)[1:]]
         return self._first.words(*words, folder=self.runs.parent)
 
@@ -79,13 +76,3 @@ def _killed(case: Case, rank: int) -> Row:
     case.start(launch=MpichLaunch)
     case.end()
     return case.row("mpiexec ended all ranks; resubmitted")
-
-
-def mpich_no_cleanup(case: Case) -> Row:
-    """MPICH with -disable-auto-cleanup, a worker is killed: it is lost, the run goes on."""
-    case.hosts()
-    launch = case.start(launch=MpichLaunch, flags=("-disable-auto-cleanup",))
-    case.strike(lambda: launch.kill(2))
-    case.notice(case.lost)
-    case.end()
-    return case.row(f"{case.lost()[0]['message']}; the run went on without it")
