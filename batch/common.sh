@@ -195,7 +195,8 @@ mpi_launch() {  # mpi_launch RANKS HOSTFILE: fills $launch, the words before pyt
         if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
         # No mpi_ft_detector: a worker in an epoch makes no MPI calls and would pass for dead; with the detector in
         # a thread, MPI_Finalize hangs (Open MPI 5.0.11). mpirun's daemons notice a dead rank without it.
-        launch=(mpirun --with-ft ulfm --map-by "seq:FILE=$file" --bind-to none -n "$n")
+        # Not seq:FILE=...: Open MPI 5.0.11 takes any "pe" in that path for its qualifier PE, and starts nothing.
+        launch=(mpirun --with-ft ulfm --hostfile "$file" --map-by seq --bind-to none -n "$n")
     else
         launch_otherwise "$n" "$file"
     fi

@@ -34,7 +34,8 @@ class System:
     script: str
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self.folder, self.runs = folder, folder / "runs"
+        # Not "runs": a path with "pe" in it once kept mpirun from starting.
+        self.folder, self.runs = folder, folder / "experiments"
         folder.mkdir(parents=True, exist_ok=True)
         kept = {k: v for k, v in environment.items() if not k.startswith(_FOREIGN)}
         self.variables = kept | {

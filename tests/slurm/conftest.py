@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+RUNS = "experiments"  # not "runs": a path with "pe" in it once kept mpirun from starting
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Cluster:
 
     def environment(self, **variables):
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("SUITE_", "SLURM_"))}
-        return keep | {"SUITE_SITE": "local", "SUITE_RUNS": str(self.folder / "runs")} | variables
+        return keep | {"SUITE_SITE": "local", "SUITE_RUNS": str(self.folder / RUNS)} | variables
 
     def start(self, script, options, overrides, **variables):
         """The job's id and the file it prints to."""
@@ -59,7 +60,7 @@ class Cluster:
                 "NODE_FAIL",
             ):
                 code = int(words["ExitCode"].split(":")[0])
-                journals = sorted((self.folder / "runs").rglob("journal.jsonl"))
+                journals = sorted((self.folder / RUNS).rglob("journal.jsonl"))
                 folders = [path.parent for path in journals]
                 return Job(code, out.read_text(), folders, time.monotonic() - start)
             time.sleep(0.3)
@@ -78,7 +79,7 @@ class Cluster:
             time.sleep(0.1)
 
     def words(self):
-        found = self.folder.glob("runs/**/journal.jsonl")
+        found = self.folder.glob(f"{RUNS}/**/journal.jsonl")
         return sum(path.read_bytes().count(b'"epoch"') for path in found)
 
     def submit(self, script, options, overrides, **variables):

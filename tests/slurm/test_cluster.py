@@ -56,7 +56,7 @@ def test_a_run_over_four_nodes_finishes_and_its_curves_equal_the_inline_runs(
 def test_workers_are_on_all_nodes_and_rank_0_shares_the_first(cluster):
     job = cluster.submit("run.sbatch", FOUR, TABLE)
     assert job.code == 0, job.out
-    (hosts,) = (cluster.folder / "runs" / ".slurm").glob("*/hosts")
+    (hosts,) = (cluster.folder / "experiments" / ".slurm").glob("*/hosts")
     assert hosts.read_text().split() == ["n1", "n1", "n2", "n3", "n4"]
     joined = [line for line in lines(job.folders[0]) if line["event"] == "joined"]
     assert len(joined) == 4
