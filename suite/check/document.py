@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -26,24 +27,28 @@ def lines(checked: Checked, *, everything: bool) -> Iterator[str]:
         yield printable(f"{run.place}: {run.algorithm or 'unknown'}{seed}: {worst(run.findings)}")
         yield from _findings(run.findings, everything)
         yield from _merits(run)
-    counts = dict.fromkeys(_WORDS, 0)
+    n = dict.fromkeys(_WORDS, 0)
     for finding in (*checked.findings, *(one for run in checked.runs for one in run.findings)):
-        counts[finding.status] += 1
+        n[finding.status] += 1
     yield (
-        f"{checked.name}: {checked.verdict}: {counts['pass']} rules hold, {counts['fail']} are broken, "
-        f"{counts['skip']} could not be looked at here, {counts['unprovable']} no journal can show"
+        f"{checked.name}: {checked.verdict}: {n['pass']} {'rule holds' if n['pass'] == 1 else 'rules hold'}, "
+        f"{n['fail']} {'is' if n['fail'] == 1 else 'are'} broken, "
+        f"{n['skip']} could not be looked at here, {n['unprovable']} no journal can show"
     )
 
 
 def _findings(findings: Sequence[Finding], everything: bool) -> Iterator[str]:
-    for one in findings:
-        if everything or one.status in ("fail", "skip"):
-            at = (
-                f" (line {one.line})"
-                if one.line is not None and f"line {one.line}" not in one.text
-                else ""
-            )
-            yield f"  {_WORDS[one.status]:4}  {one.rule:13}  {one.text}{at}"
+    listed = [one for one in findings if everything or one.status in ("fail", "skip")]
+    for _, alike in itertools.groupby(listed, lambda one: (one.status, one.line, one.text)):
+        one, *others = alike
+        at = (
+            f" (line {one.line})"
+            if one.line is not None and f"line {one.line}" not in one.text
+            else ""
+        )
+        # Of a journal that cannot be read all rules say the same.
+        at += f"; so for {', '.join(other.rule for other in others)}" if others else ""
+        yield f"  {_WORDS[one.status]:4}  {one.rule:13}  {one.text}{at}"
 
 
 def _merits(run: CheckedRun) -> Iterator[str]:
@@ -51,7 +56,11 @@ def _merits(run: CheckedRun) -> Iterator[str]:
         name: (value, unit) for name, (value, unit) in run.figures.items() if value is not None
     }
     if known:
-        texts = (f"{name} {value:.6g} {unit}" for name, (value, unit) in known.items())
+        # A number without a unit has 1 for it, and epochs are counted in epochs.
+        texts = (
+            f"{name} {value:.6g}" + (f" {unit}" if unit not in ("1", name) else "")
+            for name, (value, unit) in known.items()
+        )
         yield printable(f"  merit {', '.join(texts)}")
 
 

@@ -1,4 +1,4 @@
-"""Figures of a level: seconds to the target over nodes, a panel an algorithm, of what was counted."""
+"""Figures of a level: seconds to the target over sizes, a panel an algorithm, of what was counted."""
 
 from __future__ import annotations
 
@@ -22,9 +22,18 @@ _Point = tuple[int, float, float, float]
 """Size, and median, smallest and largest seconds."""
 
 
-def size_of(entry: Entry) -> int:
-    """Of a submission: nodes; simulated workers stand on none, so workers there."""
-    return entry.nodes or entry.workers
+def sizes_of(entries: Sequence[Entry]) -> tuple[str, dict[int, int]]:
+    """What the figure's machines are counted in, and the size of each by its entry's number.
+
+    Nodes; workers where an entry stands on no node (simulated ones), or none has more than one node: points
+    of one node each would stand above each other.
+    """
+    by_nodes = all(entry.nodes for entry in entries) and any(
+        (entry.nodes or 0) > 1 for entry in entries
+    )
+    if by_nodes:
+        return "nodes", {entry.number: entry.nodes or 0 for entry in entries}
+    return "workers", {entry.number: entry.workers for entry in entries}
 
 
 def scaling(entries: Sequence[Entry]) -> str | None:
@@ -33,6 +42,7 @@ def scaling(entries: Sequence[Entry]) -> str | None:
     Submissions of one machine, by its name, are one line. What the runs are of is said below it where it is
     not real.
     """
+    unit, sizes = sizes_of(entries)
     algorithms: dict[str, dict[str, list[_Point]]] = {}
     for entry in entries:
         for result in entry.results:
@@ -41,22 +51,21 @@ def scaling(entries: Sequence[Entry]) -> str | None:
                 spread is None
                 or not math.isfinite(spread.high)
                 or spread.low <= 0
-                or not size_of(entry)
+                or not sizes[entry.number]
             ):
                 continue
-            point = (size_of(entry), spread.median, spread.low, spread.high)
+            point = (sizes[entry.number], spread.median, spread.low, spread.high)
             algorithms.setdefault(result.algorithm, {}).setdefault(entry.title, []).append(point)
     if not algorithms:
         return None
     names = list(dict.fromkeys(name for of in algorithms.values() for name in of))
     looks = {name: _look(i) for i, name in enumerate(names[:MOST_SYSTEMS])}
-    known = all(entry.nodes for entry in entries)
     with style.rc(), tempfile.TemporaryDirectory(prefix="swiftbench-board-") as folder:
         figure = style.canvas(3.1 + 0.17 * ((len(looks) + 1) // 2))
         panels = figure.subplots(1, len(algorithms), squeeze=False, sharex=True, sharey=True)[0]
         for axes, (algorithm, of) in zip(panels, sorted(algorithms.items()), strict=True):
             _panel(axes, algorithm, of, looks)
-            axes.set_xlabel("nodes" if known else "workers")
+            axes.set_xlabel(unit)
         panels[0].set_ylabel("seconds to target")
         style.legend(figure, [_handle(name, look) for name, look in looks.items()])
         words = "points: medians over a submission's runs; bars: range; dashes: twice the size, half the time"

@@ -163,6 +163,9 @@ def _division(level: Level | None, entries: Sequence[Entry]) -> Iterator[str]:
     if level is not None:
         yield _scores(level, ordered)
     names = [name for name in _FIGURES if level is not None or name not in _OF_TARGET]
+    if not counted:
+        yield '<p class="empty">No submission here is counted, so there are no figures.</p>'
+        return
     yield '<h4 class="label">Figures of merit</h4>' + _figures(counted, names)
     yield '<h4 class="label">Energy</h4>' + _energy(counted, level is not None)
     if level is not None:

@@ -13,7 +13,7 @@ from suite.report.html_style import CSS, SCRIPT
 _MORE_CSS = """
 main{max-width:92rem}
 h3{font-size:1.08rem;margin:2rem 0 .5rem}
-h3 .badge{margin-left:.5rem;vertical-align:.12em;font-weight:500}
+h3 .badge{display:inline-block;margin-left:.5rem;vertical-align:.12em;font-weight:500}
 .word{display:inline-block;font-size:.78rem;font-weight:600;padding:.02rem .45rem;border-radius:.3rem;
 border:1px solid var(--line);color:var(--quiet);white-space:nowrap}
 .word.pass,.word.counted{color:#1a7f4b;border-color:#1a7f4b66}

@@ -1,4 +1,4 @@
-"""The page's style sheet and its one script (sorting tables), in code so that wheels carry them."""
+"""The page's style sheet and its one script (sorts tables, by keys too), in code so that wheels carry it."""
 
 CSS = """
 :root{--paper:#fcfcfa;--card:#fff;--ink:#22262b;--quiet:#667080;--line:#e4e4de;--accent:#0b5c8f;
@@ -28,6 +28,8 @@ color:var(--quiet)}
 .caption,figcaption{font-size:.86rem;max-width:46rem;margin:.6rem 0 0}
 nav{margin-top:1rem;display:flex;flex-wrap:wrap;gap:.3rem 1.4rem}
 a{color:var(--accent);text-underline-offset:.2em}
+:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
+th:focus-visible{outline-offset:-2px}
 code{font-size:.92em}
 .badges{display:flex;flex-wrap:wrap;gap:.4rem;margin:0}
 .badge{font-size:.82rem;padding:.1rem .6rem;border:1px solid var(--line);border-radius:1rem;
@@ -59,7 +61,8 @@ thead th{font-weight:500;color:var(--quiet);font-size:.78rem;line-height:1.3;ver
 border-bottom:1px solid var(--line)}
 thead th:first-child,tbody th,td.l{text-align:left}
 .runs thead th:nth-child(3){text-align:left}
-tbody th{font-weight:600;white-space:nowrap;position:sticky;left:0;background:var(--card)}
+tbody th{font-weight:600;white-space:nowrap;position:sticky;left:0;background:var(--card);
+background-clip:padding-box}
 thead th small{display:block;font-size:.92em;white-space:nowrap}
 td.l{white-space:nowrap}
 th:first-child,td:first-child{padding-left:.9rem}
@@ -107,7 +110,14 @@ document.querySelectorAll("table.sortable").forEach(table => {
   const key = (row, i) => {
     const cell = row.cells[i], v = cell.dataset.v ?? cell.textContent.trim();
     return v === "" || isNaN(v) ? v : Number(v); };
-  heads.forEach((head, i) => head.addEventListener("click", () => {
+  heads.forEach((head, i) => {
+  head.tabIndex = 0;
+  head.addEventListener("keydown", event => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    head.click();
+  });
+  head.addEventListener("click", () => {
     const down = head.getAttribute("aria-sort") === "ascending";
     heads.forEach(h => h.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
@@ -120,6 +130,7 @@ document.querySelectorAll("table.sortable").forEach(table => {
       return down ? -order : order; });
     const parent = bodies.length > 1 ? table : bodies[0];
     units.forEach(unit => parent.appendChild(unit));
-  }));
+  });
+  });
 });
 """

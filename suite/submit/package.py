@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from suite import __version__
 from suite.core.errors import DataError
 from suite.core.printable import printable
 from suite.files import UnsafeFileError, open_regular, parse_json, read_text, unique_keys
@@ -102,6 +103,12 @@ def dumps(document: Mapping[str, Any]) -> str:
 def read_first(folder: Path) -> dict[str, Any]:
     """submission.json of a folder, by its schema. Raises DataError, ConfigError."""
     document = read_document(folder / NAME, folder, MAX_FIRST)
+    if (version := document.get("schema_version")) != VERSION:
+        by = printable(document.get("suite_version"), most=60)
+        raise DataError(
+            f"{NAME}: schema_version={printable(version, most=60)}, here {VERSION}: packed by swiftbench "
+            f"{by}, this is {__version__}; check with that version, or in an image that you trust."
+        )
     check_document(document, SCHEMA, NAME)
     for one in document["files"]:
         check_path(one["path"])

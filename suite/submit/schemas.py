@@ -35,10 +35,10 @@ def check_document(document: Any, schema: str, what: str) -> None:
                 f"{', '.join(sorted(known))}.{hint}"
             )
     if (error := best_match(errors)) is not None:
-        at = printable(error.json_path[1:].lstrip(".") or "it", most=200)
-        raise ConfigError(
-            f"{what}: {at}: {printable(error.message, most=300)}; must follow results_schema/{schema}."
-        )
+        at = printable(error.json_path[1:].lstrip("."), most=200)
+        place = f" {at}:" if at else ""
+        said = printable(error.message, most=300)
+        raise ConfigError(f"{what}:{place} {said}; must follow results_schema/{schema}.")
 
 
 @functools.cache

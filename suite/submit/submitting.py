@@ -125,10 +125,13 @@ def _names(runs: Sequence[Path]) -> dict[Path, str]:
                 f"{printable(run.name)}: is no name of a submission's folder (letters, digits, . _ + -); "
                 "rename a copy of the run."
             ) from None
-    if len(set(names.values())) < len(names):
-        raise ConfigError(
-            "runs: two folders have one name, and so have their parents; rename a copy."
-        )
+    of: dict[str, Path] = {}
+    for run, name in names.items():
+        if (other := of.setdefault(name, run)) != run:
+            raise ConfigError(
+                f"runs: {printable(run)} and {printable(other)} would both be runs/{printable(name)}; "
+                "if one is a copy of the other, name the run once, else rename a folder."
+            )
     return names
 
 

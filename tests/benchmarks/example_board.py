@@ -3,11 +3,11 @@
     python tests/benchmarks/example_board.py --to runs/example_board    minutes; runs that are there are kept
     cp -r runs/example_board/board docs/examples/                       the pages that the repository has
 
-SIMULATED: the level `scaling` on 50 simulated workers (closed division), and the same searches on fewer and
-on more (open division: the level fixes the target alone), from MLPF's published table. Real: random search on
-the level `test` (open division), by the processor of this machine, whose load is whatever it was. Two entries
-are made wrong on purpose, to show what becomes of them: a copy of one submission under another machine's
-name, and one whose record was changed after it was packed.
+SIMULATED: the level `scaling` on its 50 simulated workers (closed division), and other algorithms on the same
+(open division), from MLPF's published table. Real: one search on the level `test` by one worker and by two
+(open division), by the processor of this machine, whose load is whatever it was. Three entries are made wrong
+on purpose, to show what becomes of them: a copy of one submission under another machine's name, one whose
+record was changed after it was packed, and one on another cluster than the level's.
 """
 
 from __future__ import annotations
@@ -30,12 +30,11 @@ from suite.submit.submitting import Wanted, submit
 
 LABEL = (
     "EXAMPLE, no result: made by tests/benchmarks/example_board.py on one machine with two shared cores. "
-    "Simulated clusters have simulated seconds; one entry is a copy under another name and one was changed, "
-    "on purpose."
+    "Simulated clusters have simulated seconds; on purpose, one entry is a copy under another name, one was "
+    "changed, and one is of another cluster than the level's."
 )
-SIZES = (20, 50, 200)
-LEVEL_SIZE = 50
-"""Workers of the level `scaling`."""
+WORKERS = (1, 2)
+"""Of the real search, a submission for each."""
 
 
 def main() -> None:
@@ -46,31 +45,41 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=Path("runs/example_board"))
     to = parser.parse_args().to.resolve()
     shutil.rmtree(to / "submissions", ignore_errors=True)
-    for size in SIZES:
-        searched(to, f"sim{size}", ["task=mlpf", "backend=simulate", f"backend.workers={size}",
-                                    "algorithm=hyperband,swift_svr", "seed=0,1,2", "n_jobs=1"])  # fmt: skip
-        packed(to, f"sim{size}", "scaling", "A simulated cluster", "simulated",
-               division="closed" if size == LEVEL_SIZE else "open")  # fmt: skip
-    searched(to, "one", ["max_epochs=27", "algorithm=random_search", "scheduler.n_trials=2", "backend=inline",
-                         "seed=0,1,2"])  # fmt: skip
-    packed(to, "one", "test", "Two shared cores, one worker", processor(), division="open")
-    for size in (5, 10):
-        searched(to, f"sim{size}", ["task=mlpf", "backend=simulate", f"backend.workers={size}",
-                                    "algorithm=hyperband", "seed=0"])  # fmt: skip
-        packed(to, f"sim{size}", "scaling", f"Cluster of {size}", "simulated", division="open")
+    mlpf = ("task=mlpf", "backend=simulate", "n_jobs=1")
+    searched(
+        to, "level", [*mlpf, "backend.workers=50", "algorithm=hyperband,swift_svr", "seed=0,1,2"]
+    )
+    packed(to, "level", "scaling", "A simulated cluster", "simulated", division="closed")
+    searched(to, "asha", [*mlpf, "backend.workers=50", "algorithm=asha", "seed=0,1,2"])
+    packed(to, "asha", "scaling", "A simulated cluster, ASHA", "simulated", division="open")
+    for name in ("later", "twice"):
+        searched(to, name, [*mlpf, "backend.workers=50", "algorithm=random_search", "seed=0"])
+        packed(to, name, "scaling", f"Cluster {name}", "simulated", division="open")
+    searched(to, "small", [*mlpf, "backend.workers=5", "algorithm=hyperband", "seed=0"])
+    packed(to, "small", "scaling", "A smaller cluster", "simulated", division="open")
+    for n in WORKERS:
+        place, ranks = ("inline", 1) if n == 1 else ("mpi", n + 1)
+        words = ["max_epochs=27", "eta=2", "common.n_curves=8", "algorithm=swift_svr", "seed=0"]
+        searched(to, f"real{n}", [*words, f"backend={place}"], ranks)
+        packed(to, f"real{n}", "test", "Two shared cores", processor(), division="open")
     wrong_on_purpose(to / "submissions")
     leaderboard([
         str(to / "submissions"), "--to", str(to / "board"), "--title", "An example board", "--label", LABEL,
     ])  # fmt: skip
 
 
-def searched(to: Path, name: str, words: Sequence[str]) -> None:
-    """The sweep of these words in runs/NAME/t, unless it is there."""
+def searched(to: Path, name: str, words: Sequence[str], ranks: int = 1) -> None:
+    """The sweep of these words in runs/NAME/t, unless it is there. ranks: above 1 by mpirun; one decides."""
     if (to / "runs" / name / "t").is_dir():
         return
     environ = {**os.environ, "SUITE_RUNS": str(to / "runs"), "SUITE_STAMP": "t"}
     more = ("-m", f"name={name}", "report=false", "tracking=later")
-    subprocess.run([sys.executable, "-m", "suite", *more, *words], env=environ, check=True)
+    launched = (
+        ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] if ranks > 1 else []
+    )
+    subprocess.run(
+        [*launched, sys.executable, "-m", "suite", *more, *words], env=environ, check=True
+    )
 
 
 def packed(to: Path, name: str, level: str, machine: str, model: str, *, division: str) -> None:
@@ -98,7 +107,7 @@ def processor() -> str:
 
 def wrong_on_purpose(submissions: Path) -> None:
     """A copy under another machine's name, with right digests; and a record that was changed later."""
-    copy = Path(shutil.copytree(submissions / "sim10", submissions / "copy"))
+    copy = Path(shutil.copytree(submissions / "twice", submissions / "copy"))
     system = json.loads((copy / package.SYSTEM).read_text())
     (copy / package.SYSTEM).write_text(package.dumps(system | {"name": "Another machine, it says"}))
     first = json.loads((copy / package.NAME).read_text())
@@ -107,7 +116,7 @@ def wrong_on_purpose(submissions: Path) -> None:
             one["bytes"] = (copy / package.SYSTEM).stat().st_size
             one["sha256"] = package.digest_of(copy / package.SYSTEM, copy)
     (copy / package.NAME).write_text(package.dumps(first))
-    record = next((submissions / "sim5" / "runs").iterdir()) / "record.json"
+    record = next((submissions / "later" / "runs").iterdir()) / "record.json"
     record.write_text(record.read_text().replace('"completed"', '"failed"', 1))
 
 

@@ -18,7 +18,7 @@ from kit import mutations
 from kit.falsifications import findings
 from kit.submissions import SIMULATED, Cheat, again, run, submission
 from suite.check import __main__ as door
-from suite.check.findings import Asked
+from suite.check.findings import OF_RUN, Asked
 from suite.check.submission import check
 from suite.core.errors import DataError
 from suite.results import record as records
@@ -103,7 +103,7 @@ def test_another_version_is_named_with_what_to_install(sub):
 def test_another_version_of_the_package_is_named(sub):
     first = json.loads((sub / package.NAME).read_text())
     (sub / package.NAME).write_text(json.dumps(first | {"schema_version": "9.0.0"}))
-    assert "schema_version" in words(sub)
+    assert "schema_version=9.0.0" in words(sub) and "check with that version" in words(sub)
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,14 @@ def test_a_pipe_does_not_block(sub):
     assert "pipe" in words(sub)
 
 
-def test_a_gigantic_line_is_refused(sub, monkeypatch):
+def test_a_gigantic_line_is_refused(sub, monkeypatch, capsys):
     monkeypatch.setattr("suite.run.journal_reading.MAX_HEADER", 1000)
     again(sub)
     assert "has more than 1000 bytes" in words(sub)
+    assert door.main([str(sub)]) == 1
+    said = capsys.readouterr().out
+    assert said.count("the journal cannot be read") == 1 and "1 is broken" in said
+    assert f"; so for {', '.join(list(OF_RUN)[2:])}\n" in said
 
 
 def test_too_many_files_are_refused(sub, monkeypatch):

@@ -32,10 +32,16 @@ window.addEventListener("load", () => {
   const empty = [...document.querySelectorAll("[data-holds] > .empty")].filter(p => !p.hidden).length;
   form.querySelector("input").value = "test machine";
   form.dispatchEvent(new Event("input", {bubbles: true}));
+  const head = document.querySelector("table.sortable thead th"), orders = [];
+  for (const key of ["Enter", " ", "a"]) {
+    head.focus();
+    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+    orders.push(head.getAttribute("aria-sort"));
+  }
   const out = document.createElement("pre");
   out.id = "measured";
   out.textContent = JSON.stringify({all, hyperband, both, none, said, empty, again: shown(),
-    form: !form.hidden, width: window.innerWidth, page: document.documentElement.scrollWidth});
+    orders, form: !form.hidden, width: window.innerWidth, page: document.documentElement.scrollWidth});
   document.body.appendChild(out);
 });
 """
@@ -71,3 +77,4 @@ def test_the_board_fits_its_window_and_filters(board, tmp_path, width):
     assert found["form"] and found["all"] == found["both"] == found["again"] == 2
     assert (found["hyperband"], found["none"], found["said"]) == (1, 0, "0 of 2 submissions")
     assert found["empty"] == 1
+    assert found["orders"] == ["ascending", "descending", "descending"]

@@ -14,8 +14,9 @@ from jsonschema import Draft202012Validator
 from kit.submissions import SIMULATED, SYSTEM, Cheat, again, run, submission
 from suite.check.findings import Asked
 from suite.check.levels import Level
+from suite.check.submission import Checked
 from suite.leaderboard import __main__ as door
-from suite.leaderboard import entries, site
+from suite.leaderboard import entries, plots, sections, site
 from suite.run.paths import SCHEMAS
 from suite.submit import package
 
@@ -92,6 +93,8 @@ def test_what_is_broken_is_named_and_its_numbers_are_not_shown(folder, tmp_path)
     text = Parts(board(folder, tmp_path / "board")).text
     assert "Not counted" in text and re.search(r"broken Test machine \(sub2\): \w+: ", text)
     assert text.count("swift_svr") == 2  # a row of the one that counts, and the filter
+    alone = Parts(sections.index(entries.Board(read.entries[1:], ()), Asked(), "", "")).text
+    assert "No submission here is counted" in alone and "best value" not in alone
 
 
 def test_two_submissions_of_one_run_are_named_and_neither_counts(folder, tmp_path):
@@ -164,6 +167,22 @@ def test_text_of_a_submission_is_neither_markup_nor_a_name_of_a_file(folder, tmp
                 assert attributes["src"].startswith("data:image/png;base64,")
         seen += parts.text.count(HOSTILE)
     assert seen > 10
+
+
+@pytest.mark.parametrize(
+    ("machines", "unit", "sizes"),
+    [
+        (((1, 4), (8, 32)), "nodes", [1, 8]),
+        (((1, 1), (1, 2)), "workers", [1, 2]),
+        (((None, 50), (2, 8)), "workers", [50, 8]),
+    ],
+)
+def test_machines_of_one_node_are_drawn_by_their_workers(machines, unit, sizes):
+    of = [
+        entries.Entry(number, Checked("x"), "counted", (), (), nodes, workers)
+        for number, (nodes, workers) in enumerate(machines, 1)
+    ]
+    assert plots.sizes_of(of) == (unit, dict(enumerate(sizes, 1)))
 
 
 def test_only_a_board_is_replaced(folder, tmp_path, capsys):

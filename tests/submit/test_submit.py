@@ -86,7 +86,7 @@ def system(folder, text=SYSTEM):
         (SYSTEM + "acceleratorz: 1\n", "unknown key"),
         (SYSTEM.replace("cores: 2", "cores: 2, core: 1"), "core: unknown key"),
         (SYSTEM.replace("nodes: 1", "nodes: many"), "nodes: 'many' is not of type"),
-        ("name: x\nnodes: 1\n", "'node' is a required property"),
+        ("name: x\nnodes: 1\n", "system.yaml: 'node' is a required property"),
         ("- a\n", "must be a mapping"),
         ("a: [", "is no YAML"),
         (SYSTEM + "notes: in /home/wilhelmina/x\n", "notes: names a path"),
@@ -125,6 +125,14 @@ def test_one_run_twice_is_refused(made, tmp_path):
     copy = shutil.copytree(made, tmp_path / "two")
     with pytest.raises(ConfigError, match="is that of"):
         submission(tmp_path / "sub", [made, copy])
+
+
+def test_two_folders_of_one_name_are_named(made, tmp_path):
+    runs = [shutil.copytree(made, tmp_path / up / "day" / "run") for up in ("a", "b")]
+    with pytest.raises(
+        ConfigError, match=r"runs: \S+/[ab]/day/run and \S+/[ab]/day/run would both be runs/day-run"
+    ):
+        submission(tmp_path / "sub", runs)
 
 
 def test_a_folder_that_exists_is_not_touched(made, tmp_path):
