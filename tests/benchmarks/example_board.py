@@ -59,7 +59,7 @@ def main() -> None:
     packed(to, "small", "scaling", "A smaller cluster", "simulated", division="open")
     for n in WORKERS:
         place, ranks = ("inline", 1) if n == 1 else ("mpi", n + 1)
-        words = ["max_epochs=27", "eta=2", "common.n_curves=8", "algorithm=swift_svr", "seed=0"]
+        words = ["experiment=quickstart", "algorithm=swift_svr", "seed=0"]
         searched(to, f"real{n}", [*words, f"backend={place}"], ranks)
         packed(to, f"real{n}", "test", "Two shared cores", processor(), division="open")
     wrong_on_purpose(to / "submissions")
