@@ -2,12 +2,15 @@
 user's package would be.
 """
 
+import inspect
 import os
 import signal
 import sys
 import time
 
 from models.digits_cnn import DigitsCNN
+from models.mlpf import MLPF
+from models.mlpf.mlpf_torch import MLPFTorch
 from models.synthetic_curves import TableTarget
 from suite.schedulers.hyperband import Hyperband
 
@@ -113,6 +116,34 @@ class FaultDigits(_Faulty, DigitsCNN):
 
     def start(self, config, seed):
         return self.arm(super().start(config, seed))
+
+
+def _armed(cls):
+    """The class with a fault's settings beside its own."""
+
+    class Armed(_Faulty, cls):
+        def __init__(self, *, fault="none", fault_rank=1, fault_epoch=2, marker="", **own):
+            super().__init__(**own)
+            self.fault, self.fault_rank = fault, fault_rank
+            self.fault_epoch, self.marker = fault_epoch, marker
+
+        def start(self, config, seed):
+            return self.arm(super().start(config, seed))
+
+    # A leaf's settings are checked by the names of the arguments.
+    own = inspect.signature(cls.__init__).parameters.values()
+    mine = inspect.signature(Armed.__init__).parameters.values()
+    settings = [p for p in mine if p.kind is p.KEYWORD_ONLY]
+    Armed.__init__.__signature__ = inspect.Signature([*own, *settings])
+    return Armed
+
+
+class FaultMLPF(_armed(MLPF)):
+    pass
+
+
+class FaultMLPFTorch(_armed(MLPFTorch)):
+    pass
 
 
 class Escapes(BaseException):
