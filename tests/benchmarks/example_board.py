@@ -52,8 +52,8 @@ def main() -> None:
     packed(to, "level", "scaling", "A simulated cluster", "simulated", division="closed")
     searched(to, "asha", [*mlpf, "backend.workers=50", "algorithm=asha", "seed=0,1,2"])
     packed(to, "asha", "scaling", "A simulated cluster, ASHA", "simulated", division="open")
-    for name in ("later", "twice"):
-        searched(to, name, [*mlpf, "backend.workers=50", "algorithm=random_search", "seed=0"])
+    for seed, name in enumerate(("later", "twice")):
+        searched(to, name, [*mlpf, "backend.workers=50", "algorithm=random_search", f"seed={seed}"])
         packed(to, name, "scaling", f"Cluster {name}", "simulated", division="open")
     searched(to, "small", [*mlpf, "backend.workers=5", "algorithm=hyperband", "seed=0"])
     packed(to, "small", "scaling", "A smaller cluster", "simulated", division="open")
