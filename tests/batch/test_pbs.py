@@ -5,10 +5,11 @@ told.
 """
 
 import shlex
+import shutil
 
 import pytest
 
-from kit.batch_systems import Pbs
+from kit.batch_systems import ROOT, Pbs
 from kit.pbs import StandIn
 
 LAUNCHER = r"""#!/bin/bash
@@ -33,6 +34,9 @@ def pbs(tmp_path):
         for name, text in (("mpirun", LAUNCHER), ("python", "#!/bin/sh\n")):
             (bins / name).write_text(text)
             (bins / name).chmod(0o755)
+        # A copy of the scripts: the .venv of this clone would come before these programs.
+        shutil.copytree(ROOT / "batch", tmp_path / "clone" / "batch")
+        system.variables["SUITE_ROOT"] = str(tmp_path / "clone")
         system.notes = notes
         system.variables |= {"NOTES": str(notes), "PATH": f"{bins}:{system.variables['PATH']}"}
         yield system
