@@ -140,7 +140,10 @@ class Practice:
         deadline = time.monotonic() + _UP_S
         while not self.is_whole():
             if time.monotonic() > deadline:
-                raise ConfigError(f"nodes did not come up in {_UP_S:g} s: {self._last_line()}")
+                raise ConfigError(
+                    f"--nodes {nodes}: not all were up after {_UP_S:g} s ({self._last_line()}); take "
+                    "fewer, or try again when this machine has less to do."
+                )
             time.sleep(0.3)
 
     def _run(self, *words: str) -> None:

@@ -1,4 +1,4 @@
-"""Floor 5, wiring: the line that submits a plan to PBS, Grid Engine or HTCondor. Submits nothing.
+"""The line that submits a plan to PBS, Grid Engine or HTCondor. Submits nothing.
 
 As sbatch.py is for Slurm: `read_site` asks the system's script in batch/, which alone knows the rules of a
 site file; `line` is a pure function. Geometry: nodes x workers a node + 1 ranks, the first node having one

@@ -1,4 +1,4 @@
-"""Floor 5, wiring: the line that submits a plan to Slurm. Prints nothing, submits nothing.
+"""The line that submits a plan to Slurm. Prints nothing, submits nothing.
 
 `read_site` asks slurm/common.sh, which alone knows the rules of a site file; `line` is a pure
 function of a plan, a site and a number of nodes. Geometry: nodes x GPUs a node + 1 ranks, a worker
