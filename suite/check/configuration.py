@@ -21,9 +21,11 @@ from suite.verify.same import first_difference
 from suite.worker import facts
 
 RULE = "configuration"
+_NAME = r"[+~]{0,2}(?!hydra)[A-Za-z_][\w./@-]*"
 _WORD = re.compile(
-    r"[+~]{0,2}(?!hydra)[A-Za-z_][\w./@-]*=[\w.,+\-\[\]{}: ]*|~[A-Za-z_][\w./]*|-m|--multirun"
+    rf"{_NAME}=[\w.,+\-\[\]{{}}: ]*|~[A-Za-z_][\w./]*|-m|--multirun|hydra\.mode=(?:RUN|MULTIRUN)"
 )
+_RANGE = re.compile(rf"{_NAME}=range\((\d{{1,9}})(?:, ?(\d{{1,9}})(?:, ?([1-9]\d{{0,8}}))?)?\)")
 _MOST_RUNS = 5000
 _MOST_WORDS = 100
 _PLACED = ("backend",)
@@ -122,9 +124,16 @@ def _same_code(read: Read) -> bool:
 @functools.lru_cache(maxsize=32)
 def _composed(words: tuple[str, ...]) -> list[tuple[dict[str, Any], dict[str, Any]]] | str:
     """(configuration, choices) of each run that the words name; or why they are not composed here."""
-    n = math.prod(word.count(",") + 1 for word in words)
-    if len(words) > _MOST_WORDS or n > _MOST_RUNS or not all(map(_WORD.fullmatch, words)):
-        return "its command holds words that a checker does not compose (paths, options, interpolations)"
+    if len(words) > _MOST_WORDS:
+        return f"its command has {len(words)} words, and a checker composes {_MOST_WORDS} at most"
+    for word in words:
+        if not (_WORD.fullmatch(word) or _RANGE.fullmatch(word)):
+            return (
+                f"its command holds {printable(word, most=80)}, which a checker does not compose (a path, an "
+                "option, quotes or an interpolation); a run without that word is compared setting by setting"
+            )
+    if (n := math.prod(map(_n_values, words))) > _MOST_RUNS:
+        return f"its command names up to {n} runs, and a checker composes {_MOST_RUNS} at most"
     found = []
     try:
         for run in Runs(words):
@@ -134,6 +143,13 @@ def _composed(words: tuple[str, ...]) -> list[tuple[dict[str, Any], dict[str, An
     except SuiteError as error:
         return f"its command cannot be composed here: {printable(error, most=200)}"
     return found or "its command names no run"
+
+
+def _n_values(word: str) -> int:
+    """How many values a word of a sweep has at most."""
+    if (numbers := _RANGE.fullmatch(word)) is not None:
+        return len(range(*(int(number) for number in numbers.groups() if number is not None)))
+    return word.count(",") + 1
 
 
 def _wrong_names(stated: Stated) -> str:

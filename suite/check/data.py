@@ -129,8 +129,8 @@ def versions(read: Read) -> Finding:
     parts, code = read.replayed.parts, read.stated.code
     if code is None or parts is None or code != facts.code(parts.target):
         return unprovable(
-            "versions", f"{by}: other sources than here trained it (code={code}); every decision was taken "
-            "again by the sources here"
+            "versions", f"{by}: other sources than here trained it (code={code}): check with those to "
+            "compare them; every decision was taken again by the sources here"
         )  # fmt: skip
     return passed("versions", f"{by}, the sources are those here (code={code})")
 

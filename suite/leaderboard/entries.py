@@ -16,7 +16,7 @@ from suite.core.printable import printable
 from suite.results.find import natural
 from suite.results.spread import Spread, spread_of_all
 from suite.submit import package
-from suite.submit.archive import SUFFIX, write_archive
+from suite.submit.archive import READABLE, SUFFIX, write_archive
 
 MOST = 1000
 """Submissions of one board."""
@@ -107,7 +107,7 @@ def read(folder: Path, asked: Asked, signers: Path | None = None) -> Board:
     if not found or len(found) > MOST:
         raise ConfigError(
             f"folder={printable(folder)}: holds {len(found)} submissions; must be 1 to {MOST}: archives "
-            f"({SUFFIX}) or folders with {package.NAME}, as `swiftbench submit` makes them."
+            f"({', '.join(READABLE)}) or folders with {package.NAME}, as `swiftbench submit` makes them."
         )
     also = _once(found)
     checked = check(list(also), asked, signers)
@@ -125,7 +125,7 @@ def read(folder: Path, asked: Asked, signers: Path | None = None) -> Board:
 def _is_submission(path: Path) -> bool:
     if path.is_symlink():
         return False
-    return path.is_file() if path.suffix == SUFFIX else (path / package.NAME).is_file()
+    return path.is_file() if path.name.endswith(READABLE) else (path / package.NAME).is_file()
 
 
 def _once(paths: Sequence[Path]) -> dict[Path, list[str]]:

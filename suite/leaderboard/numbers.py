@@ -28,6 +28,20 @@ _SAID_ABOVE = ("1/h", "epochs", "s", "J", "h")
 """Units that the heads of columns name."""
 
 
+def run_cell(figure: tuple[float | None, str]) -> str:
+    """A cell of one run's (value, unit): inf: not reached, None: not known."""
+    value, unit = figure
+    if value is None:
+        return '<td data-v="">-</td>'
+    if math.isinf(value):
+        return '<td data-v="1e300">not reached</td>'
+    return f'<td data-v="{value!r}">{escape(shown(value, _unit_beside(unit)))}</td>'
+
+
+def _unit_beside(unit: str) -> str:
+    return "" if unit in _SAID_ABOVE else unit
+
+
 def figure_cell(result: Result, figure: str) -> str:
     """A cell of the median, and below it the range over the runs."""
     spread, unit = result.figures.get(figure, (None, ""))
@@ -36,7 +50,7 @@ def figure_cell(result: Result, figure: str) -> str:
     if math.isinf(spread.median):
         missed = f"{spread.n_missed} of {spread.n} missed it"
         return f'<td data-v="1e300">not reached<small>{escape(missed)}</small></td>'
-    text = shown(spread.median, "" if unit in _SAID_ABOVE else unit)
+    text = shown(spread.median, _unit_beside(unit))
     return f'<td data-v="{spread.median!r}">{escape(text)}<small>{escape(_around(spread))}</small></td>'
 
 

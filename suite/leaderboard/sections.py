@@ -207,7 +207,7 @@ def _scores(level: Level, entries: Sequence[Entry]) -> str:
         score = f"{entry.checked.score:.3f}" if counts and entry.checked.score is not None else "-"
         cells = [
             f"<td>{place if counts else '-'}</td>", _named(entry),
-            f'<td class="l">{word(entry.status, title=STATUS[entry.status])}</td>',
+            f'<td class="l v">{word(entry.status, title=STATUS[entry.status])}</td>',
             f"<td>{entry.nodes or '-'}</td><td>{entry.workers or '-'}</td><td>{score}</td>",
         ]  # fmt: skip
         for name in algorithms:

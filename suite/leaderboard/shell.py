@@ -27,7 +27,7 @@ border:1px solid var(--line);border-radius:.3rem;background:var(--card);color:va
 .filters output{font-size:.84rem;color:var(--quiet);margin-left:auto}
 td .name,th .name{max-width:24rem;white-space:normal;overflow-wrap:anywhere}
 tbody th{white-space:normal;min-width:9rem;max-width:20rem;overflow-wrap:anywhere}
-td.l{white-space:normal;overflow-wrap:anywhere;min-width:8.5rem}td:first-child{text-align:left}
+td.l{white-space:normal;overflow-wrap:anywhere;min-width:8.5rem}td.l.v{min-width:0;white-space:nowrap}td:first-child{text-align:left}
 section>.sub+dl{margin-top:.7rem}
 td.l small,th small{white-space:normal;font-weight:400;color:var(--quiet);display:block}
 thead th.l{text-align:left}
@@ -39,7 +39,7 @@ th .labels{margin-top:.25rem}th .badge{font-weight:400;font-size:.74rem;padding:
 .systems .card dl{grid-template-columns:fit-content(9rem) minmax(0,1fr)}
 .rules td.l{max-width:46rem}
 .rules tbody th{position:static}
-.matrix th.turn{height:7.6rem;vertical-align:bottom;padding:.3rem .2rem}
+.matrix th.turn{height:7.6rem;text-align:center;vertical-align:bottom;padding:.3rem .2rem}
 .matrix th.turn span{writing-mode:vertical-rl;transform:rotate(180deg);display:inline-block}
 .matrix td{text-align:center;padding:.3rem .15rem}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(34rem,100%),1fr));gap:1rem}

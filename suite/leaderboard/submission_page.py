@@ -9,7 +9,7 @@ from suite.check.findings import OF_PACKAGE, OF_RUN, Finding, Status
 from suite.check.run import CheckedRun, worst
 from suite.core.escaping import for_html as escape
 from suite.leaderboard.entries import Entry
-from suite.leaderboard.numbers import HEADS, shown
+from suite.leaderboard.numbers import HEADS, run_cell
 from suite.leaderboard.sections import DIVISIONS, STATUS, system_card
 from suite.leaderboard.shell import WORDS, badges, page, table, word
 
@@ -51,7 +51,7 @@ _COUNTED: tuple[tuple[Status, str], ...] = (
 def _findings(findings: Sequence[Finding], says: dict[str, str]) -> str:
     rows = [
         f'<tr><th scope="row">{escape(one.rule)}<small>{escape(says.get(one.rule, ""))}</small></th>'
-        f'<td class="l">{word(one.status, WORDS[one.status])}</td><td>{one.line or ""}</td>'
+        f'<td class="l v">{word(one.status, WORDS[one.status])}</td><td>{one.line or ""}</td>'
         f'<td class="l">{escape(one.text)}</td></tr>'
         for one in findings
     ]
@@ -101,22 +101,10 @@ def _figures(runs: Sequence[CheckedRun]) -> str:
     ]
     rows = []
     for run in runs:
-        cells = []
-        for name in names:
-            value, unit = run.figures.get(name, (None, ""))
-            text = (
-                "-"
-                if value is None
-                else "not reached"
-                if value == float("inf")
-                else shown(value, unit)
-            )
-            cells.append(
-                f'<td data-v="{"" if value is None else min(value, 1e300)!r}">{escape(text)}</td>'
-            )
+        cells = [run_cell(run.figures.get(name, (None, ""))) for name in names]
         status = {"unprovable": "pass"}.get(worst(run.findings), worst(run.findings))
         rows.append(
-            f'<tr><th scope="row">{escape(_name(run))}</th><td class="l">{word(status, WORDS[status])}</td>'
+            f'<tr><th scope="row">{escape(_name(run))}</th><td class="l v">{word(status, WORDS[status])}</td>'
             f"{''.join(cells)}</tr>"
         )
     return table(["run", "verdict", *(escape(HEADS[name]) for name in names)], rows, "sortable")

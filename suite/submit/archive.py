@@ -20,6 +20,8 @@ from suite.files import UnsafeFileError, open_regular, write_whole
 from suite.submit.package import MAX_BYTES, MAX_FILES, check_path, files_of
 
 SUFFIX = ".tar"
+READABLE = (SUFFIX, ".tar.gz", ".tgz")
+"""Ends of an archive's name."""
 _BLOCK = 2**20
 _MOST_PADDING = 2**24
 """Bytes of zeros after an archive's end: tar fills its last record."""
@@ -27,7 +29,10 @@ _MOST_PACKED = MAX_BYTES + MAX_FILES * 1024
 
 
 def write_archive(folder: Path, to: Path) -> Path:
-    """Pack the files of a folder into `to`, under the folder's name. Raises DataError, OSError."""
+    """Pack the files of a folder into `to`, under the folder's name.
+
+    Raises DataError: what is no file of a submission, a name that is too long for the format; OSError.
+    """
     paths = files_of(folder)
 
     def write(path: Path) -> None:
@@ -35,8 +40,14 @@ def write_archive(folder: Path, to: Path) -> Path:
             for place, size in paths.items():
                 member = tarfile.TarInfo(f"{folder.name}/{place}")
                 member.size, member.mode, member.mtime = size, 0o644, 0
-                with open_regular(folder / place, below=folder) as file:
-                    archive.addfile(member, file)
+                try:
+                    with open_regular(folder / place, below=folder) as file:
+                        archive.addfile(member, file)
+                except ValueError as error:
+                    raise DataError(
+                        f"{printable(member.name)}: {error} for an archive; shorten the name of the run's or "
+                        "the submission's folder to 80 characters or fewer."
+                    ) from None
 
     return write_whole(to, write)
 
@@ -83,7 +94,7 @@ def _unpacked(stream: Any, to: Path) -> set[str]:
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
             raise DataError(
                 f"{printable(place)}: is a link, a device or an extended header; an archive of `swiftbench "
-                "submit` holds files alone."
+                "submit` holds files alone: pack the files themselves."
             )
         n, total = n + 1, total + member.size
         if n > MAX_FILES or not 0 <= member.size <= MAX_BYTES or total > MAX_BYTES:

@@ -51,7 +51,8 @@ def check_path(path: str) -> str:
     if len(path) > MAX_PATH or not all(_PART.fullmatch(part) for part in parts):
         raise DataError(
             f"path={printable(path, most=120)}: leads out of the submission, or holds what no name of a "
-            "submission holds; it is not opened."
+            "submission holds (letters, digits, . _ + -, and no ./ before them); it is not opened: pack the "
+            "folder by its name, as `swiftbench submit` does."
         )
     return path
 
@@ -79,7 +80,8 @@ def files_of(folder: Path) -> dict[str, int]:
                     total += facts.st_size
                 else:
                     raise DataError(
-                        f"{printable(place)}: is a link, a pipe or a device; a submission holds files alone."
+                        f"{printable(place)}: is a link, a pipe or a device; a submission holds files alone: "
+                        "put the file itself in its place."
                     )
                 if len(found) + len(waiting) > MAX_FILES or total > MAX_BYTES:
                     raise DataError(

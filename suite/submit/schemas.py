@@ -36,9 +36,48 @@ def check_document(document: Any, schema: str, what: str) -> None:
             )
     if (error := best_match(errors)) is not None:
         at = printable(error.json_path[1:].lstrip("."), most=200)
-        place = f" {at}:" if at else ""
-        said = printable(error.message, most=300)
-        raise ConfigError(f"{what}:{place} {said}; must follow results_schema/{schema}.")
+        raise ConfigError(f"{what}: {_said(error, at)} (results_schema/{schema}).")
+
+
+_KINDS = {
+    "string": "text; write it in quotes",
+    "integer": "a whole number",
+    "number": "a number",
+    "array": "a list; write it in [ ]",
+    "object": "a mapping; write it as key: value",
+    "boolean": "true or false",
+    "null": "null",
+}
+_RULES = {
+    "enum": lambda rule: f"one of {', '.join(map(str, rule))}",
+    "const": lambda rule: f"{rule}",
+    "minimum": lambda rule: f"{rule} or more",
+    "maximum": lambda rule: f"{rule} or less",
+    "exclusiveMinimum": lambda rule: f"more than {rule}",
+    "minLength": lambda rule: f"of {rule} or more characters",
+    "maxLength": lambda rule: f"of at most {rule} characters",
+    "minItems": lambda rule: f"a list of {rule} or more",
+    "maxItems": lambda rule: f"a list of at most {rule}",
+    "maxProperties": lambda rule: f"a mapping of at most {rule} keys",
+    "pattern": lambda rule: f"of the form {rule}",
+}
+"""Kind of a schema's rule -> what a value must be."""
+
+
+def _said(error: Any, at: str) -> str:
+    """One error in the form of the suite's: name = value, rule. at: the place in the document."""
+    kind, rule, value = error.validator, error.validator_value, error.instance
+    if kind == "required":
+        name = next(key for key in rule if key not in value)
+        return f"{at}{at and '.'}{name}: missing; it must be there"
+    shown = printable(json.dumps(value, ensure_ascii=False, default=str), most=80)
+    if kind == "type":
+        must = " or ".join(_KINDS[one] for one in ([rule] if isinstance(rule, str) else rule))
+    elif kind in _RULES:
+        must = _RULES[kind](rule)
+    else:
+        return f"{at}={shown}: {printable(error.message, most=200)}"
+    return f"{at or 'the document'}={shown}: must be {must}"
 
 
 @functools.cache

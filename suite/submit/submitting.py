@@ -64,7 +64,7 @@ def submit(folders: Sequence[Path], wanted: Wanted) -> Submitted:
     system = read_system(wanted.system)
     words = {"site": wanted.site, "contact": wanted.contact, "level": wanted.level}
     check_configuration(words)
-    package.check_path(wanted.to.name)
+    _check_name("to", wanted.to)
     archive = wanted.to.with_name(wanted.to.name + SUFFIX)
     for path in (wanted.to, archive):
         if path.exists() or path.is_symlink():
@@ -118,13 +118,7 @@ def _names(runs: Sequence[Path]) -> dict[Path, str]:
         run: run.name if counts[run.name] == 1 else f"{run.parent.name}-{run.name}" for run in runs
     }
     for run, name in names.items():
-        try:
-            package.check_path(name)
-        except DataError:
-            raise ConfigError(
-                f"{printable(run.name)}: is no name of a submission's folder (letters, digits, . _ + -); "
-                "rename a copy of the run."
-            ) from None
+        _check_name("run", run.with_name(name))
     of: dict[str, Path] = {}
     for run, name in names.items():
         if (other := of.setdefault(name, run)) != run:
@@ -133,6 +127,16 @@ def _names(runs: Sequence[Path]) -> dict[Path, str]:
                 "if one is a copy of the other, name the run once, else rename a folder."
             )
     return names
+
+
+def _check_name(key: str, path: Path) -> None:
+    try:
+        package.check_path(path.name)
+    except DataError:
+        raise ConfigError(
+            f"{key}={printable(path.name)}: must be a name of letters, digits, . _ + - that begins with a "
+            "letter, a digit or _; name another, of a copy of the run where it is a run's."
+        ) from None
 
 
 def _extras(folders: Sequence[Path], wanted: Wanted, folder: Path) -> None:

@@ -44,7 +44,10 @@ def pack_run(run: Path, to: Path) -> Travelling:
     original = journals.read_journal(run / journals.NAME)
     name = printable(run.name)
     if original.n_left or not original.lines or original.lines[-1]["event"] != "closed":
-        raise ConfigError(f"{name}: has not ended; continue it with resume=, then submit it.")
+        raise ConfigError(
+            f"{name}: its journal has no closing line: the run has not ended. Continue it "
+            f"(swiftbench run resume={printable(run)}) and submit it then, or name other runs alone."
+        )
     check_secrets(original.header)
     raw = read_bytes(run / journals.NAME, max_bytes=MAX_BYTES)[: original.n_bytes]
     clean = cleaner()

@@ -7,9 +7,9 @@ import pytest
 
 from kit.mutations import bounded
 from suite.core.errors import ConfigError
+from suite.files.yaml_files import read_yaml
 from suite.launch import cli
 from suite.launch.compose import compose
-from suite.launch.yaml_files import read_yaml
 
 LAUGHS = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n"

@@ -6,6 +6,7 @@ import html
 import json
 import re
 import shutil
+import tarfile
 from html.parser import HTMLParser
 
 import pytest
@@ -120,6 +121,26 @@ def test_an_archive_beside_its_folder_is_one_submission(folder, runs):
     (folder / "sub0.tar").rename(folder / "other.tar")
     shutil.rmtree(folder / "sub0")
     assert [e.status for e in entries.read(folder, Asked()).entries] == ["counted", "counted"]
+
+
+@pytest.mark.parametrize("end", [".tar.gz", ".tgz"])
+def test_an_archive_may_have_been_compressed(folder, end):
+    with tarfile.open(folder / f"sub1{end}", "w:gz", format=tarfile.USTAR_FORMAT) as archive:
+        archive.add(folder / "sub1", arcname="sub1")
+    shutil.rmtree(folder / "sub1")
+    read = entries.read(folder, Asked())
+    assert [(e.checked.name, e.status) for e in read.entries] == [
+        ("sub0", "counted"), (f"sub1{end}", "counted"),
+    ]  # fmt: skip
+
+
+def test_a_name_that_no_archive_holds_ends_no_board(folder):
+    (folder / "sub0" / ("x" * 200)).write_text("")
+    (folder / "sub0.tar").write_bytes(b"")
+    read = entries.read(folder, Asked())
+    assert {e.checked.name: e.status for e in read.entries} == {
+        "sub0": "broken", "sub0.tar": "broken", "sub1": "counted",
+    }  # fmt: skip
 
 
 def test_a_link_and_a_verdict_that_was_brought_are_passed_over(folder, tmp_path):

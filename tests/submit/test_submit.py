@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from kit.submissions import SYSTEM, run, submission
-from suite.core.errors import ConfigError
+from suite.core.errors import ConfigError, SuiteError
 from suite.results import record as records
 from suite.run import journal as journals
 from suite.run.paths import SCHEMAS
@@ -22,6 +23,10 @@ from suite.submit.system import read_system
 
 WORDS = ("model=table_target", "algorithm=random_search", "scheduler.n_trials=3", "max_epochs=2",
          "backend=inline", "name=small", "tracking=later")  # fmt: skip
+UNFOLDS = "software:\n  a0: &a0 [x]\n" + "".join(
+    f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+"""Twelve lines that are 9^11 values."""
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +90,26 @@ def system(folder, text=SYSTEM):
         (SYSTEM + "colour: blue\n", "colour: unknown key"),
         (SYSTEM + "acceleratorz: 1\n", "unknown key"),
         (SYSTEM.replace("cores: 2", "cores: 2, core: 1"), "core: unknown key"),
-        (SYSTEM.replace("nodes: 1", "nodes: many"), "nodes: 'many' is not of type"),
-        ("name: x\nnodes: 1\n", "system.yaml: 'node' is a required property"),
-        ("- a\n", "must be a mapping"),
-        ("a: [", "is no YAML"),
+        (
+            SYSTEM.replace("nodes: 1", "nodes: many"),
+            r'^system.yaml: nodes="many": must be a whole number \(results_schema/system.schema.json\)',
+        ),
+        (SYSTEM.replace("nodes: 1", "nodes: 0"), "nodes=0: must be 1 or more"),
+        (SYSTEM + "software: {os: 12}\n", "software.os=12: must be text; write it in quotes"),
+        (SYSTEM + "status: production\n", "status=.*: must be one of available, preview, research"),
+        (SYSTEM + f"owner: {'o' * 300}\n", "owner=.*: must be of at most 200 characters"),
+        (SYSTEM + "software: {since: 2026-13-01}\n", "must be in 1..12; write the value in quotes"),
+        ("name: x\nnodes: 1\n", "system.yaml: node: missing; it must be there"),
+        (
+            "name: x\nnodes: 1\nnode: {processors: [{model: x}]}\n",
+            r"processors\[0\].count: missing",
+        ),
+        ("", "system.yaml: name: missing"),
+        ("- a\n", "line 1: must hold names with values"),
+        ("name: x\na: [", "line 2, column 5: is not YAML"),
+        (SYSTEM + "nodes: 2\n", r"line \d+: nodes stands in line \d+ already"),
+        (SYSTEM + "notes: *unknown\n", "is not YAML"),
+        (SYSTEM + UNFOLDS, "more than 100000 values, with each alias"),
         (SYSTEM + "notes: in /home/wilhelmina/x\n", "notes: names a path"),
         (SYSTEM + "software: {api_token: abcdefgh}\n", "looks like a secret"),
         (SYSTEM + "notes: http://me:secret@host/\n", "URL with a user"),
@@ -116,7 +137,8 @@ def test_a_run_that_has_not_ended_is_refused_and_nothing_is_left(made, tmp_path)
     copy = shutil.copytree(made, tmp_path / "one")
     rows = (copy / journals.NAME).read_text().splitlines(keepends=True)
     (copy / journals.NAME).write_text("".join(rows[:-1]))
-    with pytest.raises(ConfigError, match="has not ended"):
+    said = rf"^one: .*has not ended\. Continue it \(swiftbench run resume={re.escape(str(copy))}\)"
+    with pytest.raises(ConfigError, match=said):
         submission(tmp_path / "out" / "sub", [copy])
     assert os.listdir(tmp_path / "out") == ["system.yaml"]
 
@@ -133,6 +155,23 @@ def test_two_folders_of_one_name_are_named(made, tmp_path):
         ConfigError, match=r"runs: \S+/[ab]/day/run and \S+/[ab]/day/run would both be runs/day-run"
     ):
         submission(tmp_path / "sub", runs)
+
+
+@pytest.mark.parametrize(
+    ("run_name", "to", "said"),
+    [
+        ("r" * 180, "sub", "name is too long for an archive; shorten"),
+        ("my run", "sub", "^run=my run: must be a name of letters"),
+        ("run", "my sub", "^to=my sub: must be a name of letters"),
+    ],
+)
+def test_a_name_that_no_archive_holds_is_named_and_nothing_is_left(
+    made, tmp_path, run_name, to, said
+):
+    copy = shutil.copytree(made, tmp_path / run_name)
+    with pytest.raises(SuiteError, match=said):
+        submission(tmp_path / "out" / to, [copy])
+    assert os.listdir(tmp_path / "out") == ["system.yaml"]
 
 
 def test_a_folder_that_exists_is_not_touched(made, tmp_path):

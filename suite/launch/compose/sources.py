@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from suite.files.yaml_files import read_yaml
 from suite.launch import tables
 from suite.launch.hydra_rules import check_file
-from suite.launch.yaml_files import read_yaml
 
 
 def checked_files(base: Any) -> Any:

@@ -1,4 +1,4 @@
-"""YAML files before Hydra reads them: bounded, plain, without doubled keys, and by file and line."""
+"""YAML files before a library reads them: bounded, plain, without doubled keys, and by file and line."""
 
 from __future__ import annotations
 
