@@ -1,4 +1,4 @@
-"""One trial on several ranks of a node, for frameworks without a group of their own: sums in host memory.
+"""One trial on several ranks, for frameworks without a group of their own: sums in host memory.
 
 hardware: 2-core x86-64 virtual machine, shared; versions: numpy 2, TensorFlow 2.21.0 (CPU); n, number: see
 tests/models/test_numpy_group.py and tests/models/test_tensorflow_ranks.py (two ranks against one);
@@ -31,21 +31,31 @@ _SECRET_BYTES = 16
 class Group(RankGroup):
     """Sums numpy arrays. A target copies its gradients to the host and back: 0.1 MB to 15 MB a step."""
 
-    def __init__(self, rank: int, size: int, device: str, timeout_s: float, shared: bool) -> None:
-        super().__init__(rank, size, device, timeout_s, shared)
+    def __init__(
+        self,
+        rank: int,
+        size: int,
+        device: str,
+        timeout_s: float,
+        shared: bool,
+        interface: str | None = None,
+    ) -> None:
+        super().__init__(rank, size, device, timeout_s, shared, interface)
         self._listener: socket.socket | None = None
         self._secret = b""
         # The leader's: one to each other rank, in their order. Another rank's: the one to the leader.
         self._sockets: list[socket.socket] = []
 
     def offer(self) -> str:
-        """The leader listens at a port of the loopback that the system picks.
+        """The leader listens at a port that the system picks, of the loopback or the interface between nodes.
 
-        Returns "<port>:<secret>": whoever connects must show the secret.
+        Returns "<port>:<secret>", between nodes "<port>:<secret>:<address>": whoever connects must show the
+        secret, which crosses the network as it is.
         """
         self._secret = secrets.token_bytes(_SECRET_BYTES)
-        self._listener = socket.create_server((HOST, 0), backlog=max(self.size, 128))
-        return f"{self._listener.getsockname()[1]}:{self._secret.hex()}"
+        self._listener = socket.create_server((self.host, 0), backlog=max(self.size, 128))
+        address = f"{self._listener.getsockname()[1]}:{self._secret.hex()}"
+        return address if self.interface is None else f"{address}:{self.host}"
 
     def join(self, address: str) -> None:
         """Connect to the leader, or wait for the others. Raises OSError (TimeoutError) after timeout_s."""
@@ -54,8 +64,9 @@ class Group(RankGroup):
                 self._sockets = self._accepted(listener)
             self._listener = None
         else:
-            port, _, secret = address.partition(":")
-            leader = socket.create_connection((HOST, int(port)), self.timeout_s)
+            port, secret, *between_nodes = address.split(":")
+            host = between_nodes[0] if between_nodes else HOST
+            leader = socket.create_connection((host, int(port)), self.timeout_s)
             leader.sendall(bytes.fromhex(secret) + self.rank.to_bytes(4, "big"))
             self._sockets = [leader]
         for other in self._sockets:

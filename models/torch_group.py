@@ -1,4 +1,4 @@
-"""One trial on several ranks of a node, in torch: shares of each batch, one sum of gradients a step.
+"""One trial on several ranks, in torch: shares of each batch, one sum of gradients a step.
 
 hardware: 2-core x86-64 virtual machine, shared; versions: torch 2.13.0 (CPU, gloo); n, number: see
 tests/models/test_rank_group.py (two ranks against one); lineage: see models/rank_group.py, and batch
@@ -14,42 +14,54 @@ from typing import Any
 
 from models.rank_group import HOST, RankGroup
 
-# HOST's name among a system's interfaces.
+# The loopback's name among a system's interfaces.
 INTERFACE = "lo"
 # Of one sum, which should have none.
 SUM_TIMEOUT = datetime.timedelta(days=7)
 
 
 class Group(RankGroup):
-    """Sums tensors by torch.distributed: gloo on CPUs, NCCL on GPUs of their own."""
+    """Sums tensors by torch.distributed: gloo on CPUs, NCCL on GPUs of their own.
 
-    def __init__(self, rank: int, size: int, device: str, timeout_s: float, shared: bool) -> None:
-        super().__init__(rank, size, device, timeout_s, shared)
+    Between nodes neither torch's store nor gloo asks who connects: the network must be the cluster's own.
+    """
+
+    def __init__(
+        self,
+        rank: int,
+        size: int,
+        device: str,
+        timeout_s: float,
+        shared: bool,
+        interface: str | None = None,
+    ) -> None:
+        super().__init__(rank, size, device, timeout_s, shared, interface)
         self._patience = datetime.timedelta(seconds=timeout_s)
         # NCCL refuses two ranks on one GPU.
         self._backend = "nccl" if device.startswith("cuda") and not shared else "gloo"
         self._store: Any = None
 
-    def offer(self) -> int:
-        """The leader listens at a port of the loopback that the system picks; returns it.
+    def offer(self) -> int | str:
+        """The leader listens at a port that the system picks, of the loopback: returns it; or of the
+        interface between the nodes: returns "<address>:<port>".
 
         torch's own socket would listen on every interface, and whoever reached it could write keys.
         """
         import torch.distributed
 
         dist: Any = torch.distributed
-        with socket.create_server((HOST, 0), backlog=max(self.size, 128)) as listener:
+        with socket.create_server((self.host, 0), backlog=max(self.size, 128)) as listener:
             port = int(listener.getsockname()[1])
             self._store = dist.TCPStore(
-                HOST, port, self.size, True, timeout=self._patience, wait_for_workers=False,
+                self.host, port, self.size, True, timeout=self._patience, wait_for_workers=False,
                 master_listen_fd=listener.fileno(),
             )  # fmt: skip
             # The store's from here on.
             listener.detach()
-        return port
+        return port if self.interface is None else f"{self.host}:{port}"
 
-    def join(self, address: int) -> None:
-        """Connect to the other ranks, at the leader's port.
+    def join(self, address: int | str) -> None:
+        """Connect to the other ranks, where the leader listens.
 
         Raises torch's DistError or RuntimeError after timeout_s.
         """
@@ -57,11 +69,15 @@ class Group(RankGroup):
 
         dist: Any = torch.distributed
         # The name of a host may not resolve, or be that of another interface.
-        if INTERFACE in (name for _, name in socket.if_nameindex()):
+        interface = self.interface or INTERFACE
+        if interface in (name for _, name in socket.if_nameindex()):
             for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
-                os.environ.setdefault(variable, INTERFACE)
+                os.environ.setdefault(variable, interface)
         if self._store is None:
-            self._store = dist.TCPStore(HOST, address, self.size, False, timeout=self._patience)
+            host, _, port = str(address).rpartition(":")
+            self._store = dist.TCPStore(
+                host or HOST, int(port), self.size, False, timeout=self._patience
+            )
         dist.init_process_group(
             self._backend, store=self._store, rank=self.rank, world_size=self.size,
             timeout=SUM_TIMEOUT,

@@ -78,7 +78,7 @@ BACKENDS = {
 """The word `backend.kind` of revision 0e27403 -> the `_target_` of today's leaf."""
 
 
-NEW_IN_BACKENDS = {"agreement": "refuse", "shrink_job": False}
+NEW_IN_BACKENDS = {"agreement": "refuse", "shrink_job": False, "group_interface": None}
 """Settings of conf/backend that are younger than 0e27403 -> what journals without them continue with."""
 
 

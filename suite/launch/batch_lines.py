@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.core.errors import ConfigError, check_integer
+from suite.core.errors import ConfigError
 from suite.launch import sbatch
 from suite.launch.plan import Load
 
@@ -53,15 +53,14 @@ def read_site(system: str, name: str, root: Path) -> Site:
 def line(
     system: str, loads: Sequence[Load], site: Site, nodes: int, overrides: Sequence[str], *,
     workers: int | None = None, environment: Mapping[str, str] | None = None, ends_with_job: bool = False,
-    ranks_per_trial: int = 1,
+    ranks_per_trial: int = 1, over_nodes: bool = False,
 ) -> str:  # fmt: skip
     """The command that submits these runs, one after the other, from the clone's folder; see sbatch.line.
 
     Raises ConfigError for a system that is none, and for what the system or the site cannot give.
     """
-    a_node = workers or sbatch.workers_of_node(site.gpus, ranks_per_trial)
-    per_node = check_integer("workers", a_node, 1) * ranks_per_trial
-    n_workers = (sbatch.ranks(nodes, per_node) - 1) // ranks_per_trial
+    per_node = sbatch.ranks_of_node(site.gpus, workers, ranks_per_trial, over_nodes)
+    n_workers = sbatch.workers_of(nodes, per_node, ranks_per_trial)
     seconds = sbatch.wanted_s(loads, n_workers, site.max_time, ends_with_job)
     wanted = Wanted(nodes, per_node, seconds, overrides)
     given = {"SUITE_SITE": site.name, **(environment or {})}

@@ -35,7 +35,9 @@ def plan(arguments: Sequence[str]) -> int:
         print(_line(system, site, plans, n_nodes or 1, n_workers, words))
         return 0
     if n_nodes is not None:
-        n_workers = n_nodes * (n_workers or _a_node(site, _ranks_per_trial(plans)))
+        size, over_nodes = _groups(plans)
+        per_node = sbatch.ranks_of_node(_gpus(site), n_workers, size, over_nodes)
+        n_workers = sbatch.workers_of(n_nodes, per_node, size)
     print(page(plans, n_workers, sweep=runs.is_sweep))
     return 0
 
@@ -65,42 +67,45 @@ def _line(
 ) -> str:
     loads = [each.load for each in plans]
     passed = {k: os.environ[k] for k in ("SUITE_IMAGE", "SUITE_DATA") if os.environ.get(k)}
-    size = _ranks_per_trial(plans)
+    size, over_nodes = _groups(plans)
     with_job = any(each.settings.budget.end == "job" for each in plans)
     if system == _SLURM:
         return sbatch.line(
             loads, sbatch.read_site(site, checkout()), nodes, words,
             workers=workers, environment=passed, ends_with_job=with_job, ranks_per_trial=size,
+            over_nodes=over_nodes,
         )  # fmt: skip
     return batch_lines.line(
         system, loads, batch_lines.read_site(system, site, checkout()), nodes, words,
         workers=workers, environment=passed, ends_with_job=with_job, ranks_per_trial=size,
+        over_nodes=over_nodes,
     )  # fmt: skip
 
 
-def _a_node(site: str, ranks_per_trial: int) -> int:
-    """Workers of a node by the GPUs that the site states; one where none is named."""
+def _gpus(site: str) -> int:
+    """GPUs of a node, as the site states them; none where no site is named."""
     if not site:
-        return 1
+        return 0
     root = checkout()
     in_batch = (root / "batch" / "sites" / f"{site}.sh").exists()
     if in_batch and not (root / "slurm" / "sites" / f"{site}.sh").exists():
         # All systems of batch/ read a site's GPUs alike.
-        gpus = batch_lines.read_site("pbs", site, root).gpus
-    else:
-        gpus = sbatch.read_site(site, root).gpus
-    return sbatch.workers_of_node(gpus, ranks_per_trial)
+        return batch_lines.read_site("pbs", site, root).gpus
+    return sbatch.read_site(site, root).gpus
 
 
-def _ranks_per_trial(plans: Sequence[Planned]) -> int:
-    """Of all runs. Raises ConfigError where they differ: a launch has groups of one size."""
+def _groups(plans: Sequence[Planned]) -> tuple[int, bool]:
+    """Ranks a trial of all runs, and whether these may span nodes.
+
+    Raises ConfigError where the runs differ: a launch has groups of one size.
+    """
     found = sorted({each.parts.backend.ranks_per_trial for each in plans})
     if len(found) > 1:
         raise ConfigError(
             f"backend.ranks_per_trial={', '.join(map(str, found))}: one number a launch; plan and submit "
             "these runs apart."
         )
-    return found[0] if found else 1
+    return (found[0] if found else 1), any(each.parts.backend.group_interface for each in plans)
 
 
 def _measured(plans: Sequence[Planned]) -> list[Planned]:

@@ -70,6 +70,18 @@ def ranks(nodes: int, workers: int) -> int:
     return check_integer("nodes", nodes, 1) * check_integer("workers", workers, 1) + 1
 
 
+def ranks_of_node(gpus: int, workers: int | None, ranks_per_trial: int, over_nodes: bool) -> int:
+    """Ranks of a node that train: of so many workers; None: of as many as its GPUs, or one without any.
+
+    over_nodes: trials may span nodes (backend.group_interface): a rank for each GPU, or one.
+    Raises ConfigError for fewer workers than one.
+    """
+    if workers is None and over_nodes:
+        return max(gpus, 1)
+    a_node = check_integer("workers", workers or workers_of_node(gpus, ranks_per_trial), 1)
+    return a_node * ranks_per_trial
+
+
 def workers_of_node(gpus: int, ranks_per_trial: int) -> int:
     """A worker for each GPU, or for each ranks_per_trial of them; one where a node has none.
 
@@ -78,10 +90,21 @@ def workers_of_node(gpus: int, ranks_per_trial: int) -> int:
     if 0 < gpus < ranks_per_trial:
         raise ConfigError(
             f"backend.ranks_per_trial={ranks_per_trial}: SITE_GPUS_PER_NODE={gpus}, and the ranks of a "
-            f"trial are on one node with a GPU each; use {gpus} or fewer, or say workers=N and "
-            "backend.share_gpus=true."
+            f"trial are on one node with a GPU each; use {gpus} or fewer, let groups span nodes "
+            "(backend.group_interface=NAME), or say workers=N and backend.share_gpus=true."
         )
     return max(gpus // ranks_per_trial, 1)
+
+
+def workers_of(nodes: int, per_node: int, ranks_per_trial: int) -> int:
+    """Groups of so many ranks on these nodes. Raises ConfigError where the ranks are fewer."""
+    n = ranks(nodes, per_node) - 1
+    if n < ranks_per_trial:
+        raise ConfigError(
+            f"backend.ranks_per_trial={ranks_per_trial}: nodes={nodes} with {per_node} ranks each have "
+            f"fewer; use {n} or fewer, or more nodes."
+        )
+    return n // ranks_per_trial
 
 
 def seconds(loads: Sequence[Load], n_workers: int) -> int:
@@ -118,18 +141,18 @@ def line(
     environment: Mapping[str, str] | None = None,
     ends_with_job: bool = False,
     ranks_per_trial: int = 1,
+    over_nodes: bool = False,
 ) -> str:
     """The command that submits these runs, one after the other, from the clone's folder.
 
     nodes: to ask for. workers: a node, where that is not its number of GPUs over ranks_per_trial (of
-    backend). overrides: as the run's command line has them. environment: SUITE_IMAGE, SUITE_DATA and the
-    like, put before the command.
+    backend). over_nodes: trials may span nodes (backend.group_interface). overrides: as the run's command
+    line has them. environment: SUITE_IMAGE, SUITE_DATA and the like, put before the command.
     ends_with_job: budget.end=job: the site's longest job, or an hour.
     Raises ConfigError where the site's longest job cannot hold one epoch, or a node no worker.
     """
-    a_node = check_integer("workers", workers or workers_of_node(site.gpus, ranks_per_trial), 1)
-    per_node = a_node * ranks_per_trial
-    n_workers = (ranks(nodes, per_node) - 1) // ranks_per_trial
+    per_node = ranks_of_node(site.gpus, workers, ranks_per_trial, over_nodes)
+    n_workers = workers_of(nodes, per_node, ranks_per_trial)
     wanted = wanted_s(loads, n_workers, site.max_time, ends_with_job)
     words = [
         f"{k}={shlex.quote(v)}" for k, v in {"SUITE_SITE": site.name, **(environment or {})}.items()

@@ -26,6 +26,7 @@ def check_facts(facts: Mapping[str, Any]) -> None:
         said.get(name, _SECONDS)
     said.get("ranks", _RANK)
     said.get("idle_ranks", list_of(_RANK))
+    said.get("nodes", list_of(TEXT))
     if (meter := said.keys("energy")) is not None:
         for name in _OF_ENERGY:
             meter.get(name, TEXT)
@@ -135,7 +136,9 @@ def usage(workers: Iterable[WorkerView], until_s: float) -> Usage:
         named &= node is not None
         ranks = worker.facts.get("ranks") or 1  # of its group; the leader's device is known only
         gpus_known &= device is not None and (ranks == 1 or str(device) == "cpu")
-        nodes.setdefault(str(node), []).append((start, end))
+        # Of a group that spans several; its leader's alone is `node`.
+        for each in worker.facts.get("nodes") or [node]:
+            nodes.setdefault(str(each), []).append((start, end))
         if device is not None and str(device) != "cpu":
             # "cuda:0" is what every pinned worker calls its own.
             which = worker.facts.get("device_id") or device

@@ -46,9 +46,9 @@ class Spending:
         """Whether the batch job's end is one more limit (budget.end=job)."""
         self._job_end_ms: int | None = None
         self._now_ms = self._node_ms = self._n_epochs = 0
-        # worker -> its node; of those that are there, and of those that were released
-        self._nodes: dict[int, str] = {}
-        self._released: dict[int, str] = {}
+        # worker -> its node, or nodes; of those that are there, and of those that were released
+        self._nodes: dict[int, tuple[str, ...]] = {}
+        self._released: dict[int, tuple[str, ...]] = {}
         self._n_nodes = 0
         # As if none had been released: it is what the search was planned by.
         self._planned_ms = self._n_planned = 0
@@ -86,7 +86,9 @@ class Spending:
         self._now_ms = now_ms
         if isinstance(event, t.WorkerJoined):
             node = event.facts.get("node")
-            mine = f"worker {event.worker}" if node is None else f"node {node}"
+            # Several: of a group of ranks that spans nodes.
+            nodes = event.facts.get("nodes") or ([] if node is None else [node])
+            mine = tuple(f"node {each}" for each in nodes) or (f"worker {event.worker}",)
             self._nodes.setdefault(event.worker, mine)
         elif isinstance(event, t.WorkerLost):
             self._nodes.pop(event.worker, None)
@@ -108,17 +110,17 @@ class Spending:
 
     def released(self, worker: int) -> None:
         """At the time of the latest event. Its node counts no more where none of its workers is there."""
-        if (node := self._nodes.pop(worker, None)) is not None:
-            self._released[worker] = node
+        if (nodes := self._nodes.pop(worker, None)) is not None:
+            self._released[worker] = nodes
             self._count()
 
     def _count(self) -> None:
-        there = set(self._nodes.values())
-        self._n_nodes, self._n_planned = len(there), len(there.union(self._released.values()))
+        there = {node for nodes in self._nodes.values() for node in nodes}
+        self._n_nodes, self._n_planned = len(there), len(there.union(*self._released.values()))
 
     @property
-    def node_of(self) -> Mapping[int, str]:
-        """worker -> node, of those that are there."""
+    def node_of(self) -> Mapping[int, tuple[str, ...]]:
+        """worker -> its node, of those that are there; its nodes, where it is a group that spans several."""
         return self._nodes
 
     def adjust(self, settings: Mapping[str, int]) -> None:

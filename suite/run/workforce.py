@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from itertools import islice
 
 MAX_STRIKES = 3
@@ -49,11 +49,11 @@ class Workforce:
         self.released.clear()
         self.strikes.clear()
 
-    def surplus(self, trial_ids: Collection[int], node_of: Mapping[int, str]) -> list[int]:
+    def surplus(self, trial_ids: Collection[int], node_of: Mapping[int, Hashable]) -> list[int]:
         """Idle workers that are more than so many trials need, each one worker, and hold none of them.
 
         Those of nodes on which nobody trains come first: their nodes can go. Two workers stay, where there
-        are as many, busy ones counted: one may be lost. node_of: worker -> node.
+        are as many, busy ones counted: one may be lost. node_of: worker -> node, or nodes.
         """
         n_busy = len(self.jobs) - len(self.idle)
         n_more = len(self.idle) - max(len(trial_ids), 2 - n_busy)

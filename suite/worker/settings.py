@@ -26,7 +26,8 @@ class WorkerSettings:
     folder of its run_id; None: inside the run folder.
     report_timeout_s: a busy worker that is silent for longer is given up. pause_before_s: before the end
     of the batch job trials are checkpointed and the run pauses. ranks_per_trial: neighbouring ranks of one
-    node that train one trial together. share_gpus: whether more workers than GPUs on a node share them.
+    node that train one trial together. group_interface: of the network between nodes, over which the ranks of
+    a trial may be on several. share_gpus: whether more workers than GPUs on a node share them.
     join_timeout_s: time to import the framework and load the data. agreement: what becomes of a worker
     whose data set, code or versions are not those of the run, or of a run that is resumed on other data:
     refuse, or record (it trains, and the journal and the record name the difference). shrink_job: whether
@@ -44,6 +45,7 @@ class WorkerSettings:
     report_timeout_s: Seconds
     pause_before_s: Annotated[float, Meta(ge=0)]
     ranks_per_trial: Count
+    group_interface: Annotated[str, Meta(min_length=1, max_length=15)] | None
     share_gpus: bool
     join_timeout_s: Seconds
     agreement: Literal["refuse", "record"]

@@ -1,4 +1,4 @@
-"""Groups of neighbouring worker ranks of one node that train one trial together.
+"""Groups of neighbouring worker ranks that train one trial together: of one node, or of several if asked.
 
 Rank 0's side: `form`. A worker's side: `GroupWorker`, whose ranks do the same things in the same
 order; whatever may differ between them (a clock, a message, a failed read) is agreed by all before
@@ -23,24 +23,49 @@ class GroupBroken(BaseException):
     """This rank cannot continue with its group: every rank of the group ends by signal."""
 
 
-def form(hosts: Mapping[int, str], k: int) -> dict[int, tuple[int, ...]]:
-    """Leader -> its group's k ranks, neighbours among a host's worker ranks; leftovers in none."""
+def form(hosts: Mapping[int, str], k: int, over_nodes: bool = False) -> dict[int, tuple[int, ...]]:
+    """Leader -> its group's k ranks, neighbours among a host's worker ranks; leftovers in none.
+
+    over_nodes: what the hosts leave over forms groups, too, in the order of hosts; the fewest possible span
+    nodes.
+    """
     groups: dict[int, tuple[int, ...]] = {}
+    left: list[int] = []
     for host in dict.fromkeys(hosts[rank] for rank in sorted(hosts)):
         ranks = sorted(rank for rank, name in hosts.items() if name == host)
-        for i in range(0, len(ranks) - k + 1, k):
-            groups[ranks[i]] = tuple(ranks[i : i + k])
+        left += _cut(ranks, k, groups)
+    if over_nodes:
+        _cut(left, k, groups)
     return groups
 
 
-def check(k: int, hosts: Mapping[int, str]) -> None:
-    """Raise ConfigError where no node has `k` worker ranks. hosts: of the worker ranks."""
-    if not form(hosts, k) and hosts:
-        most = max(list(hosts.values()).count(host) for host in hosts.values())
+def _cut(ranks: list[int], k: int, groups: dict[int, tuple[int, ...]]) -> list[int]:
+    """Add groups of k of these ranks, in their order, each led by its first; returns what is left over."""
+    whole = len(ranks) - len(ranks) % k
+    for i in range(0, whole, k):
+        groups[ranks[i]] = tuple(ranks[i : i + k])
+    return ranks[whole:]
+
+
+def check(k: int, hosts: Mapping[int, str], over_nodes: bool = False) -> None:
+    """Raise ConfigError where there are not `k` worker ranks, on one node unless over_nodes.
+
+    hosts: of the worker ranks.
+    """
+    if form(hosts, k, over_nodes) or not hosts:
+        return
+    if over_nodes:
+        n = len(hosts)
         raise ConfigError(
-            f"backend.ranks_per_trial={k}: no node has so many worker ranks (at most {most}); "
-            f"use {most} or fewer, or start more ranks a node."
+            f"backend.ranks_per_trial={k}: this launch has fewer worker ranks ({n}); use {n} or fewer, or "
+            "start more ranks."
         )
+    most = max(list(hosts.values()).count(host) for host in hosts.values())
+    raise ConfigError(
+        f"backend.ranks_per_trial={k}: no node has so many worker ranks (at most {most}); "
+        f"use {most} or fewer, start more ranks a node, or let groups span nodes: "
+        "backend.group_interface=NAME, of the network between them."
+    )
 
 
 class GroupWorker(Worker):

@@ -61,6 +61,9 @@ class Joining:
         if (k := world.ranks_per_trial or 1) > 1:
             idle = [r for r in sorted(world.alive) if world.leader(r) is None]
             facts |= {"ranks": k, "idle_ranks": idle}
+            nodes = list(dict.fromkeys(world.node(r) for r in world.groups[rank]))
+            if len(nodes) > 1:
+                facts |= {"nodes": nodes}
         return t.WorkerJoined(rank, facts=facts)
 
     def ready(

@@ -28,7 +28,8 @@ class Begin:
     """A run begins. model: the target's YAML leaf. checkpoints: where the run's are.
 
     local_index: which worker of its node this rank is, 0, 1, ... group: the ranks that train a trial
-    together, this one among them; None: this rank is left over and idle.
+    together, this one among them; None: this rank is left over and idle. interface: over which they meet
+    where they are on several nodes.
     """
 
     settings: WorkerSettings
@@ -36,3 +37,4 @@ class Begin:
     checkpoints: CheckpointPlace
     local_index: int
     group: tuple[int, ...] | None
+    interface: str | None

@@ -47,8 +47,9 @@ class MPIRunner:
                 f"{self._world.framework} loaded; one framework a launch. Start a second one."
             )
         self._world.framework = run.target.framework
-        groups.check(settings.ranks_per_trial, self._world.hosts())
-        self._world.group(settings.ranks_per_trial)
+        over_nodes = settings.group_interface is not None
+        groups.check(settings.ranks_per_trial, self._world.hosts(), over_nodes)
+        self._world.group(settings.ranks_per_trial, settings.group_interface)
         self._settings, self._run = WorkerSettings.of(settings), run
         self._run_id = uuid.uuid4().hex
 
@@ -86,6 +87,7 @@ class MPIRunner:
                 self._run.checkpoints,
                 world.local_index(rank),
                 group,
+                None if leader is None else world.interface(leader),
             )
             world.send(rank, ("begin", self._run_id, begin))
         try:

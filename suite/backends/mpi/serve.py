@@ -193,7 +193,7 @@ class _Server:
             make_group = plugins.find(target.parallel, "model.parallel")
             self._group = make_group(
                 ranks.index(self.rank), len(ranks), self._device,
-                settings.report_timeout_s, settings.share_gpus,
+                settings.report_timeout_s, settings.share_gpus, self._begin.interface,
             )  # fmt: skip
         target.group = self._group
         self._worker = groups.GroupWorker(

@@ -77,6 +77,7 @@ class World:
         # leader -> its ranks, formed once
         self.groups: dict[int, tuple[int, ...]] = {}
         self.ranks_per_trial: int | None = None
+        self._group_interface: str | None = None
         self._greet()
 
     def _greet(self) -> None:
@@ -114,16 +115,30 @@ class World:
         """An opaque label of the rank's machine: names of hosts stay out of journals."""
         return launcher.node_labels({r: who.node for r, who in self.places.items()})[rank]
 
-    def group(self, k: int) -> None:
-        """Form groups of k, at the first run. Raises ConfigError where a later run differs."""
+    def group(self, k: int, interface: str | None) -> None:
+        """Form groups of k, at the first run; with the name of an interface they may span nodes.
+
+        Raises ConfigError where a later run differs.
+        """
         if self.ranks_per_trial not in (None, k):
             raise ConfigError(
                 f"backend.ranks_per_trial={k}: this launch has groups of {self.ranks_per_trial}; "
                 "one number a launch. Start a second one."
             )
         if self.ranks_per_trial is None:
-            self.groups = groups.form(self.hosts(), k)
-        self.ranks_per_trial = k
+            self.groups = groups.form(self.hosts(), k, interface is not None)
+            self.ranks_per_trial, self._group_interface = k, interface
+        elif interface != self._group_interface:
+            raise ConfigError(
+                f"backend.group_interface={interface or 'null'}: the groups of this launch have "
+                f"{self._group_interface or 'null'}; one a launch. Start a second one."
+            )
+
+    def interface(self, leader: int) -> str | None:
+        """Over which the ranks of this group meet; None: they are on one node, and meet on its loopback."""
+        hosts = self.hosts()
+        spans = len({hosts[rank] for rank in self.groups[leader]}) > 1
+        return self._group_interface if spans else None
 
     def leader(self, rank: int) -> int | None:
         """The leader of the rank's group; None: idle."""
