@@ -85,10 +85,10 @@ class Spending:
         self._planned_ms += (now_ms - self._now_ms) * self._n_planned
         self._now_ms = now_ms
         if isinstance(event, t.WorkerJoined):
-            node = event.facts.get("node")
+            node, nodes = event.facts.get("node"), event.facts.get("nodes")
             # Several: of a group of ranks that spans nodes.
-            nodes = event.facts.get("nodes") or ([] if node is None else [node])
-            mine = tuple(f"node {each}" for each in nodes) or (f"worker {event.worker}",)
+            named = nodes if isinstance(nodes, list) and nodes else [node] * (node is not None)
+            mine = tuple(f"node {each}" for each in named) or (f"worker {event.worker}",)
             self._nodes.setdefault(event.worker, mine)
         elif isinstance(event, t.WorkerLost):
             self._nodes.pop(event.worker, None)

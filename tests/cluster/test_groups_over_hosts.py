@@ -1,6 +1,6 @@
 """Groups of ranks whose members are on several hosts (backend.group_interface). pytest -s prints.
 
-Tolerances are those of tests/mpi: sums over ranks are taken in another order, and roundings grow along a curve.
+Tolerances are those of tests/mpi: sums over ranks are taken in another order, and roundings grow.
 """
 
 import importlib.util
@@ -32,8 +32,9 @@ def on_hosts(tmp_path):
     """Runs: rank 0 on n1 and one worker rank on each other host, so that every group of two spans two."""
 
     def run(n_hosts, *overrides):
-        with Cluster(n_hosts, tmp_path / f"shared-{len(list(tmp_path.iterdir()))}") as cluster:
-            done = Patient(cluster, *overrides, *OVER_HOSTS)
+        with Cluster(n_hosts, tmp_path / "shared") as cluster:
+            runs = cluster.folder / f"on-{n_hosts}" / "runs"
+            done = Patient(cluster, *overrides, *OVER_HOSTS, runs=runs)
             done.until()
             assert done.code == 0, done.out
             assert orphans(cluster.hosts, 60.0)[0] == 0
@@ -62,12 +63,12 @@ def test_two_ranks_on_two_hosts_train_as_one_and_a_killed_member_changes_nothing
     assert one.code == 0, one.out
     two = on_hosts(3, *DIGITS)
     assert difference(two, one) <= 1e-4
-    marker = tmp_path / "shared-struck" / "marker"
-    marker.parent.mkdir()
+    marker = tmp_path / "shared" / "struck"
     fault = (
         "model=fault_digits", "+model.fault=kill", "+model.fault_rank=2", "+model.fault_epoch=2",
     )  # fmt: skip
     done = on_hosts(5, *DIGITS, *fault, f"+model.marker={marker}")
+    assert marker.exists(), "the fault was never planted"
     assert sorted(line["worker"] for line in done.events("joined")) == [1, 3]
     assert [line["worker"] for line in done.events("lost")] == [1]
     print(
@@ -83,7 +84,8 @@ def test_mlpf_on_two_hosts_trains_as_on_one(on_hosts, tmp_path, model):
     framework, own, tolerance = MLPF[model]
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{model}: {framework} is not installed")
-    data = tmp_path / "shared-data"
+    # What all hosts see.
+    data = tmp_path / "shared"
     toy_events.write(data / "delphes_standin_pu0" / "a.pkl.bz2", toy_events.toy_events(40))
     search = (
         *RANDOM, f"model={model}", "model.data=stand_in", f"model.folder={data}", "model.limit=21",

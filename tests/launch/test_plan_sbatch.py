@@ -185,6 +185,22 @@ def test_a_node_with_fewer_gpus_than_a_trial_has_ranks_is_refused(capsys):
     assert "backend.ranks_per_trial=2: SITE_GPUS_PER_NODE=1" in text and "use 1 or fewer" in text
 
 
+def test_groups_over_nodes_take_a_rank_for_each_gpu(capsys):
+    """Four nodes of one GPU are two workers of two ranks, and three are too few for four."""
+    over_nodes = "backend.group_interface=ib0"
+    code, line = in_groups(
+        capsys, "site=local", "nodes=4", "epoch_s=20", "max_epochs=81", over_nodes
+    )
+    assert code == 0, line
+    assert "--ntasks-per-node=2" in line
+    _, two = said(
+        capsys, "model=digits_cnn", "site=local", "nodes=2", "epoch_s=20", "max_epochs=81"
+    )
+    assert minutes(line) == minutes(two)
+    code, text = in_groups(capsys, "site=local", "nodes=3", over_nodes, "backend.ranks_per_trial=4")
+    assert code == 1 and "backend.ranks_per_trial=4: nodes=3 with 1 ranks each have fewer" in text
+
+
 def test_runs_with_groups_of_several_sizes_are_no_one_job(capsys):
     code, text = said(
         capsys, "model=digits_cnn", "site=local", "backend=mpi", "backend.ranks_per_trial=1,2", "-m"

@@ -72,6 +72,17 @@ def test_it_listens_on_the_loopback_alone_and_no_longer_than_until_all_have_met(
     assert [entry for entry in listening() if entry not in before] == []
 
 
+def test_between_nodes_it_listens_on_the_interface_alone(monkeypatch):
+    monkeypatch.setattr("models.rank_group.address_of", {"ib0": "127.0.0.2"}.get)
+    before = listening()
+    groups = [Group(rank, 2, "cpu", 60.0, False, "ib0") for rank in range(2)]
+    address = groups[0].offer()
+    new = [entry for entry in listening() if entry not in before]
+    assert new == [("0200007F", int(address.partition(":")[0]))]
+    together([lambda g=g: g.join(address) for g in groups])
+    assert [found[0] for found in sums(groups, [np.ones(1), np.ones(1)])] == [2.0, 2.0]
+
+
 def leaves(port):
     socket.create_connection(("127.0.0.1", port)).close()
 

@@ -96,6 +96,15 @@ def test_a_group_listens_on_the_loopback_alone(monkeypatch):
     assert leader._store.get("key") == b"value"
 
 
+def test_between_nodes_a_group_listens_on_the_interface_alone(monkeypatch):
+    monkeypatch.setattr("models.rank_group.address_of", {"ib0": "127.0.0.2"}.get)
+    before = listening()
+    leader = Group(0, 2, "cpu", 30.0, False, "ib0")
+    host, _, port = leader.offer().partition(":")
+    assert host == "127.0.0.2"
+    assert [x for x in listening() if x not in before] == [("0200007F", int(port))]
+
+
 def in_float64(config, group=None):
     target = DigitsCNN()
     target.stage("cpu")

@@ -401,6 +401,15 @@ def test_nodes_and_devices_count_once_and_workers_each():
     assert usage([life(1, 0, 10, **shared), life(2, 6, 10, **shared)], 5).worker_s == 5
 
 
+def test_a_group_that_spans_nodes_occupies_each_of_them():
+    group = life(
+        1, 0, 10, node="node0", nodes=["node0", "node1"], ranks=2, device="cpu", n_threads=1
+    )
+    other = life(3, 4, 14, node="node1", device="cpu", n_threads=1)
+    found = usage([group, other], 100)
+    assert (found.worker_s, found.node_s, found.core_s) == (20, 24, 30)
+
+
 def test_gpus_that_every_worker_calls_cuda_0_count_each():
     """Each worker sees but its own GPU; two that share one say so by its label."""
     node = {"node": "node0", "device": "cuda:0", "n_threads": 1}

@@ -157,6 +157,7 @@ JOINED = {"event": "joined", "worker": 1, "time_s": 0.0, "facts": {}}
         (JOINED | {"time_s": 1e300}, r"time_s=1e\+300: must be seconds"),
         (JOINED | {"facts": []}, "facts=.*: must be a mapping"),
         (JOINED | {"facts": {"ranks": "x"}}, "facts.ranks=x: must be an integer >= 1"),
+        (JOINED | {"facts": {"nodes": ["n1", 2]}}, "facts.nodes=.*: must be a list whose items are each"),
         (JOINED | {"facts": {"energy": 7}}, "facts.energy=7: must be a mapping"),
         (JOINED | {"facts": {"data_set": {"n_train": 1e9}}}, "facts.data_set.n_train=1000000000.0: must be"),
         (JOINED | {"do": "start"}, "do=start: must be a list of commands"),

@@ -361,6 +361,18 @@ def test_workers_of_a_node_count_once_and_lost_ones_no_more():
         used.reached(t.BudgetUsed("budget_node_hours_ms", 3.5))
 
 
+def test_a_group_that_spans_nodes_uses_each_of_them():
+    used = spending(node_hours=10_000)
+    used.saw(t.WorkerJoined(1, 1.0, {"node": "a", "nodes": ["a", "b"]}))
+    used.saw(t.WorkerJoined(3, 1.0, {"node": "b", "nodes": ["b", "c"]}))
+    assert used.n_nodes == 3
+    used.saw(t.WorkerLost(1, "", 2.0))
+    assert used.left("budget_node_hours_ms", 3000) == 10_000 - 3000 - 2000
+    # A journal is outside input: what is no list of names counts as nothing.
+    used.saw(t.WorkerJoined(4, 3.0, {"node": "c", "nodes": 7}))
+    assert used.n_nodes == 2
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5000), st.booleans()), max_size=30))
 def test_node_time_is_that_of_the_record(steps):
     """Against the record's own reckoning, from joining to leaving."""
@@ -371,6 +383,8 @@ def test_node_time_is_that_of_the_record(steps):
         now += after_ms
         at = now / 1000
         facts = {"node": f"n{worker % 2}"}
+        if worker == 5:
+            facts["nodes"] = ["n1", "n2"]
         here = [k for k, v in views.items() if k[0] == worker and v.left_s == 1e9]
         if joins and not here:
             used.saw(t.WorkerJoined(worker, at, facts))
