@@ -1,9 +1,9 @@
 """MLPF in torch, its layer a hyperparameter: a graph in learned bins, self-attention, or kernel attention.
 
-hardware: 1 thread of a 2-core x86-64 virtual machine, shared; versions: torch 2.13.0 (CPU); n, number: none
-yet, tests/benchmarks/mlpf_layers.py measures; epoch_s is that of models/mlpf/__init__.py; not measured on a
-GPU; lineage: jpata/particleflow, TensorFlow in August 2022 (gnn_lsh), torch in August 2026 (attention);
-kernel attention: Choromanski et al. 2021 (arXiv:2009.14794).
+hardware: 1 thread of a 2-core x86-64 virtual machine, shared; versions: torch 2.13.0 (CPU); n, number:
+docs/mlpf.md (tests/benchmarks/mlpf_layers.py measures); epoch_s is that of models/mlpf/__init__.py; not
+measured on a GPU; lineage: jpata/particleflow, TensorFlow in August 2022 (gnn_lsh), torch in August 2026
+(attention); kernel attention: Choromanski et al. 2021 (arXiv:2009.14794).
 """
 
 from __future__ import annotations
