@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from suite.core.errors import ConfigError, check_integer, unknown_name
 from suite.core.joint import JointOptimizer, Key, Wish
-from suite.core.seeds import stream_seed
 from suite.core.space import Space
 from suite.core.types import Done, Wait
-from suite.optimizers.own_random_state import OwnRandomState
-from suite.optimizers.packages import check_package
-from suite.optimizers.plain_space import PlainParameter, PlainSpace
+from suite.optimizers.neps_parts import SINGLE, OwnTorchState, check_neps, hyperparameter
+from suite.optimizers.plain_space import PlainSpace
 
 Base = Literal["hyperband", "successive_halving", "asha", "async_hb"]
 BASES: tuple[Base, ...] = get_args(Base)
@@ -35,7 +32,7 @@ class Neps(JointOptimizer):
     waits for the others another bracket begins, so that no worker idles.
     What the package does not do: it does not stop a trial within a rung. Its brackets know no conditions, and
     orders of choices are categories to them. Of a table it is told the objective of the row in the
-    configuration's place. Its ifBO is not here: its weights are fetched from a server at the first use.
+    configuration's place.
     It draws from torch's global generator, which is kept apart for it, as are numpy's and Python's.
     Source: Mallik et al. 2023 (NeurIPS, arXiv 2306.12370); `neural-pipeline-search` 0.17 (Apache-2.0).
     Raises ConfigError where the package is absent or another version, or an argument is out of its range.
@@ -63,23 +60,23 @@ class Neps(JointOptimizer):
         self._base, self._eta, self._min_epochs = base, eta, min_epochs
 
     def check(self) -> None:
-        check_package("neps", "neural-pipeline-search", "neps", "0.17", "0.18")
+        check_neps()
 
     def open(self, space: Space, seed: int, max_epochs: int) -> None:
         if self._min_epochs >= max_epochs:
             raise ConfigError(
                 f"scheduler.optimizer.min_epochs={self._min_epochs}: must be below max_epochs={max_epochs}."
             )
-        self._space = PlainSpace(space, "NePS")
+        self._space = PlainSpace(space, "NePS", rounding=SINGLE)
         priors = self._priors(space)
-        self._random = _OwnTorch(seed, "neps")
+        self._random = OwnTorchState(seed, "neps")
         with self._random():
             import neps
             from neps.space import HPOInteger, SearchSpace
 
             logging.getLogger("neps").setLevel(logging.ERROR)
             searched = {
-                name: self._parameter(plain, priors[name])
+                name: hyperparameter(plain, prior=priors[name], prior_confidence=self._confidence)
                 for name, plain in self._space.parameters.items()
             }
             searched[_EPOCHS] = HPOInteger(self._min_epochs, max_epochs, is_fidelity=True)
@@ -122,38 +119,3 @@ class Neps(JointOptimizer):
         whole = {**space.decode([0.5] * len(space)), **self._prior}
         values = self._space.values(whole)
         return {name: value if name in self._prior else None for name, value in values.items()}
-
-    def _parameter(self, plain: PlainParameter, prior: Any) -> Any:
-        from neps.space import HPOCategorical, HPOFloat, HPOInteger
-
-        belief = {"prior": prior, "prior_confidence": self._confidence}
-        if plain.kind in ("category", "order"):
-            return HPOCategorical(plain.places, **belief)
-        if plain.kind == "int":
-            return HPOInteger(int(plain.low), int(plain.high), log=plain.log, **belief)
-        return HPOFloat(plain.low, plain.high, log=plain.log, **belief)
-
-
-class _OwnTorch:
-    """OwnRandomState, and torch's generator besides."""
-
-    def __init__(self, seed: int, *words: str) -> None:
-        import torch
-
-        self._random = OwnRandomState(seed, *words)
-        generator = torch.Generator()
-        generator.manual_seed(stream_seed(seed, *words, "torch") % 2**63)
-        self._torch = generator.get_state()
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        import torch
-
-        theirs = torch.get_rng_state()
-        torch.set_rng_state(self._torch)
-        try:
-            with self._random():
-                yield
-        finally:
-            self._torch = torch.get_rng_state()
-            torch.set_rng_state(theirs)

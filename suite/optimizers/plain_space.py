@@ -39,11 +39,18 @@ class PlainSpace:
     What has one value is not searched. A Conditional of a curve table (a number that plays no part in some
     rows) is a float in [0, 1], whose lowest quarter means that it plays none.
     package: its name. conditions, constraints: whether its adapter can keep those of a space (When,
-    Constraints). Raises ConfigError for a space that has what it cannot.
+    Constraints). rounding: what its numbers may miss a bound by, relative to the bound.
+    Raises ConfigError for a space that has what it cannot.
     """
 
     def __init__(
-        self, space: Space, package: str, *, conditions: bool = False, constraints: bool = False
+        self,
+        space: Space,
+        package: str,
+        *,
+        conditions: bool = False,
+        constraints: bool = False,
+        rounding: float = _ROUNDING,
     ) -> None:
         if space.conditions and not conditions:
             name = next(iter(space.conditions))
@@ -60,6 +67,7 @@ class PlainSpace:
             )
         self.space = space
         """As it was given."""
+        self._rounding = rounding
         self._space = space
         self.parameters: dict[str, PlainParameter] = {}
         """Name -> what a package is told of it."""
@@ -103,8 +111,8 @@ class PlainSpace:
         """The configuration of a package's values; of an unknown name, or with a name missing that has no
         conditions, KeyError.
 
-        A number that misses a bound by a rounding error is put onto it; what lies farther outside is left for
-        the contract's own check.
+        A number that misses a bound by a rounding error is put onto it, an integer too: some packages count
+        in 32 bits. What lies farther outside is left for the contract's own check.
         """
         config = dict(self._constant)
         for name, plain in self.parameters.items():
@@ -141,16 +149,20 @@ class PlainSpace:
         config = {name: self._space[name].decode(float(u)) for name, u in pairs}
         return self._whole(self._constant | config)
 
+    def _put_right(self, number: float, plain: PlainParameter) -> float:
+        """The bound that a number misses by a rounding error, else the number."""
+        is_outside = not plain.low <= number <= plain.high
+        error = self._rounding if is_outside else min(self._rounding, _ROUNDING)
+        near = (b for b in (plain.low, plain.high) if abs(number - b) <= error * abs(b))
+        return next(near, number)
+
     def _value(self, name: str, plain: PlainParameter, value: Any) -> Any:
         parameter = self._space[name]
         if isinstance(parameter, Float):
-            number = float(value)
-            for bound in (plain.low, plain.high):
-                if abs(number - bound) <= _ROUNDING * abs(bound):
-                    number = bound
-            return number
+            return self._put_right(float(value), plain)
         if isinstance(parameter, Int):
-            whole = int(value) if int(value) == value else value
+            number = self._put_right(value, plain)
+            whole = int(number) if int(number) == number else number
             return parameter.low + parameter.step * whole if parameter.step > 1 else whole
         if isinstance(parameter, Choice | Ordered):
             return parameter.values[int(value)]

@@ -6,7 +6,7 @@ from suite.core.extras import MissingExtraError
 from suite.core.run_settings import RunSettings
 from suite.launch.assemble import assemble
 
-SLOW = {"syne_tune_cqr", "smac", "neps_priorband"}
+SLOW = {"syne_tune_cqr", "smac", "neps_priorband", "neps_ifbo"}
 """They fit a model for each proposal, or import for seconds."""
 
 

@@ -215,7 +215,7 @@ def test_experiments_beyond_the_paper_run_every_algorithm_but_one_once():
     assert by_clock <= set(swept("deadline", "algorithm"))
     # One fits a model for each proposal, two need more than stands beside the lock; others are of the league
     # with a predictor beside them.
-    apart = {"syne_tune_cqr", "smac", "neps_priorband"}
+    apart = {"syne_tune_cqr", "smac", "neps_priorband", "neps_ifbo"}
     league = {name for name in peers if not name.endswith("_svr")} - apart
     assert league <= set(swept("league", "algorithm"))
 

@@ -5,7 +5,7 @@
     ... --only optuna dehb --checks inline mpi
 
     tests/optimizers/environment OTHER neps
-    SUITE_DATA=... OTHER/bin/python tests/optimizers/league_checks.py --only neps_priorband
+    SUITE_DATA=... OTHER/bin/python tests/optimizers/league_checks.py --only neps_priorband neps_ifbo
 
 A line for each adapter and check, as it ends:
 
@@ -37,6 +37,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
+from kit import ftpfn  # noqa: E402
 from kit.driving import compose  # noqa: E402
 from kit.mpi_runs import Launcher, curves  # noqa: E402
 from suite.core.run_settings import RunSettings  # noqa: E402
@@ -54,7 +55,7 @@ ADAPTERS = (
     "syne_tune_cqr",
     "smac",
 )
-APART = ("neps_priorband",)
+APART = ("neps_priorband", "neps_ifbo")
 """What has an environment of its own."""
 SMALL = ("max_epochs=9", "budget.n_epochs=120")
 """Searches on tables and synthetic curves: for cuts, not for quality."""
@@ -66,11 +67,23 @@ def tables() -> list[str]:
     return list(first.values())[:N_FAMILIES]
 
 
+def algorithm(name: str, folder: Path) -> tuple[str, ...]:
+    """What a command line says of it. ifBO has a STAND-IN of random weights for its network."""
+    if name != "neps_ifbo":
+        return (f"algorithm={name}",)
+    archive, _, sha256 = ftpfn.write(folder / "network")
+    optimizer = "scheduler.optimizer"
+    return (
+        f"algorithm={name}", f"{optimizer}.weights={archive}", f"{optimizer}.weights_sha256={sha256}",
+        f"{optimizer}.objective_range=[0,3]",
+    )  # fmt: skip
+
+
 def mpi(name: str, folder: Path) -> str:
     """Nothing where all is as it must be, else what is not."""
     marker = folder / "struck"
     done = Launcher(folder)(
-        4, "model=fault_digits", "max_epochs=4", f"algorithm={name}", "budget.n_epochs=32",
+        4, "model=fault_digits", "max_epochs=4", *algorithm(name, folder), "budget.n_epochs=32",
         "+model.fault=kill", "+model.fault_rank=2", "+model.fault_epoch=1", f"+model.marker={marker}",
     )  # fmt: skip
     if not marker.exists():
@@ -107,15 +120,16 @@ def cut(folder: Path, *words: str) -> int:
 
 
 def inline(name: str, folder: Path) -> str:
-    n_equal = cut(folder, f"algorithm={name}", "model=table_target", "backend=inline")
+    words = algorithm(name, folder)
+    n_equal = cut(folder, *words, "model=table_target", "backend=inline")
     return "" if n_equal == 2 else f"{n_equal} of 2 equal"
 
 
 def simulated(*words: str, must: bool = True) -> Callable[[str, Path], str]:
     def check(name: str, folder: Path) -> str:
-        found = {}
+        found, own = {}, algorithm(name, folder)
         for task in tables():
-            table = (f"task={task}", f"algorithm={name}", "backend=simulate")
+            table = (f"task={task}", *own, "backend=simulate")
             found[task] = cut(folder / task, *table, *words)
         n_equal = sum(found.values())
         if not must:

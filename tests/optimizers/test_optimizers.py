@@ -54,7 +54,10 @@ def joint_algorithms():
     found = [
         n
         for n in names("algorithm")
-        if "scheduler: joint" in text(n) and "predictor: none" in text(n) and n != "joint_halving"
+        if "scheduler: joint" in text(n)
+        and "predictor: none" in text(n)
+        # It needs a file of yours: tests/optimizers/test_neps_ifbo.py.
+        and n not in ("joint_halving", "neps_ifbo")
     ]
     return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in found]
 
@@ -155,7 +158,7 @@ def test_a_scheduler_of_ours_pauses_and_promotes_trials_of_ray_tune():
 def test_a_package_that_is_absent_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
     extras = {"optuna": "optuna", "dehb": "dehb", "syne_tune_asha": "syne-tune", "smac": "smac"}
-    for name, extra in {**extras, "neps_priorband": "neps"}.items():
+    for name, extra in {**extras, "neps_priorband": "neps", "neps_ifbo": "neps"}.items():
         with pytest.raises(MissingExtraError, match=rf"pip install 'swiftbench\[{extra}\]'"):
             assembled_or_fail(name)
 
@@ -188,6 +191,10 @@ def test_a_package_of_another_version_is_refused_by_name(monkeypatch, version):
         ("neps_priorband", "base=hyper", "scheduler.optimizer.base=hyper"),
         ("neps_priorband", "confidence=lo", "Did you mean low"),
         ("neps_priorband", "prior=0.1", "prior=0.1: must be a mapping"),
+        ("neps_ifbo", "step_epochs=0", "scheduler.optimizer.step_epochs=0: must be"),
+        ("neps_ifbo", "n_initial=0", "scheduler.optimizer.n_initial=0: must be"),
+        ("neps_ifbo", "objective_range=[1,0]", "objective_range=.*must be .lowest, highest."),
+        ("neps_ifbo", "weights_sha256=abc", "weights_sha256=abc: must be 64 hexadecimal digits"),
     ],
 )
 def test_a_wrong_argument_is_named_whether_or_not_the_package_is_here(name, word, says):
@@ -233,6 +240,19 @@ def test_a_rounding_error_at_a_bound_is_put_right_and_no_more():
     assert plain.config({"rate": 1.0 + 1e-12})["rate"] == 1.0
     assert plain.config({"rate": 1.01})["rate"] == 1.01
     assert plain.from_unit([0.5])["rate"] == pytest.approx(1e-2)
+
+
+def test_a_package_that_counts_in_32_bits_misses_bounds_by_more_and_integers_too():
+    space = Space({"rate": Float(1e-4, 1.0, log=True), "n": Int(15_066_080, 28_155_680)})
+    plain = PlainSpace(space, "it", rounding=1e-5)
+    single = float(np.float32(np.exp(np.float32(np.log(1e-4)))))
+    assert single < 1e-4
+    assert plain.config({"rate": single, "n": 15_066_074}) == {"rate": 1e-4, "n": 15_066_080}
+    # What lies inside is what was asked for.
+    inside = {"rate": 1.000001e-4, "n": 15_066_090}
+    assert plain.config(inside) == inside
+    far = {"rate": 9.9e-5, "n": 15_060_000}
+    assert plain.config(far) == far
 
 
 def test_generators_that_a_process_shares_are_kept_apart():
