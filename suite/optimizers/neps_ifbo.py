@@ -93,8 +93,8 @@ class Ifbo(JointOptimizer):
             missing = "weights" if self._weights is None else "weights_sha256"
             raise ConfigError(
                 f"scheduler.optimizer.{missing}=null: ifBO needs its trained network. Fetch the archive "
-                "that ifbo.download names, then give weights=FILE and weights_sha256=what `sha256sum FILE` prints; "
-                "a run fetches nothing."
+                "that ifbo.download names, then give weights=FILE and weights_sha256=what "
+                "`sha256sum FILE` prints; a run fetches nothing."
             )
         return _staged(str(self._weights), self._sha256)
 
