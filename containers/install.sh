@@ -1,7 +1,7 @@
 #!/bin/sh
 # What both definition files do in %post: framework, locked packages and suite into /opt/suite. Runs inside the image.
 #
-#   install.sh FRAMEWORK DEVICE MPI [REVISION]     torch|tensorflow  cpu|cuda|rocm  openmpi|mpich
+#   install.sh FRAMEWORK DEVICE MPI [REVISION]     torch|tensorflow  cpu|cuda|cuda12|rocm  openmpi|mpich
 #
 # Reads, bound by containers/build: /mnt (wheels), /media (uv, the hashed list of this image). Nothing is fetched from a
 # network but, on a base without it, python3. May be run again, also on an image that it made: then packages stay as
@@ -16,7 +16,7 @@ export LC_ALL=C.UTF-8 PYTHONNOUSERSITE=1
 die() { echo "install.sh: $*" >&2; exit 1; }
 
 case $framework in torch|tensorflow) ;; *) die "framework=$framework: must be torch or tensorflow." ;; esac
-case $device in cpu|cuda|rocm) ;; *) die "device=$device: must be cpu, cuda or rocm (--build-arg)." ;; esac
+case $device in cpu|cuda|cuda12|rocm) ;; *) die "device=$device: must be cpu, cuda, cuda12 or rocm (--build-arg)." ;; esac
 case $mpi in openmpi|mpich) ;; *) die "mpi=$mpi: must be openmpi or mpich (--build-arg)." ;; esac
 
 ready_python() { python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
@@ -26,9 +26,9 @@ if ! ready_python && command -v apt-get >/dev/null; then
 fi
 ready_python || die "python3=$(python3 --version 2>&1 || true): must be 3.11 or newer; take another base (from=)."
 
-# A vendor's base brings its own framework for ROCm, whose wheels no lock here holds: seen through, and checked below.
+# A vendor's base may bring its own framework for ROCm (the list then holds none): seen through, and checked below.
 site=
-[ "$device" != rocm ] || site=--system-site-packages
+[ "$device" != rocm ] || { [ -e $list ] && grep -Eq "^$framework(-rocm)?==" $list; } || site=--system-site-packages
 
 if [ ! -e $list ] && [ -e $venv/stamp ]; then
     echo "install.sh: no list bound; the packages stay as they are" >&2
@@ -47,8 +47,8 @@ else
         done
         find $venv -name '*.a' -size +1M -delete
         echo "$stamp" >$venv/stamp
-        # Not for ROCm: what the base's own framework asks for is the base's business.
-        [ "$device" = rocm ] || /media/uv pip check --quiet --python $venv/bin/python
+        # What a base's own framework asks for is the base's business.
+        [ -n "$site" ] || /media/uv pip check --quiet --python $venv/bin/python
     fi
 fi
 
@@ -73,12 +73,10 @@ chmod a+rx $venv/bin/swiftbench
 $python -m compileall -q --invalidation-mode unchecked-hash $top/src/suite $top/src/models $top/src/swiftbench
 
 case $device in
-    cuda) note="not built here" ;;
-    rocm) note="not built here"
-          # shellcheck disable=SC2016
-          [ "$framework" != torch ] || $python -c 'import torch, sys; sys.exit(torch.version.hip is None)' ||
-              die "from=: device=rocm needs a base whose python3 has torch for ROCm; name one by digest." ;;
-    *) note="" ;;
+    cpu) note="" tested="by its %test, when it was built" ;;
+    # It may have been run by whoever builds it: this is about those who wrote the definition.
+    cuda*) note="never run on a GPU by its authors" tested="by its %test without a GPU, when it was built; $note" ;;
+    rocm) note="never built by its authors" tested="by its %test, when it was built; $note" ;;
 esac
 # What records say of the image (SUITE_IMAGE_LABEL) and of the code in it, for which an image has no git.
 version=$($python -c 'import suite; print(suite.__version__)')
@@ -86,6 +84,7 @@ schema=$($python -c 'import suite.results.schema; print(suite.results.schema.VER
 mpi_version=$($python -c "from importlib.metadata import version; print(version('$mpi'))")
 echo "swiftbench $version $framework $device $mpi-$mpi_version${note:+, $note}" >$top/image.label
 echo "$revision" >$top/revision
+echo "$device" >$top/device
 
 label() { echo "$1 $2" >>"${APPTAINER_LABELS:-/dev/null}"; }
 label org.opencontainers.image.title "swiftbench-$framework"
@@ -100,4 +99,4 @@ label suite.mpi.version "$mpi_version"
 label suite.mpi.abi "$([ "$mpi" = openmpi ] && echo "Open MPI 5, PMIx" || echo "MPICH, PMI-2")"
 label suite.lock "$([ ! -e $list ] || sha256sum $list | cut -d' ' -f1)"
 label suite.base.packages "$(cat /etc/suite-base-packages.sha256 2>/dev/null || echo "not known: not our base")"
-label suite.tested "$([ -n "$note" ] && echo "$note" || echo "by its %test, when it was built")"
+label suite.tested "$tested"

@@ -1,11 +1,13 @@
 """What %test runs: no GPU, no network, no home folder, nothing written outside a temporary folder.
 
 `apptainer test IMAGE.sif` on a compute node says in seconds whether the image works there. It
-leaves with 0, or says which check failed. Usage: selftest.py torch|tensorflow
+leaves with 0, or says which check failed. An image for GPUs trains on one where a driver is
+there (`apptainer test --nv`), and names the driver where none is. Usage: selftest.py torch|tensorflow
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -20,6 +22,19 @@ SMALL = {  # a real target of each framework, its data generated or part of a pa
     "torch": ("models.digits_cnn.DigitsCNN", {}),
     "tensorflow": ("models.babi_lstm.BabiLSTM", {"data": "stand_in", "limit": 96}),
 }
+DEVICE = Path("/opt/suite/device")
+"""What the image was built for: one word, written by install.sh."""
+DRIVERS = {  # of a device: vendor, the file that tells of a driver, the option that brings it in
+    "cuda": ("NVIDIA", "libcuda.so.1", "--nv"),
+    "rocm": ("AMD", "/dev/kfd", "--rocm"),
+}
+BUILDS = {  # printed by a process of its own: CUDA's or ROCm's version, and how many GPUs are seen
+    "torch": "import torch; print(torch.version.cuda or 'ROCm ' * bool(torch.version.hip) + "
+    "(torch.version.hip or 'CPU'), torch.cuda.device_count(), sep=';')",
+    "tensorflow": "import tensorflow as tf; i = tf.sysconfig.get_build_info(); "
+    "print(i.get('cuda_version') or 'ROCm' * i['is_rocm_build'] or 'CPU', "
+    "len(tf.config.list_physical_devices('GPU')), sep=';')",
+}
 COMMON = ("numpy", "scipy", "sklearn", "dimod", "dwave.samplers", "hydra", "jsonschema", "mlflow")
 
 
@@ -30,21 +45,63 @@ def imports(framework: str) -> str:
     return f"{framework} {sys.modules[framework].__version__} and {len(COMMON)} packages"
 
 
+def gpu(framework: str) -> str:
+    """The build is the device's; where a driver is, one epoch on a GPU. Without one: which is missing."""
+    device = DEVICE.read_text().strip() if DEVICE.exists() else "cpu"
+    build, n_gpus = _run([sys.executable, "-c", BUILDS[framework]]).splitlines()[-1].split(";")
+    kind = "cpu" if build == "CPU" else "rocm" if build.startswith("ROCm") else "cuda"
+    if kind != device.rstrip("0123456789"):
+        raise AssertionError(
+            f"device={device}, but {framework} is built for {build}: build the image "
+            "with the device's lock, or on a base that has such a build (containers/build --help)"
+        )
+    if kind == "cpu":
+        return "none is used: built for processors"
+    vendor, driver, option = DRIVERS[kind]
+    built = f"built for {'CUDA ' * (kind == 'cuda')}{build}"
+    if not _is_here(driver):
+        return (
+            f"{built}; NOT RUN ON A GPU: {vendor}'s driver is missing ({driver}); on a node with "
+            f"GPUs: apptainer test {option}"
+        )
+    if not int(n_gpus):
+        raise AssertionError(
+            f"{built}; {vendor}'s driver is here ({driver}), but {framework} sees no GPU: the driver "
+            f"is too old for {build}, or the job was given no GPU"
+        )
+    return f"{built}, {n_gpus} here; {_one_epoch(framework, 'cuda:0')}"
+
+
+def _is_here(driver: str) -> bool:
+    """Whether a driver is loaded: its device, or its library, which comes with it."""
+    if driver.startswith("/"):
+        return Path(driver).exists()
+    try:
+        ctypes.CDLL(driver)
+    except OSError:
+        return False
+    return True
+
+
 def trains(framework: str) -> str:
     """One epoch of a small target on the CPU."""
+    return _one_epoch(framework, "cpu")
+
+
+def _one_epoch(framework: str, device: str) -> str:
     from suite.core.plugins import make
     from suite.searchers.random import Random
 
     path, settings = SMALL[framework]
     target = make({"_target_": path, **settings}, "model")
-    target.stage("cpu")
+    target.stage(device)
     searcher = Random()
     searcher.begin(target.space, 0)
     training = target.start(searcher.propose(0, {}), 0)
     training.train_epoch(1)
     metrics = training.validate()
     goal = target.goal
-    return f"{path}: {goal.name} {metrics[goal.name]:.4f} after one epoch"
+    return f"{path}: {goal.name} {metrics[goal.name]:.4f} after one epoch on {device}"
 
 
 def singleton(framework: str) -> str:
@@ -105,6 +162,7 @@ def main(framework: str) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     checks: tuple[Callable[[str], str], ...] = (
         imports,
+        gpu,
         trains,
         singleton,
         simulates,
