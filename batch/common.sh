@@ -20,7 +20,7 @@ say() { echo "$system: $*" >&2; }
 die() { echo "$system: $*" >&2; exit 2; }
 
 # The only names that a site file may set (or: export what the programs read); sites/template.sh explains them.
-site_names=(SITE_ACCOUNT SITE_ARGS SITE_BINDS SITE_CPUS_PER_NODE SITE_GPU_FLAG SITE_GPUS_PER_NODE SITE_MAX_TIME
+site_names=(SITE_ACCOUNT SITE_ARGS SITE_BIND_MPI SITE_BINDS SITE_CPUS_PER_NODE SITE_GPU_FLAG SITE_GPUS_PER_NODE SITE_MAX_TIME
     SITE_MODULES SITE_MPI SITE_MPI_ARGS)
 requeue_code=''
 ends_by_term=''  # set: SIGTERM comes at the job's end, and where a user ends it
@@ -132,7 +132,28 @@ check_image() {  # fills $python: how Python is started, in the image or in the 
             "SUITE_RUNS, or make it."
         python+=(--bind "$bind")
     done
+    if [ -n "${SITE_BIND_MPI:-}" ]; then
+        said=$("$root/containers/bind-mpi" "$SUITE_IMAGE" "$SITE_BIND_MPI" "${python[@]:3}") || die "SITE_BIND_MPI=$SITE_BIND_MPI:" \
+            "cannot take the place of the image's MPI, see above; correct it, or leave it empty."
+        mapfile -t binds <<<"$said"
+        python+=("${binds[@]}")
+    fi
     python+=("$SUITE_IMAGE" python)
+}
+
+check_mpi() {  # the MPI in the image against what starts its ranks: where they differ, each rank is a world of its own
+    local code library started=$SITE_MPI wanted='Open MPI v'
+    [ -n "${SUITE_IMAGE:-}" ] || return 0
+    code='import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())'
+    library=$("${python[@]}" -c "$code" 2>&1 | tr -d '\0' | grep -m 1 . | cut -d, -f1 | tr -s ' \t' ' ') || true
+    case $SITE_MPI in
+        mpirun) started=$(mpirun --version 2>/dev/null | sed -n 's/^mpirun (Open MPI) \([0-9.]*\).*/Open MPI \1/p')
+                wanted="Open MPI v$(sed 's/[^0-9]*\([0-9]*\).*/\1/' <<<"$started")." ;;
+        pmi2) wanted='MPICH\|Intel\|MVAPICH' ;;
+    esac
+    grep -iq "$wanted" <<<"$library" || die "SUITE_IMAGE=$SUITE_IMAGE: its MPI is ${library:-unknown}, ranks are started by" \
+        "$started: no common world; take an image for it (containers/build --mpi openmpi or mpich), or set SITE_BIND_MPI=auto" \
+        "(this machine's MPI in the place of the image's), or another SITE_MPI."
 }
 
 check_job() {  # what can be known before anything starts; fills $SUITE_RUNS and $state, exports what the job is
@@ -360,7 +381,7 @@ start_suite() {
     local word simulated=''
     for word in "$@"; do case $word in backend=simulate) simulated=1 ;; backend=*) simulated='' ;; esac; done
     if [ -n "$simulated" ]; then
-        SITE_GPU_FLAG=''
+        SITE_GPU_FLAG='' SITE_BIND_MPI=''
         # A simulation has no device: without the site's backend settings.
         SITE_ARGS=$(tr ' ' '\n' <<<"$SITE_ARGS" | sed '/^backend/d' | paste -sd' ')
         launch=()
@@ -369,6 +390,7 @@ start_suite() {
         check_image
         place_ranks
         mpi_launch "$SUITE_WORLD_SIZE" "$state/hosts"
+        check_mpi
     fi
     run_suite "$@"
 }

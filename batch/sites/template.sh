@@ -15,5 +15,7 @@ SITE_MPI=mpirun                      # Open MPI 5's
 SITE_MPI_ARGS=''                     # further options of mpirun
 SITE_BINDS=''                        # folders for the container, SOURCE[:TARGET[:ro]], separated by commas; SUITE_RUNS,
                                      # SUITE_DATA and what the site binds by itself need no mention
+SITE_BIND_MPI=                       # empty: the image's own MPI. A folder, or auto (that of mpirun on the PATH, after
+                                     # SITE_MODULES): the MPI of this site is bound into the image in its place
 SITE_GPU_FLAG=''                     # of apptainer: --nv, --rocm, or empty
 SITE_ARGS=''                         # settings of the suite for every run here, e.g. 'tracking=later'

@@ -175,11 +175,15 @@ def test_a_full_disk_is_refused_before_anything_is_fetched(bench, tmp_path):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["--device", "gpu"], "device=gpu: must be cpu, cuda or rocm"),
+        (["--device", "gpu"], "device=gpu: must be cpu, cuda, cuda12 or rocm"),
         (["--mpi", "lam"], "mpi=lam: must be openmpi or mpich"),
         (["--base", "docker://debian:bookworm"], "must be named by digest"),
         (["--base", "nowhere.sif"], "base=nowhere.sif: no such file"),
         (["--device", "rocm"], "needs a vendor's base"),
+        (
+            ["hepscore", "--device", "rocm"],
+            "or, for torch, let containers/lock make locks/torch-rocm",
+        ),
         (["pytorch"], "pytorch: unknown; images are torch, tensorflow and hepscore"),
     ],
     ids=lambda x: "-".join(x) if isinstance(x, list) else "",
@@ -225,7 +229,8 @@ def test_the_key_changes_with_definition_and_lock_and_not_with_the_suite(bench, 
     first = key()
     (clone / "suite" / "new.py").write_text("x = 1\n")
     assert key() == first
-    assert key("--mpi", "mpich") != first
+    others = [("--mpi", "mpich"), ("--device", "cuda"), ("--device", "cuda12")]
+    assert len({first, *(key(*words) for words in others)}) == 4
     for changed in ("requirements.lock", "containers/torch.def", "containers/base.def"):
         path: Path = clone / changed
         with open(path, "a") as file:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +51,8 @@ def test_it_tests_itself_without_gpu_network_and_home_folder(image):
     words = ["apptainer", "-s", "test", "--containall", "--net", "--network", "none", str(image)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(re.findall(r"^ok ", done.stdout, re.MULTILINE)) == 5
+    assert len(re.findall(r"^ok ", done.stdout, re.MULTILINE)) == 6
+    assert "none is used: built for processors" in done.stdout
 
 
 def test_what_is_up_to_date_is_not_built_again(torch_image):
@@ -96,6 +98,30 @@ def test_ranks_that_an_mpirun_outside_starts_are_one_world_and_find_their_own_mp
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.stdout.split() == ["of", "3"] * 3
     assert "missing-param-file" not in done.stdout + done.stderr
+
+
+def test_an_open_mpi_of_the_host_takes_the_place_of_the_images(torch_image, tmp_path):
+    prefix = next(
+        (Path(p) for p in (sys.prefix, sys.base_prefix) if Path(p, "lib", "libmpi.so.40").exists()),
+        None,
+    )
+    if prefix is None:
+        pytest.skip("libmpi.so.40=absent: the environment has no Open MPI of its own to bind")
+    asked = [ROOT / "containers" / "bind-mpi", torch_image, prefix]
+    bound = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=120)
+    code = (
+        "from mpi4py import MPI; maps = open('/proc/self/maps').read().split(); "
+        "print({w for w in maps if '/libmpi.so' in w}, MPI.COMM_WORLD.size, flush=True)"
+    )
+    words = ["mpirun", "--with-ft", "ulfm", "--oversubscribe", "-n", "2"]
+    if os.getuid() == 0:
+        words.append("--allow-run-as-root")
+    words += ["apptainer", "-s", "exec", *bound.stdout.splitlines(), str(torch_image)]
+    done = subprocess.run(
+        [*words, "python", "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path
+    )
+    loaded = f"{{'{(prefix / 'lib' / 'libmpi.so.40').resolve()}'}} 2"
+    assert done.stdout.splitlines() == [loaded] * 2, done.stderr
 
 
 def test_a_model_from_a_bound_folder_runs_from_the_read_only_image(

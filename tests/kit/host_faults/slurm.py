@@ -6,38 +6,38 @@ import time
 
 from kit import host_slurm
 from kit.host_faults.case import SEARCH, SLEEP_S, Case, Row, undisturbed
+from kit.host_faults.jobs import FOUR, begin, end, submit, words
 from kit.host_runs import decided, orphans, wait
-from kit.host_slurm import HostJob, Slurm
+from kit.host_slurm import HostJob
 
 absent = host_slurm.absent
-FOUR = ("--nodes=4", "--ntasks-per-node=2", "--time=10")
 TWO = ("--nodes=2", "--ntasks-per-node=2", "--time=10")
 
 
 def slurm_mpirun(case: Case) -> Row:
     """sbatch, mpirun within it: the run of 4 nodes is that of one."""
-    slurm = _begin(case)
-    _end(case, _submit(case, slurm))
+    slurm = begin(case)
+    end(case, submit(case, slurm))
     return case.row(f"{len(case.launch.events('joined'))} workers joined")
 
 
 def slurm_srun(case: Case) -> Row:
     """sbatch, srun --mpi=pmix within it, no mpirun: the run of 4 nodes is that of one."""
-    slurm = _begin(case)
-    _end(case, _submit(case, slurm, SUITE_MPI="pmix"))
+    slurm = begin(case)
+    end(case, submit(case, slurm, SUITE_MPI="pmix"))
     return case.row(f"{len(case.launch.events('joined'))} workers joined")
 
 
 def slurm_preempted(case: Case) -> Row:
     """An urgent job takes all nodes, with a grace of 10 s: the run pauses, is requeued, and goes on after."""
-    slurm = _begin(case)
-    job = _submit(case, slurm)
+    slurm = begin(case)
+    job = submit(case, slurm)
     urgent = case.folder / "shared" / "urgent.sh"
     urgent.write_text("#!/bin/sh\nsleep 5\n")
     taken = ("--partition=urgent", "--nodes=4", "--exclusive", "--output=/dev/null", str(urgent))
     case.strike(lambda: slurm.submit(*taken))
     case.notice(lambda: job.events("closed"))
-    _end(case, job)
+    end(case, job)
     case.n_launches += 1
     _restarted(job)
     return case.row(
@@ -47,8 +47,8 @@ def slurm_preempted(case: Case) -> Row:
 
 def slurm_drained(case: Case) -> Row:
     """A node is drained while the job runs: untouched. Requeued, it goes on when the node is back."""
-    slurm = _begin(case)
-    job = _submit(case, slurm, options=FOUR)
+    slurm = begin(case)
+    job = submit(case, slurm, options=FOUR)
     case.strike(lambda: slurm.scontrol("update", "NodeName=n3", "State=DRAIN", "Reason=test"))
     n = job.n_epochs()
     job.until(lambda: job.n_epochs() > n + 3)
@@ -59,7 +59,7 @@ def slurm_drained(case: Case) -> Row:
     time.sleep(20)
     assert job.state["JobState"] == "PENDING", job.state
     slurm.scontrol("update", "NodeName=n3", "State=RESUME")
-    _end(case, job)
+    end(case, job)
     case.n_launches += 1
     _restarted(job)
     return case.row("untouched; requeued, it waited for the node, and went on when that was back")
@@ -67,7 +67,7 @@ def slurm_drained(case: Case) -> Row:
 
 def slurm_array(case: Case) -> Row:
     """An array of four: each task's run is that of the same entry alone."""
-    slurm = _begin(case)
+    slurm = begin(case)
     entries = ("algorithm=hyperband,swift_svr", "seed=0,1", *SEARCH[:3], f"model.sleep_s={SLEEP_S}")
     job = case.launch = HostJob(
         slurm, *entries, script="sweep.sbatch", SUITE_WORKERS_PER_NODE="2",
@@ -90,23 +90,23 @@ def slurm_array(case: Case) -> Row:
 
 def slurm_steps(case: Case) -> Row:
     """srun with components (rank 0 : workers) within sbatch, no mpirun: one world."""
-    slurm = _begin(case)
+    slurm = begin(case)
     script = case.folder / "shared" / "steps.sh"
-    words = " ".join(_words(case))
+    line = " ".join(words(case))
     script.write_text(
         "#!/bin/sh\nexport PMIX_MCA_psec=native PMIX_MCA_gds=hash SUITE_WORLD_SIZE=4\n"
-        f"srun --mpi=pmix -n1 -N1 python -m suite {words} : -n3 -N3 python -m suite {words}\n"
+        f"srun --mpi=pmix -n1 -N1 python -m suite {line} : -n3 -N3 python -m suite {line}\n"
     )
-    job = _submit(case, slurm, script=str(script), plain=True)
-    _end(case, job)
+    job = submit(case, slurm, script=str(script), plain=True)
+    end(case, job)
     return case.row(f"{len(job.events('joined'))} workers joined")
 
 
 def slurm_twice(case: Case) -> Row:
     """The same job is submitted twice at once: one runs, one is refused."""
-    slurm = _begin(case)
-    job = _submit(case, slurm, options=TWO, SUITE_STAMP="one")
-    second = _submit(case, slurm, options=TWO, SUITE_STAMP="one")
+    slurm = begin(case)
+    job = submit(case, slurm, options=TWO, SUITE_STAMP="one")
+    second = submit(case, slurm, options=TWO, SUITE_STAMP="one")
     for one in (job, second):
         one.until()
     ran, refused = sorted((job, second), key=lambda one: one.code)
@@ -114,40 +114,8 @@ def slurm_twice(case: Case) -> Row:
         job.out + second.out
     )
     case.launch = ran
-    _end(case, ran)
+    end(case, ran)
     return case.row(f"the second was refused ({refused.code}): another run is in it")
-
-
-def _begin(case: Case) -> Slurm:
-    """Hosts with a Slurm of their own."""
-    case.hosts()
-    return Slurm(case.cluster)
-
-
-def _words(case: Case) -> list[str]:
-    return [
-        f"algorithm={case.algorithm}",
-        *SEARCH[:3],
-        f"model.sleep_s={SLEEP_S}",
-        f"seed={case.seed}",
-    ]
-
-
-def _submit(
-    case: Case, slurm: Slurm, *, options: tuple[str, ...] = FOUR, plain: bool = False, **more: str
-) -> HostJob:
-    undisturbed(case.seed, case.algorithm, case.folder.parent)
-    words = [*_words(case), "report=false"]
-    case.n_launches += 1
-    job = HostJob(slurm, *([] if plain else words), options=options, **more)
-    case.launch = job
-    return job
-
-
-def _end(case: Case, job: HostJob) -> None:
-    job.until()
-    case.left = orphans(case.cluster.hosts, 60)
-    assert job.code == 0, f"{job.state}\n{job.out[-3000:]}"
 
 
 def _restarted(job: HostJob) -> None:
