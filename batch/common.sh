@@ -147,8 +147,8 @@ check_mpi() {  # the MPI in the image against what starts its ranks: where they 
     code='import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())'
     library=$("${python[@]}" -c "$code" 2>&1 | tr -d '\0' | grep -m 1 . | cut -d, -f1 | tr -s ' \t' ' ') || true
     case $SITE_MPI in
-        mpirun) started=$(mpirun --version 2>/dev/null | sed -n 's/^mpirun (Open MPI) \([0-9.]*\).*/Open MPI \1/p')
-                wanted="Open MPI v$(sed 's/[^0-9]*\([0-9]*\).*/\1/' <<<"$started")." ;;
+        mpirun) started=$(mpirun --version 2>/dev/null | sed -n 's/^mpirun (Open MPI) \([0-9.]*\).*/\1/p')
+                wanted="Open MPI v${started%%.*}\\." started="Open MPI $started" ;;
         pmi2) wanted='MPICH\|Intel\|MVAPICH' ;;
     esac
     grep -iq "$wanted" <<<"$library" || die "SUITE_IMAGE=$SUITE_IMAGE: its MPI is ${library:-unknown}, ranks are started by" \

@@ -120,7 +120,8 @@ def source():
     kept = [
         p
         for p in files
-        if p.suffix not in (".pyc", ".sif", ".png") and "images" not in p.parts[-2:-1]
+        if p.suffix not in (".pyc", ".sif", ".png")
+        and "images" not in p.relative_to(ROOT).parts[-2:-1]
     ]
     return "\n".join(p.read_text(errors="replace") for p in kept)
 
