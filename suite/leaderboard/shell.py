@@ -24,6 +24,7 @@ background:var(--notebg);border-radius:.5rem;align-items:end}
 .filters label{display:grid;gap:.15rem;font-size:.78rem;color:var(--quiet)}
 .filters select,.filters input{font:inherit;font-size:.88rem;padding:.25rem .4rem;
 border:1px solid var(--line);border-radius:.3rem;background:var(--card);color:var(--ink);max-width:15rem}
+.filters input{width:15rem}.filters input::placeholder{color:var(--quiet);opacity:1}
 .filters output{font-size:.84rem;color:var(--quiet);margin-left:auto}
 td .name,th .name{max-width:24rem;white-space:normal;overflow-wrap:anywhere}
 tbody th{white-space:normal;min-width:9rem;max-width:20rem;overflow-wrap:anywhere}
