@@ -21,6 +21,7 @@ WANTED_SIZE = "SUITE_WORLD_SIZE"
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
 _RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
 # Open MPI's mpirun; Hydra, MPICH's mpiexec.
+_LOCAL_RANK = "OMPI_COMM_WORLD_LOCAL_RANK"
 _LOCAL_SIZES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS")
 # Flags of command lines that train nothing.
 _FLAGS = frozenset(
@@ -63,6 +64,11 @@ def world_size() -> int:
     """Number of ranks that the launcher started; 1 where it does not state one."""
     sizes = (whole_number(os.environ.get(name)) for name in _SIZES)
     return next((number for number in sizes if number), 1)
+
+
+def local_rank() -> int | None:
+    """Which rank of its host this process is, 0, 1, ...; None where Open MPI does not state it."""
+    return whole_number(os.environ.get(_LOCAL_RANK))
 
 
 def ranks_per_core() -> float:

@@ -13,6 +13,7 @@ import hashlib
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,6 +90,28 @@ def parent_identity() -> ProcessIdentity:
     return replace(process_identity(), pid=pid, start_ticks=start_ticks)
 
 
+def ancestors(most: int = 8) -> Iterator[ProcessIdentity]:
+    """The processes above this one, nearest first: a shell or a container may stand between it and its
+    launcher.
+    """
+    me, pid = process_identity(), os.getppid()
+    for _ in range(most):
+        if not me.namespaces or pid < 1:
+            return
+        yield replace(me, pid=pid, start_ticks=_status(PROC / str(pid))[1])
+        pid = _parent(PROC / str(pid))
+
+
+def children(pid: int) -> list[ProcessIdentity]:
+    """The processes that this one has started and that still run; none where /proc is another namespace's."""
+    me = process_identity()
+    if not me.namespaces:
+        return []
+    found = [int(folder.name) for folder in PROC.glob("[0-9]*") if _parent(folder) == pid]
+    mine = (replace(me, pid=n, start_ticks=_status(PROC / str(n))[1]) for n in found)
+    return [who for who in mine if who.runs()]
+
+
 def node_identity() -> str:
     """This machine since its boot, as `ProcessIdentity.node`: hosts with one name differ by it."""
     return process_identity().node
@@ -123,6 +146,14 @@ def _namespaces() -> str:
         return " ".join(str(path.readlink()) for path in names if path.is_symlink())
     except OSError:
         return ""
+
+
+def _parent(folder: Path) -> int:
+    """The parent's PID, by a process's folder in /proc; 0 where there is none."""
+    try:
+        return int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def _status(folder: Path) -> tuple[str, int]:

@@ -4,13 +4,14 @@ after rank 0 had ended (Open MPI 5.0.11; TCP's patience). A process of its own e
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 
-from suite.run.identity import PROC, ProcessIdentity, parent_identity
+from suite.run.identity import PROC, ProcessIdentity, children, parent_identity
 
 AFTER_S, KILL_S = 60.0, 10.0
 """As in slurm/common.sh: seconds until SIGTERM, and from there until SIGKILL."""
@@ -23,7 +24,7 @@ def arm(after_s: float = AFTER_S, kill_s: float = KILL_S) -> None:
     Call as one of the last things that rank 0 does. Returns at once.
     """
     parent = parent_identity()
-    if _name(parent.pid) not in _LAUNCHERS:
+    if name(parent.pid) not in _LAUNCHERS:
         return
     words = [sys.executable, "-m", "suite.backends.mpi.last_resort"]
     words += map(str, (parent.pid, parent.start_ticks, after_s, kill_s))
@@ -32,26 +33,40 @@ def arm(after_s: float = AFTER_S, kill_s: float = KILL_S) -> None:
     subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
-def _name(pid: int) -> str:
+def name(pid: int) -> str:
+    """The program of a process, at most 15 characters; empty where there is none."""
     try:
         return (PROC / str(pid) / "comm").read_text().strip()
     except OSError:
         return ""
 
 
-def _wait(who: ProcessIdentity, seconds: float) -> None:
+def wait(who: ProcessIdentity, seconds: float) -> None:
+    """Until the process has ended, for so long at most."""
     until = time.monotonic() + seconds
     while who.runs() and time.monotonic() < until:
         time.sleep(0.2)
 
 
+def end(who: ProcessIdentity, kill_s: float = KILL_S) -> None:
+    """End the process by SIGTERM, and by SIGKILL where it still runs after `kill_s`; then what it had
+    started: an ssh to a host that does not answer would stay for hours.
+    """
+    if not who.runs():
+        return
+    started = children(who.pid)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(who.pid, signal.SIGTERM)
+    wait(who, kill_s)
+    who.kill()
+    for child in started:
+        child.kill()
+
+
 def main(pid: int, start_ticks: int, after_s: float, kill_s: float) -> None:
     who = ProcessIdentity("", "", "", pid, start_ticks)
-    _wait(who, after_s)
-    if who.runs():
-        os.kill(pid, signal.SIGTERM)
-        _wait(who, kill_s)
-        who.kill()
+    wait(who, after_s)
+    end(who, kill_s)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from suite.backends import launcher
 from suite.backends.backoff import Backoff
-from suite.backends.mpi import groups, library
+from suite.backends.mpi import groups, library, lifeline
 from suite.backends.mpi.messages import TAG, Begin, Message
 from suite.backends.mpi.received import MOST_TEXT
 from suite.core import plugins
@@ -57,6 +57,7 @@ class _Returned(BaseException):
 
 class _Server:
     def __init__(self) -> None:
+        lifeline.watch()
         self._mpi = library.load()
         self._comm = self._mpi.COMM_WORLD
         self._comm.Set_errhandler(self._mpi.ERRORS_RETURN)

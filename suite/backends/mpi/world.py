@@ -17,7 +17,7 @@ from typing import Any
 
 from suite.backends import launcher
 from suite.backends.clock import AttentiveClock
-from suite.backends.mpi import farewell, groups, last_resort, library, received
+from suite.backends.mpi import farewell, groups, last_resort, library, lifeline, received
 from suite.backends.mpi.messages import TAG, Message
 from suite.backends.mpi.watch import Watch
 from suite.core.errors import ConfigError, StoppedError
@@ -42,6 +42,7 @@ class World:
     """
 
     def __init__(self) -> None:
+        lifeline.watch()
         watch = Watch(START_S, _no_start)
         try:
             self._mpi = library.load()

@@ -115,6 +115,22 @@ def rank0_off(case: Case) -> Row:
     return case.row("workers ended by their daemons; resubmitted on the other hosts")
 
 
+def rank0_off_sending(case: Case) -> Row:
+    """The same while daemons send: a rank has just died there, and its end is on its way to mpirun."""
+    hosts = case.hosts()
+    case.start()
+    case.strike(hosts[0].down)
+    for rank in (1, 2):
+        case.launch.kill(rank)
+    hosts[0].power_off()
+    left, seconds = orphans(hosts[1:], 120)
+    case.noticed = time.monotonic() - case.struck
+    case.left = (left, seconds)
+    case.start(first=1, slots={"n2": 1, "n3": 1, "n4": 1})
+    case.end(*hosts[1:])
+    return case.row("the daemons, which sent in vain, were ended; resubmitted on the other hosts")
+
+
 def worker_off(case: Case) -> Row:
     """A worker's host is switched off: mpirun ends the launch; the same line goes on on the others."""
     victim = case.hosts()[2]
