@@ -48,6 +48,7 @@ ReturnToService=2
 SlurmctldTimeout=30
 SlurmdTimeout={timeout_s}
 KillWait=5
+KeepAliveTime=10
 MinJobAge=600
 JobRequeue=1
 SchedulerParameters=sched_min_interval=100000,bf_interval=2,batch_sched_delay=0

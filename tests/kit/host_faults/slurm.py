@@ -7,10 +7,11 @@ import time
 from kit import host_slurm
 from kit.host_faults.case import SEARCH, SLEEP_S, Case, Row, undisturbed
 from kit.host_faults.jobs import FOUR, begin, end, submit, words
-from kit.host_runs import decided, orphans, wait
+from kit.host_runs import KEEPALIVE, decided, orphans, wait
 from kit.host_slurm import HostJob
 
 absent = host_slurm.absent
+THREE = ("--nodes=3", "--ntasks-per-node=2", "--time=10")
 TWO = ("--nodes=2", "--ntasks-per-node=2", "--time=10")
 
 
@@ -42,6 +43,41 @@ def slurm_preempted(case: Case) -> Row:
     _restarted(job)
     return case.row(
         "paused by Slurm's signal, requeued, resumed" if "paused" in job.out else job.out[-300:]
+    )
+
+
+def slurm_rank0_cut(case: Case) -> Row:
+    """Rank 0's node is cut off, and the job requeued while the old rank 0 still runs: refused; submitted
+    again after its end, it goes on."""
+    slurm = begin(case)
+    cut, *others = case.cluster.hosts
+    # mpirun of the old job outlives the second start, which comes after some 50 s.
+    variables = KEEPALIVE | {"SUITE_STAMP": "one", "PRTE_MCA_oob_tcp_keepalive_time": "150"}
+    job = submit(case, slurm, options=THREE, **variables)
+    case.strike(cut.down)
+    case.n_launches += 1
+
+    def lives() -> bool:
+        here = cut.processes()
+        return any(rank == "0" and pid in here for pid, rank in job.processes().items())
+
+    case.notice(lambda: "another run is in it" in job.out, 300)
+    assert lives(), "the old rank 0 has ended too early"
+    job.until()
+    _restarted(job)
+    assert job.code == 1, job.state
+    wait(lambda: not lives(), 300)
+    ended = time.monotonic() - case.struck
+    third = submit(case, slurm, options=THREE, **variables)
+    third.until()
+    assert third.code == 0, f"{third.state}\n{third.out[-3000:]}"
+    left, seconds = orphans(others, 60)
+    # What Slurm itself has left on the node goes when slurmctld can tell it to.
+    cut.up()
+    case.left = (left + orphans([cut], 120)[0], seconds)
+    return case.row(
+        f"the second start was refused; the old rank 0 ended {ended:.0f} s after the cut, by mpirun's "
+        "keepalive (set to 150 + 5 x 1 s); the third went on"
     )
 
 
