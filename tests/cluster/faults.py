@@ -25,13 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from kit.host_faults import folder as folders  # noqa: E402
-from kit.host_faults import images, machine, mpich, network, slurm  # noqa: E402
+from kit.host_faults import gridengine, images, machine, mpich, network, slurm  # noqa: E402
 from kit.host_faults.case import Case, Row  # noqa: E402
 from kit.hosts import why_not  # noqa: E402
 
 FAULTS: dict[str, Callable[[Case], Row]] = {
     name: fault
-    for module in (network, machine, folders, mpich, slurm, images)
+    for module in (network, machine, folders, mpich, slurm, gridengine, images)
     for name, fault in vars(module).items()
     if callable(fault)
     and fault.__module__ == module.__name__
@@ -49,7 +49,7 @@ def absent(name: str) -> str:
             return f"{program} is absent (Debian has it)"
     if name.startswith("image_"):
         return images.absent(name)
-    module = {"mpich": mpich, "slurm": slurm}.get(name.partition("_")[0])
+    module = {"mpich": mpich, "slurm": slurm, "gridengine": gridengine}.get(name.partition("_")[0])
     return module.absent() if module else ""
 
 

@@ -52,17 +52,19 @@ user_lists NONE
 xuser_lists NONE
 start_proc_args NONE
 stop_proc_args NONE
-allocation_rule $fill_up
+allocation_rule {rule}
 control_slaves TRUE
 job_is_first_task FALSE
 urgency_slots min
 accounting_summary FALSE
 qsort_args NONE
 """
-# As the packages' spooldefaults does it; then both daemons, which become their own.
-_START = r"""
+_SEEN = """
 set -e
 mount -t overlay overlay -o "lowerdir=$TOP/root/usr/lib:/usr/lib" /usr/lib
+"""
+# As the packages' spooldefaults does it; then the daemon, which becomes its own.
+_MASTER = r"""
 export LD_LIBRARY_PATH=/usr/lib/gridengine
 "$BIN/spoolinit" classic libspoolc "$CELL/common;$TOP/spool" init
 "$BIN/spooldefaults.bin" configuration "$TOP/configuration"
@@ -72,7 +74,10 @@ export LD_LIBRARY_PATH=/usr/lib/gridengine
 unset LD_LIBRARY_PATH
 "$BIN/sge_qmaster"
 for i in $(seq 300); do "$BIN/qconf" -sh >/dev/null 2>&1 && break; sleep 0.2; done
-"$BIN/qconf" -as "$HOST" >/dev/null
+"$BIN/qconf" -as "$HOSTS" >/dev/null
+"$BIN/qconf" -ah "$HOSTS" >/dev/null || [ "$HOSTS" = localhost ]
+"""
+_EXECD = """
 "$BIN/sge_execd"
 """
 
@@ -89,6 +94,11 @@ def why_not() -> str:
 
 class Cell:
     """`with Cell(folder) as cell:` one host, one queue of SLOTS slots, parallel environment mpi."""
+
+    # The last has the qmaster and the clients.
+    hosts: Sequence[str] = (HOST,)
+    # How a job's slots are taken from hosts.
+    rule = "$fill_up"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
@@ -108,10 +118,15 @@ class Cell:
             "PATH": f"{self.bin}:{base.get('PATH', os.defpath)}", "LD_LIBRARY_PATH": str(library)
         }  # fmt: skip
 
-    def run(self, *words: str) -> str:
+    def at(self, host: str, *words: str) -> list[str]:
+        """A command line that runs `words` on that host."""
+        return list(words)
+
+    def run(self, *words: str, **variables: str) -> str:
         done = subprocess.run(
-            words, env=self.environment(), capture_output=True, text=True, timeout=READY_S
-        )
+            self.at(self.hosts[-1], *words), env=self.environment() | variables,
+            capture_output=True, text=True, timeout=READY_S,
+        )  # fmt: skip
         if done.returncode:
             raise AssertionError(f"{' '.join(words)}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -149,8 +164,9 @@ class Cell:
         (self.folder / "util").symlink_to(packages / "util")
         common = self._cell / "common"
         (common / "bootstrap").write_text(_BOOTSTRAP.format(cell=self._cell, top=self.folder))
-        (common / "act_qmaster").write_text(f"{HOST}\n")
-        (common / "host_aliases").write_text(f"{HOST} {socket.gethostname()}\n")
+        (common / "act_qmaster").write_text(f"{self.hosts[-1]}\n")
+        if self.hosts[-1] == HOST:
+            (common / "host_aliases").write_text(f"{HOST} {socket.gethostname()}\n")
         changed = {
             "execd_spool_dir": str(self.folder / "execd"),
             "mailer": "/bin/true",
@@ -161,23 +177,29 @@ class Cell:
             _changed((packages / "default-configuration").read_text(), changed)
         )
 
-    def _start(self) -> None:
+    def daemon(self, host: str, script: str) -> None:
+        """Start one there."""
         given = {
             "PATH": os.environ["PATH"], "TOP": str(self.folder), "CELL": str(self._cell),
-            "BIN": str(self.bin), "HOST": HOST, **self.variables,
+            "BIN": str(self.bin), "HOSTS": ",".join(self.hosts), **self.variables,
         }  # fmt: skip
         done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", _START], env=given, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=2 * READY_S,
+            self.at(host, "unshare", "--mount", "sh", "-c", _SEEN + script), env=given,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * READY_S,
         )  # fmt: skip
         if done.returncode:
             raise AssertionError(f"Grid Engine did not start: {done.stdout}{done.stderr}")
+
+    def _start(self) -> None:
+        self.daemon(self.hosts[-1], _MASTER)
+        for host in self.hosts:
+            self.daemon(host, _EXECD)
         file = self.folder / "asked"
-        file.write_text(_PARALLEL)
+        file.write_text(_PARALLEL.format(rule=self.rule))
         self.run("qconf", "-Ap", str(file))
         queue = {
-            "qname": "all.q", "hostlist": HOST, "load_thresholds": "NONE", "pe_list": "mpi",
-            "slots": str(SLOTS), "rerun": "TRUE",
+            "qname": "all.q", "hostlist": " ".join(self.hosts), "load_thresholds": "NONE",
+            "pe_list": "mpi", "slots": str(SLOTS), "rerun": "TRUE",
         }  # fmt: skip
         file.write_text(_changed(self.run("qconf", "-sq"), queue))
         self.run("qconf", "-Aq", str(file))
@@ -186,10 +208,11 @@ class Cell:
         file.write_text(_changed(self.run("qconf", "-ssconf"), fast))
         self.run("qconf", "-Msconf", str(file))
         deadline = time.monotonic() + READY_S
-        while "lx-amd64" not in self.run("qhost", "-h", HOST).splitlines()[-1]:
-            if time.monotonic() > deadline:
-                raise AssertionError("the host did not come up")
-            time.sleep(0.2)
+        for host in self.hosts:
+            while "lx-amd64" not in self.run("qhost", "-h", host).splitlines()[-1]:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"{host} did not come up")
+                time.sleep(0.2)
 
     def processes(self) -> list[int]:
         """Daemons, and all that a job has left: whatever sees this cell's packages in its mounts."""

@@ -107,13 +107,23 @@ class HostLaunch(Launch):
 
 
 def orphans(hosts: Sequence[Host], within_s: float) -> tuple[int, float]:
-    """Processes that are left on the hosts after so many seconds at most; when none was left, s."""
+    """Processes that are left on the hosts after so many seconds at most; when none was left, s.
+
+    What is left is printed.
+    """
     start = time.monotonic()
-    while left := sum(len(host.processes()) for host in hosts):
+    while left := [(host.name, pid) for host in hosts for pid in host.processes()]:
         if time.monotonic() - start > within_s:
+            print(*(f"left on {name}: {_told(pid)}" for name, pid in left), sep="\n", flush=True)
             break
         time.sleep(0.1)
-    return left, time.monotonic() - start
+    return len(left), time.monotonic() - start
+
+
+def _told(pid: int) -> str:
+    """Its number, its parent's, its age in seconds and its command line."""
+    words = ["ps", "-o", "pid,ppid,etimes,args", "--no-headers", "-ww", "-p", str(pid)]
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or f"{pid}, gone"
 
 
 def wait(reached: Callable[[], object], within_s: float = 120.0) -> float:

@@ -34,7 +34,15 @@ NETWORK = "198.18.0"
 READY_S = 60.0
 RUN, PREFIX = Path("/run"), "suite-hosts-"
 # Processes of a host that belong to it, not to a launch.
-_SERVICES = ("bindfs\n", "munged\n", "slurmctld\n", "slurmscriptd\n", "slurmd\n")
+_SERVICES = (
+    "bindfs\n",
+    "munged\n",
+    "slurmctld\n",
+    "slurmscriptd\n",
+    "slurmd\n",
+    "sge_qmaster\n",
+    "sge_execd\n",
+)
 
 _INSIDE = r"""
 set -e

@@ -27,7 +27,10 @@ def arm(after_s: float = AFTER_S, kill_s: float = KILL_S) -> None:
     if name(parent.pid) not in _LAUNCHERS:
         return
     words = [sys.executable, "-m", "suite.backends.mpi.last_resort"]
-    words += map(str, (parent.pid, parent.start_ticks, after_s, kill_s))
+    words += map(str, (after_s, kill_s))
+    # Asked now: once mpirun has ended nobody knows them.
+    others = (child for child in children(parent.pid) if child.pid != os.getpid())
+    words += (f"{who.pid}:{who.start_ticks}" for who in (parent, *others))
     quiet = subprocess.DEVNULL
     # In a session of its own: mpirun ends the process groups of its ranks.
     subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
@@ -63,11 +66,20 @@ def end(who: ProcessIdentity, kill_s: float = KILL_S) -> None:
         child.kill()
 
 
-def main(pid: int, start_ticks: int, after_s: float, kill_s: float) -> None:
-    who = ProcessIdentity("", "", "", pid, start_ticks)
-    wait(who, after_s)
-    end(who, kill_s)
+def main(after_s: float, kill_s: float, launcher: str, *started: str) -> None:
+    """launcher, started: PID:START_TICKS. An mpirun that ends in time may leave such an ssh, too."""
+    wait(_process(launcher), after_s)
+    end(_process(launcher), kill_s)
+    until = time.monotonic() + kill_s
+    for child in map(_process, started):
+        wait(child, until - time.monotonic())
+        child.kill()
+
+
+def _process(text: str) -> ProcessIdentity:
+    pid, start_ticks = map(int, text.split(":"))
+    return ProcessIdentity("", "", "", pid, start_ticks)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    main(float(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:])
