@@ -10,7 +10,8 @@
 # `bash batch/gridengine.sh --list key=a,b ...` prints the entries of a sweep. Settings: those of slurm/run.sbatch.
 #
 # The run pauses before h_rt (or at s_rt, whose SIGUSR1 means the same) and is put into the queue again by exit code 99.
-# WHAT IS TESTED: version 8.1.9 on one host. Several hosts need Open MPI with support for Grid Engine, or ssh.
+# WHAT IS TESTED: version 8.1.9, on one host and over four test hosts, which Open MPI 5.0.11 reaches by qrsh -inherit
+# (the parallel environment: control_slaves TRUE).
 #$ -N swiftbench
 #$ -S /bin/bash
 #$ -l h_rt=01:00:00

@@ -26,7 +26,7 @@ def gridengine_mpirun(case: Case) -> Row:
 def gridengine_walltime(case: Case) -> Row:
     """The same in jobs that are too short: it pauses before h_rt, is queued again, and goes on."""
     with _begin(case) as cell:
-        job = _submit(case, cell, "00:02:00", "model.sleep_s=3", "backend.pause_before_s=20")
+        job = _submit(case, cell, "00:02:00", "model.sleep_s=1", "backend.pause_before_s=20")
         _end(case, job)
         case.n_launches = job.out.count(", start ")
         assert case.n_launches > 1, job.out[-3000:]

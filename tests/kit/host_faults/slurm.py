@@ -76,8 +76,8 @@ def slurm_rank0_cut(case: Case) -> Row:
     cut.up()
     case.left = (left + orphans([cut], 120)[0], seconds)
     return case.row(
-        f"the second start was refused; the old rank 0 ended {ended:.0f} s after the cut, by mpirun's "
-        "keepalive (set to 150 + 5 x 1 s); the third went on"
+        f"the second start was refused; the old rank 0 ended {ended:.0f} s after the cut (mpirun's "
+        "keepalive: 150 + 5 × 1 s); the third went on"
     )
 
 
