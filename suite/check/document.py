@@ -24,7 +24,11 @@ def lines(checked: Checked, *, everything: bool) -> Iterator[str]:
     yield from _findings(checked.findings, everything)
     for run in checked.runs:
         seed = "" if run.seed is None else f", seed {run.seed}"
-        yield printable(f"{run.place}: {run.algorithm or 'unknown'}{seed}: {worst(run.findings)}")
+        status = "completed" if run.view is None else run.view.status
+        ended = "" if status == "completed" else f", {status}"
+        yield printable(
+            f"{run.place}: {run.algorithm or 'unknown'}{seed}{ended}: {worst(run.findings)}"
+        )
         yield from _findings(run.findings, everything)
         yield from _merits(run)
     n = dict.fromkeys(_WORDS, 0)

@@ -229,6 +229,13 @@ def _level(checked: Checked) -> Finding:
                 "level",
                 f"{algorithm}, seed {seed}: {what}; level {name} is all of its runs, each once",
             )
+        for run in checked.runs:
+            if run.view is not None and run.view.status != "completed":
+                return failed(
+                    "level",
+                    f"{run.place}: status={run.view.status}: must be completed in the closed "
+                    "division; continue it with resume=<run folder>, then submit it",
+                )
     for (algorithm, seed), n in runs.items():
         if n > 1:
             return failed(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 
 import pytest
 
@@ -10,6 +12,7 @@ from kit.falsifications import findings
 from kit.submissions import run, submission
 from suite.check import levels as module
 from suite.check.accounting import Job, parse
+from suite.check.document import lines
 from suite.check.findings import Asked
 from suite.check.levels import Level, levels, score
 from suite.check.own_target import own_leaf
@@ -17,6 +20,8 @@ from suite.check.stated import Stated
 from suite.check.submission import check
 from suite.core.errors import DataError
 from suite.launch.runs import Runs
+from suite.results import record as records
+from suite.run import journal as journals
 
 WORDS = ("model=table_target", "algorithm=hyperband", "max_epochs=4", "overlap=false", "backend=simulate",
          "backend.workers=2")  # fmt: skip
@@ -65,6 +70,24 @@ def test_a_closed_submission_without_one_seed_is_refused(runs, level, tmp_path):
     )
     assert wrong == ["hyperband, seed 1: missing; level small is all of its runs, each once"]
     assert checked.score is None
+
+
+def test_a_run_that_was_not_completed_is_no_run_of_the_closed_division(runs, level, tmp_path):
+    """Else half a search would be scored by its seconds to the target."""
+    both = []
+    for number, whole in enumerate(runs):
+        both.append(shutil.copytree(whole, tmp_path / f"run{number}"))
+    rows = (both[1] / journals.NAME).read_text().splitlines()
+    end = {**json.loads(rows[-1]), "status": "interrupted", "reason": "stopped by a signal"}
+    (both[1] / journals.NAME).write_text("\n".join([*rows[:-1], json.dumps(end)]) + "\n")
+    (both[1] / records.NAME).write_text(records.dumps(records.build(both[1])))
+    path = submission(tmp_path / "s" / "sub", both, level="small", division="closed")
+    checked, wrong = broken(path)
+    assert any(
+        "status=interrupted: must be completed in the closed division" in one for one in wrong
+    )
+    assert checked.score is None
+    assert any("seed 1, interrupted: " in line for line in lines(checked, everything=False))
 
 
 @pytest.mark.parametrize(
