@@ -20,6 +20,8 @@ eight      the same with 8 workers and overlap=true. A resumed run begins those 
            flight: they end later, in another order, and what depends on the order differs. This line says
            how many of the 16 are equal all the same, and fails for none.
 
+--epochs N makes the searches that are cut smaller, for packages that fit a model for seconds.
+
 Exit code 1 where one fails.
 """
 
@@ -57,8 +59,8 @@ ADAPTERS = (
 )
 APART = ("neps_priorband", "neps_ifbo")
 """What has an environment of its own."""
-SMALL = ("max_epochs=9", "budget.n_epochs=120")
-"""Searches on tables and synthetic curves: for cuts, not for quality."""
+N_EPOCHS = 120
+"""Of a search that is cut, on tables and synthetic curves: for equality, not for quality."""
 N_FAMILIES = 8
 
 
@@ -79,7 +81,7 @@ def algorithm(name: str, folder: Path) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def mpi(name: str, folder: Path) -> str:
+def mpi(name: str, folder: Path, _: int) -> str:
     """Nothing where all is as it must be, else what is not."""
     marker = folder / "struck"
     done = Launcher(folder)(
@@ -101,10 +103,11 @@ def mpi(name: str, folder: Path) -> str:
     return ", ".join(what for what, is_so in doubts.items() if is_so)
 
 
-def cut(folder: Path, *words: str) -> int:
+def cut(folder: Path, n_epochs: int, *words: str) -> int:
     """How many of two cuts end as the whole run."""
+    small = ("max_epochs=9", f"budget.n_epochs={n_epochs}")
     quiet = ("report=false", "tracking=later", "score_test=false", "seed=7")
-    settings = RunSettings.of(compose(*words, *SMALL, *quiet))
+    settings = RunSettings.of(compose(*words, *small, *quiet))
     ended = run(settings, folder / "whole")
     assert ended.status == "completed", ended.reason
     rows = (folder / "whole" / journals.NAME).read_bytes().splitlines(keepends=True)
@@ -119,18 +122,18 @@ def cut(folder: Path, *words: str) -> int:
     return n_equal
 
 
-def inline(name: str, folder: Path) -> str:
+def inline(name: str, folder: Path, n_epochs: int) -> str:
     words = algorithm(name, folder)
-    n_equal = cut(folder, *words, "model=table_target", "backend=inline")
+    n_equal = cut(folder, n_epochs, *words, "model=table_target", "backend=inline")
     return "" if n_equal == 2 else f"{n_equal} of 2 equal"
 
 
-def simulated(*words: str, must: bool = True) -> Callable[[str, Path], str]:
-    def check(name: str, folder: Path) -> str:
+def simulated(*words: str, must: bool = True) -> Callable[[str, Path, int], str]:
+    def check(name: str, folder: Path, n_epochs: int) -> str:
         found, own = {}, algorithm(name, folder)
         for task in tables():
             table = (f"task={task}", *own, "backend=simulate")
-            found[task] = cut(folder / task, *table, *words)
+            found[task] = cut(folder / task, n_epochs, *table, *words)
         n_equal = sum(found.values())
         if not must:
             print(f"  {name}: {n_equal} of {2 * len(found)} equal", flush=True)
@@ -140,7 +143,7 @@ def simulated(*words: str, must: bool = True) -> Callable[[str, Path], str]:
     return check
 
 
-CHECKS: dict[str, Callable[[str, Path], str]] = {
+CHECKS: dict[str, Callable[[str, Path, int], str]] = {
     "mpi": mpi,
     "inline": inline,
     "one": simulated("backend.workers=1"),
@@ -155,6 +158,12 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="+", default=ADAPTERS, choices=(*ADAPTERS, *APART))
     parser.add_argument("--checks", nargs="+", default=tuple(CHECKS), choices=CHECKS)
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        default=N_EPOCHS,
+        help="budget of a search that is cut (default: %(default)s)",
+    )
     options = parser.parse_args()
     failed: list[Any] = []
     for check in options.checks:
@@ -162,7 +171,7 @@ def main() -> None:
             began = time.monotonic()
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    doubt = CHECKS[check](name, Path(folder))
+                    doubt = CHECKS[check](name, Path(folder), options.epochs)
                 except Exception as error:
                     doubt = f"{type(error).__name__}: {error}"
             failed += [doubt] if doubt else []
