@@ -20,8 +20,8 @@ WANTED_SIZE = "SUITE_WORLD_SIZE"
 """Ranks that the batch script asked for."""
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
 _RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
-# Open MPI's mpirun; Hydra, MPICH's mpiexec.
 _LOCAL_RANK = "OMPI_COMM_WORLD_LOCAL_RANK"
+# Open MPI's mpirun; Hydra, MPICH's mpiexec.
 _LOCAL_SIZES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS")
 # Flags of command lines that train nothing.
 _FLAGS = frozenset(
