@@ -24,8 +24,7 @@ def lines(checked: Checked, *, everything: bool) -> Iterator[str]:
     yield from _findings(checked.findings, everything)
     for run in checked.runs:
         seed = "" if run.seed is None else f", seed {run.seed}"
-        status = "completed" if run.view is None else run.view.status
-        ended = "" if status == "completed" else f", {status}"
+        ended = f", {run.cut_short}" if run.cut_short else ""
         yield printable(
             f"{run.place}: {run.algorithm or 'unknown'}{seed}{ended}: {worst(run.findings)}"
         )

@@ -65,6 +65,12 @@ class CheckedRun:
     figures: Mapping[str, tuple[float | None, str]] = field(default_factory=dict)
     view: RunView | None = None
 
+    @property
+    def cut_short(self) -> str:
+        """How it ended where that is not `completed`: interrupted, failed, ...; else nothing."""
+        status = "completed" if self.view is None else self.view.status
+        return "" if status == "completed" else status
+
 
 def check_run(
     folder: Path, place: str, asked: Asked, *, division: str = "open", level: str | None = None,

@@ -230,10 +230,10 @@ def _level(checked: Checked) -> Finding:
                 f"{algorithm}, seed {seed}: {what}; level {name} is all of its runs, each once",
             )
         for run in checked.runs:
-            if run.view is not None and run.view.status != "completed":
+            if run.cut_short:
                 return failed(
                     "level",
-                    f"{run.place}: status={run.view.status}: must be completed in the closed "
+                    f"{run.place}: status={run.cut_short}: must be completed in the closed "
                     "division; continue it with resume=<run folder>, then submit it",
                 )
     for (algorithm, seed), n in runs.items():

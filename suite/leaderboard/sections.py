@@ -282,8 +282,10 @@ def _named(entry: Entry) -> str:
 
 
 def _labels(entry: Entry, but: str = "") -> str:
-    loud = [label for label in entry.labels if label != "real data"]
-    return badges([label for label in entry.labels if label != but], loud)
+    # In the open division such a run counts, for what it had reached.
+    ended = sorted({f"{run.cut_short} run" for run in entry.checked.runs if run.cut_short})
+    loud = [*(label for label in entry.labels if label != "real data"), *ended]
+    return badges([*(label for label in entry.labels if label != but), *ended], loud)
 
 
 def hardware(system: Mapping[str, object]) -> str:

@@ -92,7 +92,8 @@ def _legend() -> str:
 
 def _name(run: CheckedRun) -> str:
     seed = "" if run.seed is None else f", seed {run.seed}"
-    return f"{run.algorithm or 'not readable'}{seed}"
+    ended = f", {run.cut_short}" if run.cut_short else ""
+    return f"{run.algorithm or 'not readable'}{seed}{ended}"
 
 
 def _figures(runs: Sequence[CheckedRun]) -> str:

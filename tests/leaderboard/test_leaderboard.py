@@ -18,6 +18,8 @@ from suite.check.levels import Level
 from suite.check.submission import Checked
 from suite.leaderboard import __main__ as door
 from suite.leaderboard import entries, plots, sections, site
+from suite.results import record as records
+from suite.run import journal as journals
 from suite.run.paths import SCHEMAS
 from suite.submit import package
 
@@ -96,6 +98,20 @@ def test_what_is_broken_is_named_and_its_numbers_are_not_shown(folder, tmp_path)
     assert text.count("swift_svr") == 2  # a row of the one that counts, and the filter
     alone = Parts(sections.index(entries.Board(read.entries[1:], ()), Asked(), "", "")).text
     assert "No submission here is counted" in alone and "best value" not in alone
+
+
+def test_a_run_that_was_not_completed_is_told_by_a_badge(runs, tmp_path):
+    """In the open division it counts for what it had reached, and that must not look like a whole search."""
+    cut = shutil.copytree(runs[0], tmp_path / "cut")
+    rows = (cut / journals.NAME).read_text().splitlines()
+    end = {**json.loads(rows[-1]), "status": "interrupted", "reason": "stopped by a signal"}
+    (cut / journals.NAME).write_text("\n".join([*rows[:-1], json.dumps(end)]) + "\n")
+    (cut / records.NAME).write_text(records.dumps(records.build(cut)))
+    submission(tmp_path / "subs" / "sub", [cut])
+    (tmp_path / "subs" / "sub.tar").unlink()
+    assert "interrupted run" in Parts(board(tmp_path / "subs", tmp_path / "board")).text
+    page = Parts((tmp_path / "board" / "submission-1.html").read_text()).text
+    assert "swift_svr, seed 0, interrupted" in page
 
 
 def test_two_submissions_of_one_run_are_named_and_neither_counts(folder, tmp_path):
