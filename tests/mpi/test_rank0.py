@@ -192,7 +192,7 @@ def test_gpus_and_labels_are_counted_by_machine(monkeypatch):
     made = make_world(monkeypatch, [FakeWorker(place) for place in (one, one, two, two, pod)])
     assert [made.local_index(rank) for rank in range(1, 6)] == [0, 1, 0, 1, 0]
     assert [made.node(rank) for rank in range(1, 6)] == ["node0"] * 2 + ["node1"] * 2 + ["node0"]
-    made.group(2)
+    made.group(2, None)
     assert made.groups == {1: (1, 2), 3: (3, 4)}
 
 

@@ -94,7 +94,7 @@ def server(rank_zero, monkeypatch, tmp_path):
     made = serve._Server()
     leaf, model = _leaves()
     place = CheckpointPlace.of(tmp_path, None, "abc")
-    made._take("begin", RUN, Begin(WorkerSettings(**leaf), model, place, 0, (1,)))
+    made._take("begin", RUN, Begin(WorkerSettings(**leaf), model, place, 0, (1,), None))
     assert [word for word, _, _ in rank_zero.sent] == ["hello", "joined"]
     rank_zero.sent.clear()
     train = made._target.start
