@@ -14,7 +14,7 @@ from suite.core.printable import printable
 from suite.files import UnsafeFileError, read_json
 from suite.results import record as records
 from suite.results import schema
-from suite.results.find import find_runs
+from suite.results.find import find_files, find_runs
 from suite.results.fold import load_run
 from suite.results.leaves import leaves
 from suite.results.run_view import RunView
@@ -50,7 +50,7 @@ def read(path: Path, label: str) -> Side:
             view = _view(folder)
             measured.append(Measured(records.of(view), view, view.doubts))
         if path.is_dir():
-            lone = [p for p in sorted(path.rglob(records.NAME)) if not (p.parent / NAME).exists()]
+            lone = [p for p in find_files(path, records.NAME) if not (p.parent / NAME).exists()]
             measured += [Measured(_load(p), None) for p in lone]
     else:
         measured.append(_with_journal(_load(path), path.parent))

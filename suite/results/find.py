@@ -37,6 +37,12 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
     return list(runs)
 
 
+def find_files(folder: Path, name: str) -> list[Path]:
+    """The files of a name below a folder, in order. Runs may tidy there meanwhile, which ends a glob."""
+    found = [Path(at) / name for at, _, names in os.walk(folder) if name in names]
+    return sorted(found)
+
+
 def _listed(path: Path) -> tuple[bool, list[str]]:
     """Whether a folder holds a journal, of whatever kind of file, and the folders in it."""
     below: list[str] = []

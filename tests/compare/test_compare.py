@@ -8,6 +8,7 @@ import html
 import io
 import json
 import math
+import os
 import random
 import shutil
 import statistics
@@ -301,6 +302,21 @@ def test_records_without_journals_know_nothing_of_the_target(a, tmp_path, capsys
     assert row.split()[-2:] == ["-", "-"]
     assert "note: B: 1 records without their journal" in said
     assert code(a / "hyperband-0", tmp_path) == 0  # found below a folder too
+
+
+def test_a_folder_that_a_run_removes_meanwhile_ends_no_comparison(a, tmp_path, monkeypatch):
+    """A checkpoint is listed, and gone when it is looked into."""
+    changed(a / "hyperband-0", tmp_path / "runs" / "lone")
+    (tmp_path / "runs" / "checkpoints" / "trial-000006").mkdir(parents=True)
+    listed = os.scandir
+
+    def scandir(path="."):
+        if Path(path).name == "trial-000006":
+            raise FileNotFoundError(path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert len(comparable.read(tmp_path / "runs", "A").runs) == 1
 
 
 def test_simulated_seconds_are_said_to_be(a, tmp_path, capsys):

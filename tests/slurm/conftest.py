@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.mpi_runs import journals_in, text_in
+
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = "experiments"  # not "runs": a path with "pe" in it once kept mpirun from starting
 
@@ -60,8 +62,7 @@ class Cluster:
                 "NODE_FAIL",
             ):
                 code = int(words["ExitCode"].split(":")[0])
-                journals = sorted((self.folder / RUNS).rglob("journal.jsonl"))
-                folders = [path.parent for path in journals]
+                folders = [path.parent for path in journals_in(self.folder / RUNS)]
                 return Job(code, out.read_text(), folders, time.monotonic() - start)
             time.sleep(0.3)
         subprocess.run(["scancel", job])
@@ -79,8 +80,7 @@ class Cluster:
             time.sleep(0.1)
 
     def words(self):
-        found = self.folder.glob(f"{RUNS}/**/journal.jsonl")
-        return sum(path.read_bytes().count(b'"epoch"') for path in found)
+        return text_in(self.folder / RUNS, b'"epoch"')
 
     def submit(self, script, options, overrides, **variables):
         return self.wait(*self.start(script, options, overrides, **variables))

@@ -9,6 +9,7 @@ from kit.host_faults.case import SEARCH, SLEEP_S, Case, Row, undisturbed
 from kit.host_faults.jobs import FOUR, begin, end, submit, words
 from kit.host_runs import KEEPALIVE, decided, orphans, wait
 from kit.host_slurm import HostJob
+from suite.results.find import find_files
 
 absent = host_slurm.absent
 THREE = ("--nodes=3", "--ntasks-per-node=2", "--time=10")
@@ -110,10 +111,10 @@ def slurm_array(case: Case) -> Row:
         options=("--array=0-3", "--ntasks-per-node=3", "--time=10"),
     )  # fmt: skip
     case.n_launches += 1
-    wait(lambda: slurm.idle() and len(list(job.runs.rglob("record.json"))) >= 4, 300)
+    wait(lambda: slurm.idle() and len(find_files(job.runs, "record.json")) >= 4, 300)
     case.left = orphans(case.cluster.hosts, 30)
     equal = []
-    for path in sorted(job.runs.rglob("record.json")):
+    for path in find_files(job.runs, "record.json"):
         algorithm, seed = (
             path.parent.name.split("-")[1],
             int(path.parent.name.rpartition("seed")[2]),
