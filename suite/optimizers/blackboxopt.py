@@ -57,9 +57,12 @@ class BlackboxoptBohb(JointOptimizer):
             # It warns of each density that it cannot sample, and draws at random then.
             logging.getLogger("blackboxopt").setLevel(logging.ERROR)
             searched = ParameterSpace()
+            # It takes names of Python variables alone, and people's have dots, spaces and digits in front.
+            self._words = {name: f"x{n}" for n, name in enumerate(self._space.parameters)}
             for name in self._space.in_order():
-                condition = _condition(self._space.conditions.get(name, {}))
-                searched.add(_parameter(name, self._space.parameters[name]), condition)
+                waits_for = self._space.conditions.get(name, {})
+                condition = _condition({self._words[n]: keys for n, keys in waits_for.items()})
+                searched.add(_parameter(self._words[name], self._space.parameters[name]), condition)
             self._bohb = BOHB(
                 searched,
                 Objective("objective", False),
@@ -87,8 +90,9 @@ class BlackboxoptBohb(JointOptimizer):
         key = " ".join(map(str, wanted.optimizer_info["configuration_key"]))
         self._by_model += bool(wanted.optimizer_info.get("model_based_pick"))
         self._asked[key] = wanted
-        config = self._space.config(wanted.configuration)
-        return key, config, max(round(wanted.settings["fidelity"]), 1)
+        given = wanted.configuration
+        values = {name: given[word] for name, word in self._words.items() if word in given}
+        return key, self._space.config(values), max(round(wanted.settings["fidelity"]), 1)
 
     def tell(self, key: Key, to_epoch: int, objective: float | None) -> None:
         with self._random():

@@ -15,7 +15,7 @@ from suite.schedulers.joint import Joint
 from suite.searchers.joint import Joint as JointSearcher
 from suite.testing.driving import Played, play, power_law
 from suite.testing.schedulers import SchedulerConformance
-from suite.testing.searchers import SPACE, conditional_space
+from suite.testing.searchers import NAMED, SPACE, conditional_space
 
 N_EPOCHS = 120
 """Of a search: seven trainings and a half."""
@@ -105,6 +105,10 @@ class JointConformance(SchedulerConformance):
         _, configs = self.proposals(Space(SPACE, fixed), 0)
         pairs = {(config["width"], config["optimizer"]) for config in configs.values()}
         assert pairs == {(8, "lion")}, f"{fixed} are fixed; proposed were {pairs}"
+
+    def test_a_hyperparameter_may_have_any_name(self) -> None:
+        """Dots, spaces, a digit in front, words of Python: what configuration files have."""
+        self.proposals(Space(NAMED), 0)
 
     def test_no_configuration_has_a_value_that_plays_no_part_or_is_forbidden(self) -> None:
         """Or it refuses such a space with a ConfigError in `open`, by what its package has not."""

@@ -27,6 +27,16 @@ SPACE: dict[str, Parameter] = {
 }
 
 
+NAMED: dict[str, Parameter] = {
+    "1st_dense": Float(1e-4, 1.0, log=True),
+    "model.layers": Int(1, 9),
+    "batch size": Ordered(16, 32, 64),
+    "lambda": Choice("sgd", "adam"),
+    "größe-μ": Float(0.0, 1.0),
+}
+"""Names that a configuration may have, and a variable of a program may not."""
+
+
 CONDITIONAL: dict[str, Parameter | When] = {
     **SPACE,
     "momentum": When(Float(0.0, 0.99), {"optimizer": ["sgd"]}),
@@ -72,6 +82,9 @@ class SearcherConformance(Conformance):
             f"{type(searcher).__name__}: must be a suite.core.Searcher"
         )
         assert type(searcher).__doc__, f"{type(searcher).__name__}: has no docstring"
+
+    def test_a_hyperparameter_may_have_any_name(self) -> None:
+        self.proposals(0, range(12), space=Space(NAMED))
 
     def test_every_proposal_is_in_the_space_and_depends_on_the_seed(self) -> None:
         one = self.proposals(0, range(30))
