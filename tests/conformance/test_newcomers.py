@@ -67,7 +67,7 @@ def test_without_a_name_all_of_the_folder_are_checked(tmp_path):
     (tmp_path / "conf/searcher/other.yaml").write_text("_target_: suite.searchers.random.Random\n")
     words = ("-m", "swiftbench", "check-searcher", "--config-dir", "conf")
     done = newcomers.python(tmp_path, *words)
-    assert done.returncode == 0 and done.stdout.count("4 of 4 checks passed") == 2, done.stderr
+    assert done.returncode == 0 and done.stdout.count("5 of 5 checks passed") == 2, done.stderr
     assert "newcomer.searcher.Drawn" in done.stdout and "random.Random" in done.stdout
 
 
