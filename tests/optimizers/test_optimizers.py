@@ -59,9 +59,7 @@ def joint_algorithms():
         # It needs a file of yours: tests/optimizers/test_neps_ifbo.py.
         and n not in ("joint_halving", "neps_ifbo")
     ]
-    # Two that fit a model for each proposal take five minutes, and more beside other work.
-    slow = [pytest.mark.slow, pytest.mark.timeout(3600)]
-    return [pytest.param(n, marks=slow if n in SLOW else []) for n in found]
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in found]
 
 
 def text(name):

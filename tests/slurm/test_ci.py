@@ -66,8 +66,7 @@ def test_ci_with_arguments_runs_just_those_tests(clone):
     assert (code, calls) == (0, ["bench test tests/core CI=true"])
 
 
-def test_a_busy_machine_makes_ci_slow_and_not_red(clone):
-    """Minutes tell a fault from a busy machine only where it is known to be quiet."""
+def test_ci_that_takes_40_minutes_fails_by_name(clone):
     (clone / ".ci" / "noting").replace(clone / ".ci" / "machine")
     clock = clone.parent / "bin" / "date"
     clock.parent.mkdir()
@@ -75,5 +74,5 @@ def test_a_busy_machine_makes_ci_slow_and_not_red(clone):
     clock.chmod(0o755)
     (clone / "clock").write_text("1000\n")
     code, out, calls = ci(clone, "run")
-    assert code == 0 and len(calls) == 5
-    assert "over 40" in out and "busy machine" in out
+    assert len(calls) == 5, "all of it ran"
+    assert code == 1 and "must be under 40" in out
